@@ -1,0 +1,64 @@
+# Vireo. One Makefile, no recursion: every .c below a source folder is compiled, every
+# tests/**/test-*.c is a test program. Run ./configure first (make does it when config.mk is missing).
+BUILD ?= build
+.DEFAULT_GOAL := all
+
+config.mk config.h: configure
+	./configure
+-include config.mk
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
+
+WARN := -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers $(if $(CI),-Werror)
+CFLAGS_ALL := -std=gnu17 $(OPT) $(SANITIZE) $(WARN) -fno-strict-aliasing -fwrapv -pthread -I. -I$(BUILD) $(LIB_CFLAGS) $(CFLAGS)
+LDFLAGS_ALL := $(SANITIZE) -pthread $(LDFLAGS)
+LIBS := $(LIB_LIBS) -lutil -lm
+
+# One archive per layer folder, listed from the top down so that a plain link resolves.
+FOLDERS := hw host target-x86 accel softmmu tcg base
+src_hw := $(shell find hw -name '*.c')
+src_host := $(shell find host -name '*.c' -not -path 'host/base/*')
+src_target-x86 := $(shell find target-x86 -name '*.c')
+src_accel := $(shell find accel -name '*.c')
+src_softmmu := $(shell find softmmu -name '*.c')
+src_tcg := $(shell find tcg -name '*.c')
+src_base := $(shell find host/base -name '*.c')
+src_vl := $(shell find vl -name '*.c')
+ifneq ($(CONFIG_SDL),yes)
+src_host := $(filter-out host/display/sdl.c,$(src_host))
+endif
+ifneq ($(CONFIG_SLIRP),yes)
+src_host := $(filter-out host/net/slirp.c,$(src_host))
+endif
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+LIB = $(foreach f,$(1),$(BUILD)/lib$(f).a)
+
+all: $(BUILD)/vireo
+
+define archive
+$(BUILD)/lib$(1).a: $(call obj,$(src_$(1)))
+	$$(call say,AR,$$@)
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
+
+$(BUILD)/vireo: $(call obj,$(src_vl)) $(call LIB,$(FOLDERS))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call obj,$(src_vl)) -Wl,--start-group $(call LIB,$(FOLDERS)) -Wl,--end-group $(LIBS)
+	$(Q)ln -sf vireo $(BUILD)/vireo-system-x86_64
+
+$(BUILD)/%.o: %.c config.h
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+-include roms/rules.mk
+-include tests/rules.mk
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all clean
+
+-include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

@@ -1,0 +1,15 @@
+/* mem.h - large host mappings: guest RAM and the two views of code memory. */
+#ifndef HOST_BASE_MEM_H
+#define HOST_BASE_MEM_H
+
+#include "host/base/osdep.h"
+
+/* Anonymous zeroed pages, size rounded up to the host page; hints huge pages. NULL with errp on failure. */
+void *mem_alloc_ram(size_t size, GError **errp);
+void mem_free(void *p, size_t size);
+
+/* One memory, two views: *rw is readable and writable, *rx readable and executable (memfd mapped
+ * twice). The two lie within 2 GiB of each other only by chance: use the difference, never assume it. */
+bool mem_alloc_code(size_t size, void **rw, void **rx, GError **errp);
+
+#endif

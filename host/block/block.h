@@ -1,0 +1,93 @@
+/* block.h - disk images: a small interface over image formats; requests run in worker threads.
+ * Completion callbacks run in the main thread under the BQL. Offsets and lengths are bytes. */
+#ifndef HOST_BLOCK_BLOCK_H
+#define HOST_BLOCK_BLOCK_H
+
+#include "host/base/osdep.h"
+#include <sys/uio.h>
+
+typedef struct BlockImage BlockImage;
+typedef struct BlockReq BlockReq;
+
+typedef struct BlockOpenOpts {
+    const char *filename;
+    const char *format; /* "raw", or NULL: probed */
+    bool read_only;
+    bool auto_read_only; /* fall back to read-only when it cannot be opened for writing (CD-ROM) */
+    bool snapshot;      /* writes go to a temporary overlay that vanishes */
+    bool writethrough;  /* cache=writethrough/directsync: every write is followed by a flush */
+    bool no_flush;      /* cache=unsafe */
+    bool lock;          /* take QEMU-compatible OFD byte-range locks (default true) */
+} BlockOpenOpts;
+
+/* NULL with one clear line in errp: missing, directory, unreadable, locked by another process, ... */
+BlockImage *block_open(const BlockOpenOpts *opts, GError **errp);
+void block_close(BlockImage *img); /* waits for requests in flight, flushes */
+
+const char *block_filename(const BlockImage *img);
+const char *block_format(const BlockImage *img);
+uint64_t block_length(const BlockImage *img);
+bool block_read_only(const BlockImage *img);
+bool block_is_snapshot(const BlockImage *img);
+unsigned block_node_id(const BlockImage *img); /* the N of "#blockN" */
+
+typedef void BlockDone(void *opaque, int ret); /* ret 0 or -errno */
+
+/* Asynchronous. The iov and its memory stay valid until done. Reads beyond the end give zeros. */
+BlockReq *block_aio_readv(BlockImage *img, uint64_t offset, const struct iovec *iov, int iovcnt,
+                          BlockDone *done, void *opaque);
+BlockReq *block_aio_writev(BlockImage *img, uint64_t offset, const struct iovec *iov, int iovcnt,
+                           BlockDone *done, void *opaque);
+BlockReq *block_aio_flush(BlockImage *img, BlockDone *done, void *opaque);
+BlockReq *block_aio_discard(BlockImage *img, uint64_t offset, uint64_t len, BlockDone *done, void *opaque);
+/* The callback will not be called with anything but -ECANCELED, and before this returns; the
+ * request itself may already have reached the disk. */
+void block_aio_cancel(BlockReq *req);
+/* Wait for everything in flight on img (NULL: all images) and run the callbacks. Under the BQL. */
+void block_drain(BlockImage *img);
+
+/* Synchronous, for start-up and the monitor. 0 or -errno. */
+int block_pread(BlockImage *img, uint64_t offset, void *buf, size_t len);
+int block_pwrite(BlockImage *img, uint64_t offset, const void *buf, size_t len);
+int block_flush(BlockImage *img);
+
+/* Drives: what -drive/-hda make, what a controller's device uses, what change/eject act on. */
+typedef enum DriveInterface { DRIVE_IDE, DRIVE_FLOPPY, DRIVE_NONE, DRIVE_VIRTIO, DRIVE_PFLASH } DriveInterface;
+typedef struct Drive Drive;
+/* The device on a drive hears of media changes. */
+typedef struct DriveOps {
+    void (*media_changed)(void *opaque, bool loaded);
+    void (*eject_request)(void *opaque, bool force); /* the host asks the guest to let go */
+    bool (*is_tray_open)(void *opaque);
+    bool (*is_locked)(void *opaque);
+} DriveOps;
+
+struct Drive {
+    char *id;              /* "ide0-hd0", "ide1-cd0", "floppy0", or id= */
+    DriveInterface iface;
+    int bus, unit;         /* IDE: bus 0-1, unit 0-1; floppy: unit 0-1 */
+    bool cdrom, removable;
+    BlockImage *image;     /* NULL: no medium */
+    BlockOpenOpts opts;    /* owned copies of the strings; used again by `change` */
+    char *serial;          /* -drive serial= or NULL */
+    char *werror, *rerror; /* or NULL */
+    int bootindex;         /* -1 none */
+    char *attached_to;     /* qom-like path for `info block`, set by the device */
+    const DriveOps *ops;
+    void *opaque;
+};
+
+/* Parses a -drive option string (or the parts made from -hda, -cdrom, -fda); opens the image. */
+Drive *drive_new(const char *optstr, GError **errp);
+/* An empty removable drive (the default CD-ROM and floppy). */
+Drive *drive_new_empty(DriveInterface iface, int bus, int unit, bool cdrom);
+Drive *drive_find(const char *id);
+Drive *drive_get(DriveInterface iface, int bus, int unit);
+GList *drive_list(void); /* of Drive*, by interface, bus, unit */
+void drive_attach(Drive *d, const DriveOps *ops, void *opaque, const char *path);
+/* `change` and `eject`; errors in QEMU's words. */
+bool drive_change(Drive *d, const char *filename, const char *format, bool read_only, GError **errp);
+bool drive_eject(Drive *d, bool force, GError **errp);
+void drive_close_all(void);
+
+#endif

@@ -1,0 +1,12 @@
+/* bql.h - the machine lock ("big lock"): devices, memory map, timers and the monitor run under it.
+ * vCPU threads run translated code without it and take it around device access. Not recursive. */
+#ifndef SOFTMMU_BQL_H
+#define SOFTMMU_BQL_H
+
+#include "host/base/osdep.h"
+
+void bql_lock(void);
+void bql_unlock(void);
+bool bql_locked(void); /* by this thread */
+
+#endif
