@@ -1,0 +1,60 @@
+/* pc.h - the board "pc" (i440FX + PIIX3): what vl asks for and what it gets. */
+#ifndef HW_PC_PC_H
+#define HW_PC_PC_H
+
+#include "softmmu/device.h"
+#include "softmmu/memory.h"
+#include "softmmu/irq.h"
+#include "host/char/chardev.h"
+
+struct PciBus;
+struct CPUX86State;
+
+typedef struct PcConfig {
+    uint64_t ram_size;
+    const char *bios;              /* -bios, NULL: bios-256k.bin */
+    const char *kernel, *initrd, *append; /* NULL: none */
+    const char *boot_order;        /* "cad"; NULL: default */
+    const char *boot_once;         /* or NULL */
+    bool boot_menu;
+    int boot_menu_timeout_ms;      /* splash-time, -1: not set */
+    bool boot_strict;
+    int reboot_timeout_ms;         /* -1 not set */
+    bool vga;                      /* -vga std */
+    bool acpi, hpet, smbus;        /* -machine acpi=off hpet=off */
+    bool graphics;                 /* false with -nographic: firmware is told so */
+    unsigned smp_cpus;             /* 1 */
+    Chardev *serial[4];            /* NULL: that port is absent */
+    Chardev *parallel[1];
+    Chardev *debugcon;             /* -debugcon, port 0xe9; NULL: none */
+    const char *name;              /* guest name or NULL */
+    uint8_t uuid[16]; bool uuid_set;
+    bool rtc_localtime; int64_t rtc_offset_s; /* added to the host's wall clock */
+    struct CPUX86State *cpu;       /* the boot CPU, created by vl before the board */
+} PcConfig;
+
+typedef struct PcMachine {
+    PcConfig cfg;                  /* strings owned by the caller for the machine's life */
+    struct PciBus *pci;
+    IrqLine isa_irq[16];           /* inputs of the interrupt controllers: drive these */
+    MemoryRegion *system_memory, *system_io;
+    void *priv;
+} PcMachine;
+
+/* Makes every chip of the board, loads the firmware, hands ACPI, SMBIOS, e820 over through fw_cfg. */
+PcMachine *pc_create(const PcConfig *cfg, GError **errp);
+/* -device NAME,...: user-creatable ISA/PCI devices. `help` forms are answered by device_list_classes. */
+bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp);
+void pc_device_help(const char *name /* NULL: the list */, GString *out);
+void pc_boot_set(PcMachine *pc, const char *order, GError **errp); /* monitor's boot_set */
+void pc_free(PcMachine *pc);
+
+/* Monitor texts, in QEMU's formats. */
+void pc_info_pic(PcMachine *pc, GString *out);   /* ioapic, then pic0, pic1 */
+void pc_info_lapic(PcMachine *pc, GString *out);
+void pc_info_irq(PcMachine *pc, GString *out);
+void pc_info_qtree(PcMachine *pc, GString *out);
+void pc_info_roms(PcMachine *pc, GString *out);
+void pc_nmi(PcMachine *pc);
+
+#endif
