@@ -1,0 +1,248 @@
+/* tcg.h - the code generator's data types: temps, ops, the guest's description, a compilation.
+ * Knows no guest instruction set. The ops are listed in opc.def; ir-build.h is what front ends call. */
+#ifndef TCG_TCG_H
+#define TCG_TCG_H
+
+#include "host/base/osdep.h"
+#include "tcg/tlb-entry.h"
+
+typedef enum TcgType { TCG_I32, TCG_I64, TCG_V128, TCG_V256 } TcgType;
+
+typedef enum TcgOpcode {
+#define OPC(name, outs, ins, consts, flags, meaning) TCG_OP_##name,
+#include "tcg/opc.def"
+#undef OPC
+    TCG_OP_COUNT
+} TcgOpcode;
+
+enum { /* TcgOpInfo.flags */
+    TCG_OPF_COMMUTES = 1, TCG_OPF_ENDS_BB = 2, TCG_OPF_SIDE = 4, TCG_OPF_FAULT = 8, TCG_OPF_EXITS = 16,
+    TCG_OPF_VEC = 32,
+};
+typedef struct TcgOpInfo {
+    const char *name;
+    uint8_t outs, ins, consts, flags;
+} TcgOpInfo;
+extern const TcgOpInfo tcg_op_info[TCG_OP_COUNT]; /* tcg/ir-dump.c */
+
+/* Conditions; ^1 inverts (ORDER: pinned by a static assert where it is used). */
+typedef enum TcgCond {
+    TCG_COND_EQ, TCG_COND_NE, TCG_COND_LT, TCG_COND_GE, TCG_COND_LE, TCG_COND_GT,
+    TCG_COND_LTU, TCG_COND_GEU, TCG_COND_LEU, TCG_COND_GTU,
+    TCG_COND_TSTEQ, TCG_COND_TSTNE, /* (a & b) == 0, != 0 */
+} TcgCond;
+static inline TcgCond tcg_cond_invert(TcgCond c) { return c ^ 1; }
+TcgCond tcg_cond_swap(TcgCond c); /* condition on (b, a) */
+
+/* How an access to guest memory is made. */
+typedef enum MemOp {
+    MO_8 = 0, MO_16 = 1, MO_32 = 2, MO_64 = 3, MO_128 = 4, MO_256 = 5, MO_SIZE = 7,
+    MO_SIGN = 8,        /* loads: sign-extend to 64 bits (MO_8..MO_32) */
+    MO_SIGN32 = 16,     /* with MO_SIGN: sign-extend to 32, then zero-extend to 64 */
+    MO_ALIGN_AC = 32,   /* misaligned takes the slow path, which raises the guest's alignment check */
+    MO_ALIGN_GP = 64,   /* misaligned takes the slow path, which raises the guest's protection fault */
+} MemOp;
+/* MemOp | mmu_idx << 8 */
+typedef uint32_t MemOpIdx;
+static inline MemOpIdx memopidx(MemOp op, unsigned mmu_idx) { return op | mmu_idx << 8; }
+static inline MemOp memopidx_op(MemOpIdx i) { return i & 0xff; }
+static inline unsigned memopidx_mmu(MemOpIdx i) { return i >> 8; }
+static inline unsigned memop_size(MemOp op) { return 1u << (op & MO_SIZE); }
+
+typedef enum RmwOp { /* new = old op b */
+    RMW_ADD, RMW_SUB, RMW_AND, RMW_OR, RMW_XOR, RMW_XCHG, /* xchg: new = b */
+    RMW_NEG, RMW_NOT, /* b unused (give a constant 0) */
+    RMW_ANDC,         /* old & ~b */
+    RMW_OP = 15, RMW_LOCK = 16,
+} RmwOp;
+
+enum { TCG_GOTO_NOPOLL = 1 };
+/* What the epilogue returns: TB pointer | one of these (TBs are at least 8-aligned). */
+typedef enum TbExit {
+    TB_EXIT_SLOT0 = 0, TB_EXIT_SLOT1 = 1, /* goto_tb left unchained: link slot n to the next TB */
+    TB_EXIT_LOOKUP = 2,                   /* find the next TB from env; nothing to link */
+    TB_EXIT_POLL = 3,                     /* exit_request was seen */
+    TB_EXIT_MASK = 7,
+} TbExit;
+
+/* One host vector instruction, as simd/simd_flags' constant c0. Legacy encodings; the back end emits
+ * [66|F3|F2] [REX] map opcode modrm [imm8]. */
+typedef uint32_t SimdEnc;
+enum {
+    SIMD_PP_NONE = 0, SIMD_PP_66 = 1 << 8, SIMD_PP_F3 = 2 << 8, SIMD_PP_F2 = 3 << 8, SIMD_PP = 3 << 8,
+    SIMD_MAP_0F = 0, SIMD_MAP_0F38 = 1 << 10, SIMD_MAP_0F3A = 2 << 10, SIMD_MAP = 3 << 10,
+    SIMD_W = 1 << 12,         /* REX.W */
+    SIMD_IMM8 = 1 << 13,
+    SIMD_DST_READ = 1 << 14,  /* the old destination a is an input (addps; movss reg,reg; pinsrw) */
+    SIMD_DST_GPR = 1 << 15,   /* d is general (pmovmskb, movd r,xmm, cvttsd2si, pextrw): a ignored */
+    SIMD_SRC_GPR = 1 << 16,   /* b is general (movd xmm,r; cvtsi2sd; pinsrd) */
+    SIMD_RM_DST = 1 << 17,    /* ModRM.rm is the destination and .reg the source (pextrd, movd r,xmm 7E) */
+    SIMD_GROUP = 1 << 18,     /* shift by immediate: ModRM.reg is the opcode extension in bits 20-22, rm = d = a */
+    SIMD_XMM0 = 1 << 19,      /* implicit xmm0 input (pblendvb, blendvps): the global named by TcgGuest.xmm0_global is put there */
+    SIMD_EXT_SHIFT = 20,
+    SIMD_ALIGN16 = 1 << 23,   /* reserved for a folded memory operand */
+};
+#define SIMD_ENC(map, pp, opc, flags) ((SimdEnc)((map) | (pp) | (opc) | (flags)))
+
+typedef uint16_t TcgTempIdx;
+enum { TCG_NO_TEMP = 0xffff, TCG_MAX_TEMPS = 2048, TCG_MAX_OPS = 6144, TCG_MAX_LABELS = 512, TCG_MAX_ARGS = 8,
+       TCG_MAX_INSNS = 512 };
+
+typedef enum TcgTempKind {
+    TCG_TEMP_EBB,    /* dies at the end of the basic block */
+    TCG_TEMP_LOCAL,  /* lives through the whole TB */
+    TCG_TEMP_GLOBAL, /* a slot of env */
+    TCG_TEMP_CONST,  /* a constant */
+    TCG_TEMP_ENV,    /* the env pointer itself */
+} TcgTempKind;
+
+typedef struct TcgTemp {
+    TcgTempKind kind;
+    TcgType type;        /* TCG_I64, TCG_V128 or TCG_V256 */
+    bool pinned;         /* global that lives in a host register at TB boundaries */
+    uint8_t pin_reg;     /* host register then */
+    uint32_t env_offset; /* globals */
+    uint64_t value;      /* constants */
+    const char *name;    /* globals */
+} TcgTemp;
+
+typedef struct TcgOp {
+    uint8_t opc, type;
+    uint16_t life;       /* liveness: bit n: argument n dies here; bit 8+n: output n is dead */
+    uint64_t arg[TCG_MAX_ARGS];
+} TcgOp;
+
+/* A C function that translated code calls, and what it does to the guest's state. */
+typedef enum TcgHelperFlags {
+    HELPER_READS_REGS = 1,   /* looks at globals in env: all are written back before */
+    HELPER_WRITES_REGS = 2,  /* changes globals in env: all are reloaded afterwards */
+    HELPER_RAISES = 4,       /* may raise a guest exception (implies READS_REGS): finds pc by its return address */
+    HELPER_NO_VEC = 8,       /* leaves host vector registers alone (-mgeneral-regs-only) */
+    HELPER_PURE = 16,        /* result depends on its arguments only: may be removed when unused */
+    HELPER_NORETURN = 32,    /* always raises */
+} TcgHelperFlags;
+typedef enum TcgHelperArg { HARG_NONE, HARG_ENV, HARG_I32, HARG_I64, HARG_PTR /* host pointer, I64 */ } TcgHelperArg;
+typedef struct TcgHelperInfo {
+    const char *name;
+    void *fn;
+    uint8_t flags;
+    uint8_t ret;            /* HARG_NONE, HARG_I32 (zero-extended), HARG_I64 */
+    uint8_t nargs;
+    uint8_t arg[6];         /* HARG_ENV arguments are ordinary inputs (the env temp) */
+} TcgHelperInfo;
+
+typedef struct TcgGlobalInfo {
+    const char *name;
+    TcgType type;
+    uint32_t env_offset;
+    int guest_reg; /* 0-15: general register of that number (may be pinned); -1: other */
+} TcgGlobalInfo;
+
+/* What a guest architecture and the accelerator give the code generator, once. */
+typedef struct TcgGuest {
+    const TcgGlobalInfo *globals; /* temps 0 .. nb_globals-1, in this order; ends with a NULL name */
+    unsigned nb_globals;
+    unsigned xmm0_global; /* global that a SIMD_XMM0 instruction reads besides its operands */
+    bool (*helper_name)(const void *fn, const char **name); /* for the disassembler, or NULL */
+    /* Slow paths (accel/cputlb.c). ra: return address into the TB. Loads return the value extended as the MemOp says. */
+    uint64_t (*slow_ld)(void *env, vaddr addr, MemOpIdx oi, uintptr_t ra);
+    void (*slow_st)(void *env, vaddr addr, uint64_t val, MemOpIdx oi, uintptr_t ra);
+    uint64_t (*slow_rmw)(void *env, vaddr addr, uint64_t val, MemOpIdx oi, uint32_t rmw, uintptr_t ra);
+    uint64_t (*slow_cmpxchg)(void *env, vaddr addr, uint64_t cmp, uint64_t val, MemOpIdx oi, uintptr_t ra);
+    void (*slow_ldv)(void *env, vaddr addr, void *dst, MemOpIdx oi, uintptr_t ra);       /* whole dst zero-filled above size */
+    void (*slow_stv)(void *env, vaddr addr, const void *src, MemOpIdx oi, uintptr_t ra);
+} TcgGuest;
+
+/* Where in a TB's host code a guest instruction ends, and what to restore for a fault inside it. */
+typedef struct TcgInsnMap {
+    uint32_t host_end; /* offset from the TB's code start; the slow-path stubs have entries of their own */
+    uint64_t data[2];  /* insn_start's constants: eip, front-end word */
+} TcgInsnMap;
+
+typedef struct TcgContext TcgContext;
+typedef struct CodeBuf CodeBuf;
+
+struct TcgContext {
+    const TcgGuest *guest;
+    CodeBuf *buf;
+
+    TcgTemp temps[TCG_MAX_TEMPS];
+    unsigned nb_globals, nb_temps;
+    TcgTempIdx env_temp;
+    TcgOp ops[TCG_MAX_OPS];
+    unsigned nb_ops, nb_labels;
+    bool overflow; /* ran out of temps, ops or labels: compile answers TCG_TOO_BIG */
+    GHashTable *const_temps; /* value -> temp */
+
+    /* Set by the caller of a compilation: */
+    uint64_t tb_cookie;  /* TB pointer, returned by exits */
+    uint64_t cs_base;    /* linear pc = eip + cs_base */
+    uint64_t key;        /* JumpCacheEntry.key of this TB */
+    bool eip_is_32;      /* eip = (uint32_t)(pc - cs_base) */
+    bool no_chain;       /* goto_tb always leaves */
+    bool random_regs;    /* test: random register choice */
+    bool no_optimize;    /* test */
+
+    /* Result: */
+    uint8_t *code_rx;
+    uint32_t code_size;
+    uint32_t goto_tb_jump[2];  /* offset of the rel32 of slot n's jmp; ~0: slot unused */
+    uint32_t goto_tb_reset[2]; /* offset of the code that the unlinked jump goes to */
+    TcgInsnMap insn_map[TCG_MAX_INSNS + 1];
+    unsigned nb_insns;
+    TcgInsnMap *stub_map;      /* slow-path return addresses: host_end is the exact offset; sorted */
+    unsigned nb_stubs, stub_cap;
+    uint32_t in_asm_host_size[1]; /* bytes of the main path (without stubs and data), for logs */
+
+    void *backend;             /* register allocator and emitter state */
+};
+
+typedef enum TcgResult { TCG_OK, TCG_TOO_BIG /* fewer guest instructions, please */, TCG_BUFFER_FULL /* flush all */ } TcgResult;
+
+/* One per translating thread. buf's prologue must have been generated (tcg_gen_prologue). */
+TcgContext *tcg_context_new(const TcgGuest *guest, CodeBuf *buf);
+void tcg_context_free(TcgContext *s);
+void tcg_begin(TcgContext *s);        /* forget the last TB: globals and env stay, all else goes */
+TcgResult tcg_compile(TcgContext *s); /* optimise, allocate, emit; on TCG_OK the code is in the buffer */
+
+/* Passes (each one file), in the order of tcg_compile; runnable alone by tests. */
+void tcg_optimize(TcgContext *s);
+void tcg_liveness(TcgContext *s);
+TcgResult tcg_regalloc_and_emit(TcgContext *s);
+bool tcg_verify(const TcgContext *s, GString *why); /* types, counts, labels, use before definition */
+void tcg_dump_ops(const TcgContext *s, GString *out); /* "  add i32 eax,eax,ebx" lines, as -d op prints */
+void tcg_dump_opc_table(GString *out);                /* docs/tcg-ir.md's table */
+
+/* Reference interpreter: runs the ops on env as the host code would, with the guest's slow paths for
+ * memory; returns what the epilogue returns (cookie | TbExit). goto_tb/goto_ptr always leave. */
+uint64_t tcg_interpret(TcgContext *s, void *env);
+
+/* codebuf.c: code memory; two views of it (W^X). */
+struct CodeBuf {
+    uint8_t *rw, *rx;
+    size_t size;
+    uint8_t *ptr, *end;     /* next free byte and limit (rw view); end leaves a margin for one big TB */
+    uint8_t *start;         /* first byte after the prologue */
+    ptrdiff_t rx_diff;      /* rx - rw */
+    uintptr_t (*enter)(void *env, const void *code_rx); /* the prologue */
+    const uint8_t *epilogue_rx;
+    uint32_t prologue_size;
+    const uint8_t *thunk[8]; /* back end's shared routines (rx) */
+};
+CodeBuf *codebuf_new(size_t size, GError **errp);
+void codebuf_free(CodeBuf *b);
+void codebuf_flush(CodeBuf *b); /* forget all TBs, keep the prologue */
+static inline const uint8_t *codebuf_rx(const CodeBuf *b, const uint8_t *rw) { return rw + b->rx_diff; }
+bool codebuf_contains(const CodeBuf *b, uintptr_t rx_addr);
+
+/* Back end (tcg/x86_64). */
+void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest);
+/* Link or unlink: make the jump at code_rx + jump_off go to target_rx. Atomic for running code. */
+void tcg_patch_jump(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, const uint8_t *target_rx);
+bool tcg_host_has_simd(const char *feature); /* "sse4.1", "ssse3", "aes", "avx", ... of this host */
+
+/* disas.c (capstone). mode_bits 16, 32, 64. AT&T syntax. Appends "0xADDR:  BYTES  TEXT\n" lines. */
+void disas_guest(GString *out, const uint8_t *code, size_t len, uint64_t pc, unsigned mode_bits, unsigned max_insns);
+void disas_host(GString *out, const uint8_t *code, size_t len, uint64_t pc);
+
+#endif

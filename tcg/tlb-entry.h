@@ -1,0 +1,66 @@
+/* tlb-entry.h - the memory layout that generated code and the C side share: the head of every guest
+ * CPU's env, soft TLB entries, jump-cache entries.
+ *
+ * A guest address hits when (addr + size - 1) with its page offset cleared equals the entry's tag;
+ * the entry is the one that the FIRST byte's page selects, so an access that crosses a page misses.
+ * The tag's low bits are zero on the fast path; any TLB_* flag makes the compare fail. */
+#ifndef TCG_TLB_ENTRY_H
+#define TCG_TLB_ENTRY_H
+
+#include "host/base/osdep.h"
+
+enum {
+    TCG_PAGE_BITS = 12,
+    TCG_MMU_MODES = 4,
+    TLB_ENTRY_BITS = 5, /* sizeof(TlbEntry) == 32 */
+};
+#define TCG_PAGE_SIZE (1ULL << TCG_PAGE_BITS)
+#define TCG_PAGE_MASK (~(TCG_PAGE_SIZE - 1))
+
+enum { /* tag flags; all below the page bits */
+    TLB_INVALID = 1 << 11,  /* nothing here (an empty entry is all ones) */
+    TLB_MMIO = 1 << 10,     /* device, or ROM for writes */
+    TLB_NOTDIRTY = 1 << 9,  /* writes only: page holds code or is tracked */
+    TLB_WATCH = 1 << 8,     /* a watchpoint or data breakpoint lies in the page */
+};
+
+typedef struct TlbEntry {
+    uint64_t addr_read;  /* page address | flags */
+    uint64_t addr_write;
+    uint64_t addr_code;
+    uint64_t addend;     /* host address = guest address + addend (RAM only) */
+} TlbEntry;
+_Static_assert(sizeof(TlbEntry) == 1 << TLB_ENTRY_BITS, "TLB_ENTRY_BITS");
+
+typedef struct TlbFast {
+    uint64_t mask;   /* (entries - 1) << TLB_ENTRY_BITS */
+    TlbEntry *table; /* index: (addr >> TCG_PAGE_BITS) << TLB_ENTRY_BITS & mask */
+} TlbFast;
+
+enum { JUMP_CACHE_BITS = 12, JUMP_CACHE_ENTRY_BITS = 5 };
+#define JUMP_CACHE_SIZE (1u << JUMP_CACHE_BITS)
+/* Indexed by the low bits of the linear pc: (pc ^ pc >> JUMP_CACHE_BITS) would be better spread, but
+ * the plain low bits cost one instruction less; jump_cache_index() is the one place that says so. */
+typedef struct JumpCacheEntry {
+    uint64_t pc;   /* linear address; ~0 (non-canonical as a target with key) when empty */
+    uint64_t key;  /* flags | cs_base << 32 */
+    void *code;    /* host entry of the TB */
+    void *tb;
+} JumpCacheEntry;
+_Static_assert(sizeof(JumpCacheEntry) == 1 << JUMP_CACHE_ENTRY_BITS, "JUMP_CACHE_ENTRY_BITS");
+static inline uint32_t jump_cache_index(uint64_t pc) { return pc & (JUMP_CACHE_SIZE - 1); }
+
+/* The first member of every guest's env; host rbp points at it while translated code runs. */
+typedef struct TcgEnvHead {
+    TlbFast tlb[TCG_MMU_MODES];
+    JumpCacheEntry *jump_cache;
+    int32_t exit_request;   /* non-zero: leave at the next poll. Set by any thread. */
+    uint32_t mxcsr_run;     /* host MXCSR while translated code runs: guest's modes and sticky flags, all masked */
+    uint32_t mxcsr_host;    /* saved by the prologue, restored by the epilogue */
+    uint32_t pad;
+    void *cpu;              /* CPUState of accel */
+    uint64_t gpr[16];       /* guest general registers; pinned ones are stale while translated code runs */
+    uint64_t eip;           /* architectural instruction pointer; stale inside a TB, right at every exit */
+} TcgEnvHead;
+
+#endif
