@@ -76,7 +76,8 @@ void tcg_gen_guest_ldv(TcgContext *s, TcgType t, Vv d, Tv addr, int32_t disp, Me
 void tcg_gen_guest_stv(TcgContext *s, TcgType t, Vv val, Tv addr, int32_t disp, MemOpIdx oi);
 
 /* host vector instruction; use .i of the right kind where SimdEnc makes d or b general */
-void tcg_gen_simd(TcgContext *s, TcgType t, TcgTempIdx d, TcgTempIdx a, TcgTempIdx b, SimdEnc enc, uint8_t imm);
+void tcg_gen_simd(TcgContext *s, TcgType t, TcgTempIdx d, TcgTempIdx a, TcgTempIdx b,
+                  TcgTempIdx c /* SIMD_XMM0's mask or TCG_NO_TEMP */, SimdEnc enc, uint8_t imm);
 void tcg_gen_simd_flags(TcgContext *s, Tv d, Vv a, Vv b, SimdEnc enc);
 
 /* helpers; out may be TCG_NO_TEMP */

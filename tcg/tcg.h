@@ -78,7 +78,7 @@ enum {
     SIMD_SRC_GPR = 1 << 16,   /* b is general (movd xmm,r; cvtsi2sd; pinsrd) */
     SIMD_RM_DST = 1 << 17,    /* ModRM.rm is the destination and .reg the source (pextrd, movd r,xmm 7E) */
     SIMD_GROUP = 1 << 18,     /* shift by immediate: ModRM.reg is the opcode extension in bits 20-22, rm = d = a */
-    SIMD_XMM0 = 1 << 19,      /* implicit xmm0 input (pblendvb, blendvps): the global named by TcgGuest.xmm0_global is put there */
+    SIMD_XMM0 = 1 << 19,      /* implicit xmm0 input (pblendvb, blendvps): input c is put there */
     SIMD_EXT_SHIFT = 20,
     SIMD_ALIGN16 = 1 << 23,   /* reserved for a folded memory operand */
 };
@@ -142,7 +142,6 @@ typedef struct TcgGlobalInfo {
 typedef struct TcgGuest {
     const TcgGlobalInfo *globals; /* temps 0 .. nb_globals-1, in this order; ends with a NULL name */
     unsigned nb_globals;
-    unsigned xmm0_global; /* global that a SIMD_XMM0 instruction reads besides its operands */
     bool (*helper_name)(const void *fn, const char **name); /* for the disassembler, or NULL */
     /* Slow paths (accel/cputlb.c). ra: return address into the TB. Loads return the value extended as the MemOp says. */
     uint64_t (*slow_ld)(void *env, vaddr addr, MemOpIdx oi, uintptr_t ra);
