@@ -1,0 +1,88 @@
+/* mem.c - large host mappings: guest RAM, and code memory seen through two views.
+ * Code is never writable and executable through one mapping, so that hardened hosts (no W+X pages)
+ * run it; when memfd_create is refused an unlinked temporary file takes its place. */
+#include "host/base/mem.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+static size_t round_to_page(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    return ROUND_UP(size, page);
+}
+
+void *mem_alloc_ram(size_t size, GError **errp)
+{
+    size_t len = round_to_page(size), huge = 2 * MiB;
+    size_t align = len >= huge ? huge : (size_t)sysconf(_SC_PAGESIZE);
+    size_t span = len + align, head;
+    uint8_t *p;
+
+    if (len < size || span < len || len == 0) {
+        error_set(errp, "cannot map %zu bytes of guest memory", size);
+        return NULL;
+    }
+    p = mmap(NULL, span, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED) {
+        error_set_errno(errp, errno, "cannot map %zu MiB of guest memory", (size_t)(len / MiB));
+        return NULL;
+    }
+    /* Cut to an aligned start, so that the host can back it with huge pages. */
+    head = (align - (uintptr_t)p % align) % align;
+    if (head)
+        munmap(p, head);
+    if (span - head > len)
+        munmap(p + head + len, span - head - len);
+    p += head;
+    if (len >= huge)
+        madvise(p, len, MADV_HUGEPAGE);
+    madvise(p, len, MADV_DONTDUMP);
+    return p;
+}
+
+void mem_free(void *p, size_t size)
+{
+    if (p)
+        munmap(p, round_to_page(size));
+}
+
+static int anonymous_file(void)
+{
+    int fd = memfd_create("vireo-code", MFD_CLOEXEC);
+
+    if (fd < 0) {
+        g_autofree char *name = g_build_filename(g_get_tmp_dir(), "vireo-code-XXXXXX", NULL);
+        fd = g_mkstemp_full(name, O_RDWR | O_CLOEXEC, 0600);
+        if (fd >= 0)
+            unlink(name);
+    }
+    return fd;
+}
+
+bool mem_alloc_code(size_t size, void **rw, void **rx, GError **errp)
+{
+    size_t len = round_to_page(size);
+    int fd = anonymous_file(), err;
+
+    if (fd < 0)
+        return error_set_errno(errp, errno, "cannot create memory for translated code");
+    if (ftruncate(fd, (off_t)len) < 0)
+        goto fail;
+    *rw = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (*rw == MAP_FAILED)
+        goto fail;
+    *rx = mmap(NULL, len, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    if (*rx == MAP_FAILED) {
+        err = errno;
+        munmap(*rw, len);
+        errno = err;
+        goto fail;
+    }
+    close(fd);
+    return true;
+fail:
+    err = errno;
+    close(fd);
+    return error_set_errno(errp, err, "cannot map %zu MiB of memory for translated code", (size_t)(len / MiB));
+}

@@ -1,0 +1,146 @@
+/* runstate.c - the VM's run state and the pending requests to change it.
+ * Requests come from any thread; a mutex guards them. The main loop is woken through one hook. */
+#include "softmmu/runstate.h"
+
+static GMutex lock;
+static RunState state = RUN_STATE_PRELAUNCH;
+static ShutdownCause reset_request, shutdown_request;
+static int shutdown_code;
+static bool powerdown_request, stop_request;
+static RunState stop_reason;
+static void (*request_notify)(void);
+
+static void (*powerdown_fn)(void *opaque);
+static void *powerdown_opaque;
+
+RunState runstate_get(void)
+{
+    return __atomic_load_n(&state, __ATOMIC_ACQUIRE);
+}
+
+void runstate_set(RunState s)
+{
+    __atomic_store_n(&state, s, __ATOMIC_RELEASE);
+}
+
+bool runstate_is_running(void)
+{
+    return runstate_get() == RUN_STATE_RUNNING;
+}
+
+const char *runstate_name(RunState s)
+{
+    static const char *const names[] = {
+        [RUN_STATE_PRELAUNCH] = "prelaunch", [RUN_STATE_RUNNING] = "running",
+        [RUN_STATE_PAUSED] = "paused",       [RUN_STATE_SHUTDOWN] = "shutdown",
+        [RUN_STATE_DEBUG] = "debug",         [RUN_STATE_IO_ERROR] = "io-error",
+        [RUN_STATE_INTERNAL_ERROR] = "internal-error",
+    };
+    return (unsigned)s < ARRAY_SIZE(names) ? names[s] : "unknown";
+}
+
+static void notify(void)
+{
+    void (*fn)(void) = __atomic_load_n(&request_notify, __ATOMIC_ACQUIRE);
+    if (fn)
+        fn();
+}
+
+void system_reset_request(ShutdownCause cause)
+{
+    g_mutex_lock(&lock);
+    reset_request = cause;
+    g_mutex_unlock(&lock);
+    notify();
+}
+
+void system_shutdown_request_with_code(ShutdownCause cause, int exit_code)
+{
+    g_mutex_lock(&lock);
+    if (shutdown_request == CAUSE_NONE) { /* the first cause decides the exit status */
+        shutdown_request = cause;
+        shutdown_code = exit_code;
+    }
+    g_mutex_unlock(&lock);
+    notify();
+}
+
+void system_shutdown_request(ShutdownCause cause)
+{
+    system_shutdown_request_with_code(cause, 0);
+}
+
+void system_powerdown_request(void)
+{
+    g_mutex_lock(&lock);
+    powerdown_request = true;
+    g_mutex_unlock(&lock);
+    notify();
+}
+
+void system_stop_request(RunState why)
+{
+    g_mutex_lock(&lock);
+    stop_request = true;
+    stop_reason = why;
+    g_mutex_unlock(&lock);
+    notify();
+}
+
+ShutdownCause system_take_reset_request(void)
+{
+    g_mutex_lock(&lock);
+    ShutdownCause c = reset_request;
+    reset_request = CAUSE_NONE;
+    g_mutex_unlock(&lock);
+    return c;
+}
+
+ShutdownCause system_take_shutdown_request(int *exit_code)
+{
+    g_mutex_lock(&lock);
+    ShutdownCause c = shutdown_request;
+    if (c != CAUSE_NONE && exit_code)
+        *exit_code = shutdown_code;
+    shutdown_request = CAUSE_NONE;
+    shutdown_code = 0;
+    g_mutex_unlock(&lock);
+    return c;
+}
+
+bool system_take_powerdown_request(void)
+{
+    g_mutex_lock(&lock);
+    bool r = powerdown_request;
+    powerdown_request = false;
+    g_mutex_unlock(&lock);
+    return r;
+}
+
+bool system_take_stop_request(RunState *why)
+{
+    g_mutex_lock(&lock);
+    bool r = stop_request;
+    if (r && why)
+        *why = stop_reason;
+    stop_request = false;
+    g_mutex_unlock(&lock);
+    return r;
+}
+
+void system_set_request_notify(void (*fn)(void))
+{
+    __atomic_store_n(&request_notify, fn, __ATOMIC_RELEASE);
+}
+
+void powerdown_handler_set(void (*fn)(void *opaque), void *opaque)
+{
+    powerdown_fn = fn;
+    powerdown_opaque = opaque;
+}
+
+void powerdown_handlers_run(void)
+{
+    if (powerdown_fn)
+        powerdown_fn(powerdown_opaque);
+}
