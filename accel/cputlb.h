@@ -1,0 +1,36 @@
+/* cputlb.h - the soft TLB: filling, flushing, and guest memory access from C (helpers, slow paths).
+ * All in the vCPU's own thread unless said otherwise. */
+#ifndef ACCEL_CPUTLB_H
+#define ACCEL_CPUTLB_H
+
+#include "accel/cpu.h"
+
+/* Called by CPUOps.tlb_fill: map the page of vaddr to paddr's page for mmu_idx. prot: PROT_*; page_size:
+ * of the guest's page-table entry (4K, 2M, 4M, 1G), for invlpg; global: survives tlb_flush_nonglobal. */
+void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mmu_idx, uint64_t page_size, bool global);
+
+void tlb_flush(CPUState *cpu);                  /* everything, and the jump cache */
+void tlb_flush_nonglobal(CPUState *cpu);        /* CR3 write */
+void tlb_flush_page(CPUState *cpu, vaddr addr); /* INVLPG, all modes */
+void tlb_flush_from_other_thread(CPUState *cpu); /* memory map changed: done before the CPU's next TB */
+void tlb_set_watch(CPUState *cpu, vaddr addr, uint64_t len, bool on); /* pages with data breakpoints */
+
+/* Guest access as the guest's instruction makes it; faults raise. ra as in cpu_restore_state(). */
+uint64_t cpu_ld(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uintptr_t ra); /* zero-extended */
+void cpu_st(CPUState *cpu, vaddr addr, unsigned size, uint64_t val, unsigned mmu_idx, uintptr_t ra);
+/* Translator: code bytes; mmu_idx of the current mode. The bytes' pages are noted for the TB. */
+uint8_t cpu_ldcode(CPUState *cpu, vaddr addr);
+
+/* Host pointer for [addr, addr+len) within one page, checked for `type`; faults raise. NULL: not plain
+ * RAM (MMIO, watch) - use cpu_ld/cpu_st. For stores the page is made ready (TBs invalidated, dirty set). */
+void *probe_access(CPUState *cpu, vaddr addr, unsigned len, AccessType type, unsigned mmu_idx, uintptr_t ra);
+/* As above but a fault returns NULL with *fault set and nothing raised. */
+void *probe_access_nofault(CPUState *cpu, vaddr addr, unsigned len, AccessType type, unsigned mmu_idx, bool *fault);
+
+/* Page walks: physical access from the CPU (little-endian), A20 already applied by the caller. */
+uint64_t cpu_phys_ld(CPUState *cpu, hwaddr addr, unsigned size);
+void cpu_phys_st(CPUState *cpu, hwaddr addr, unsigned size, uint64_t val);
+/* Atomic compare-and-swap on a page-table entry of 4 or 8 bytes. false: it changed meanwhile. Not RAM: plain write, true. */
+bool cpu_phys_cas(CPUState *cpu, hwaddr addr, unsigned size, uint64_t old, uint64_t val);
+
+#endif

@@ -1,0 +1,28 @@
+/* tb.h - translation blocks: the cache by physical pc, page lists, chaining, invalidation. */
+#ifndef ACCEL_TB_H
+#define ACCEL_TB_H
+
+#include "accel/cpu.h"
+
+struct TB {
+    vaddr pc;
+    uint64_t cs_base;
+    uint32_t flags, cflags;
+    uint16_t size;            /* guest bytes, 1 .. 2 pages */
+    uint16_t icount;
+    bool invalid;
+    ram_addr_t page[2];       /* ram_addr of the page(s); ~0: none (second), or not RAM (first: never cached) */
+    ram_addr_t phys_pc;       /* ram_addr of the first byte */
+    uint8_t *code;            /* rx */
+    uint32_t code_size;
+    uint8_t *search;          /* encoded fault map */
+    uint32_t search_size;
+    TB *hash_next;
+    TB *page_next[2];         /* next TB of page[n]; see tb-cache.c */
+    uint32_t jump_off[2], reset_off[2]; /* goto_tb slots; ~0 unused */
+    TB *jump_dest[2];         /* linked target or NULL */
+    TB *incoming;             /* list of TBs whose slot n jumps here: tagged pointers (TB | n) */
+    TB *incoming_next[2];
+};
+
+#endif
