@@ -171,7 +171,8 @@ struct TcgContext {
     TcgOp ops[TCG_MAX_OPS];
     unsigned nb_ops, nb_labels;
     bool overflow; /* ran out of temps, ops or labels: compile answers TCG_TOO_BIG */
-    GHashTable *const_temps; /* value -> temp */
+    uint16_t const_head[256];            /* hash of a constant's value -> its temp, 0xffff: none */
+    uint16_t const_next[TCG_MAX_TEMPS];  /* next constant in the same hash bucket */
 
     /* Set by the caller of a compilation: */
     uint64_t tb_cookie;  /* TB pointer, returned by exits */
@@ -194,6 +195,7 @@ struct TcgContext {
     uint32_t in_asm_host_size[1]; /* bytes of the main path (without stubs and data), for logs */
 
     void *backend;             /* register allocator and emitter state */
+    void *optimizer;           /* optimize.c's tables, allocated at the first run */
 };
 
 typedef enum TcgResult { TCG_OK, TCG_TOO_BIG /* fewer guest instructions, please */, TCG_BUFFER_FULL /* flush all */ } TcgResult;
@@ -210,6 +212,11 @@ void tcg_liveness(TcgContext *s);
 TcgResult tcg_regalloc_and_emit(TcgContext *s);
 bool tcg_verify(const TcgContext *s, GString *why); /* types, counts, labels, use before definition */
 void tcg_dump_ops(const TcgContext *s, GString *out); /* "  add i32 eax,eax,ebx" lines, as -d op prints */
+bool tcg_arg_is_vec(const TcgOp *op, unsigned n);     /* is output/input n (numbered as in arg[]) a vector? */
+/* Value of a pure general op with one output (see fold.c); in: the inputs, c: the constants. Shift counts are
+ * masked. false: not such an op, or division impossible. */
+bool tcg_fold_op(TcgOpcode opc, TcgType type, const uint64_t *in, const uint64_t *c, uint64_t *out);
+bool tcg_fold_cond(TcgCond cond, TcgType type, uint64_t a, uint64_t b);
 void tcg_dump_opc_table(GString *out);                /* docs/tcg-ir.md's table */
 
 /* Reference interpreter: runs the ops on env as the host code would, with the guest's slow paths for
@@ -238,6 +245,8 @@ bool codebuf_contains(const CodeBuf *b, uintptr_t rx_addr);
 void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest);
 /* Link or unlink: make the jump at code_rx + jump_off go to target_rx. Atomic for running code. */
 void tcg_patch_jump(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, const uint8_t *target_rx);
+int tcg_host_pin(int guest_reg);           /* host register that holds general register guest_reg at TB boundaries, or -1 */
+void tcg_backend_free(TcgContext *s);      /* frees s->backend; called by tcg_context_free() */
 bool tcg_host_has_simd(const char *feature); /* "sse4.1", "ssse3", "aes", "avx", ... of this host */
 
 /* disas.c (capstone). mode_bits 16, 32, 64. AT&T syntax. Appends "0xADDR:  BYTES  TEXT\n" lines. */
