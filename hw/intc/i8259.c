@@ -74,9 +74,9 @@ static void set_pin(PicChip *c, int ir, int level)
     if ((c->elcr & bit) || c->level_all) {
         c->irr = level ? c->irr | bit : c->irr & (uint8_t)~bit;
     } else if (level && !(c->last_irr & bit)) {
+        /* Latched until INTA. The chip wants the pin to stay high as well, else it gives a spurious IR7;
+         * device models here pulse lines in no time, so that rule would lose interrupts. */
         c->irr |= bit;
-    } else if (!level) {
-        c->irr &= (uint8_t)~bit; /* the request must stay until INTA, else it is spurious */
     }
     c->last_irr = level ? c->last_irr | bit : c->last_irr & (uint8_t)~bit;
 }
@@ -87,6 +87,8 @@ static void pic_update(PicState *s)
 
     sl->output = pending_ir(sl) >= 0;
     set_pin(m, CASCADE_IR, sl->output);
+    if (!sl->output)
+        m->irr &= (uint8_t)~(1 << CASCADE_IR); /* the slave masked or withdrew: no spurious IR2 */
     m->output = pending_ir(m) >= 0;
     irq_set(&s->intr, m->output);
 }
