@@ -3,6 +3,9 @@
 TESTLIB_SRC := $(shell find tests/lib -name '*.c' 2>/dev/null)
 TEST_SRC := $(shell find tests -name 'test-*.c' 2>/dev/null)
 TEST_BIN := $(patsubst %.c,$(BUILD)/%,$(TEST_SRC))
+# An archive, so that a test links only those helpers that its layers satisfy.
+$(BUILD)/libtestlib.a: $(call obj,$(TESTLIB_SRC))
+	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
 
 # test-only sources that a program needs besides its own: tests/DIR/X-*.c are never picked up by themselves
 test_layers = $(if $(filter tests/host/base/%,$(1)),base,\
@@ -14,9 +17,9 @@ test_layers = $(if $(filter tests/host/base/%,$(1)),base,\
   hw host target-x86 accel softmmu tcg base))))))
 
 .SECONDEXPANSION:
-$(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $(call obj,$(TESTLIB_SRC)) $$(call LIB,$$(call test_layers,$$*.c))
+$(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtestlib.a $$(call LIB,$$(call test_layers,$$*.c))
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< $(call obj,$(TESTLIB_SRC)) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
 tests: $(TEST_BIN)
 .PHONY: tests
