@@ -17,6 +17,7 @@ typedef struct BlockOpenOpts {
     bool snapshot;      /* writes go to a temporary overlay that vanishes */
     bool writethrough;  /* cache=writethrough/directsync: every write is followed by a flush */
     bool no_flush;      /* cache=unsafe */
+    bool discard_unmap; /* discard=unmap: punch holes for what the guest discards */
     bool lock;          /* take QEMU-compatible OFD byte-range locks (default true) */
 } BlockOpenOpts;
 
@@ -89,5 +90,6 @@ void drive_attach(Drive *d, const DriveOps *ops, void *opaque, const char *path)
 bool drive_change(Drive *d, const char *filename, const char *format, bool read_only, GError **errp);
 bool drive_eject(Drive *d, bool force, GError **errp);
 void drive_close_all(void);
+void drive_set_snapshot_default(bool on); /* -snapshot: before the first drive_new */
 
 #endif

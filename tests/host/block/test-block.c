@@ -1,0 +1,219 @@
+/* test-block.c - raw images, the -snapshot overlay, locks, requests and drives. */
+#include "host/base/osdep.h"
+#include "host/block/block.h"
+#include <fcntl.h>
+#include <glib/gstdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static char *dir;
+
+static char *image(const char *name, size_t size)
+{
+    char *path = g_build_filename(dir, name, NULL);
+    g_autofree uint8_t *buf = g_malloc(size + 1);
+    for (size_t i = 0; i < size; i++)
+        buf[i] = (uint8_t)(i / 512 + i);
+    g_assert_true(g_file_set_contents(path, (char *)buf, (gssize)size, NULL));
+    return path;
+}
+
+static BlockImage *open_img(const char *path, bool ro, bool snapshot, GError **errp)
+{
+    BlockOpenOpts o = {.filename = path, .format = "raw", .read_only = ro, .snapshot = snapshot, .lock = true};
+    return block_open(&o, errp);
+}
+
+static void test_open_errors(void)
+{
+    static const struct {
+        const char *name;
+        int size;
+        const char *text;
+    } t[] = {{"none", -1, "No such file"}, {"empty", 0, "empty"}, {"tiny", 511, "smaller than one sector"}};
+    for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+        GError *err = NULL;
+        g_autofree char *path = t[i].size < 0 ? g_build_filename(dir, t[i].name, NULL) : image(t[i].name, t[i].size);
+        g_assert_null(open_img(path, false, false, &err));
+        g_assert_nonnull(strstr(err->message, t[i].text));
+        g_assert_nonnull(strstr(err->message, path));
+        g_clear_error(&err);
+    }
+    GError *err = NULL;
+    g_assert_null(open_img(dir, true, false, &err));
+    g_assert_nonnull(strstr(err->message, "Is a directory"));
+    g_clear_error(&err);
+}
+
+static void test_padding(void)
+{
+    g_autofree char *path = image("odd", 1000);
+    BlockImage *img = open_img(path, false, false, NULL);
+    uint8_t buf[1024];
+    g_assert_cmpuint(block_length(img), ==, 1024);
+    memset(buf, 0xff, sizeof buf);
+    g_assert_cmpint(block_pread(img, 0, buf, 1024), ==, 0);
+    g_assert_cmpuint(buf[999], ==, (uint8_t)(999 / 512 + 999));
+    for (int i = 1000; i < 1024; i++)
+        g_assert_cmpuint(buf[i], ==, 0);
+    memset(buf, 0xff, sizeof buf);
+    g_assert_cmpint(block_pread(img, 512, buf, 1024), ==, 0); /* over the end: zeros */
+    g_assert_cmpuint(buf[1023], ==, 0);
+    g_assert_cmpint(block_pwrite(img, 1024, buf, 512), ==, -ENOSPC);
+    block_close(img);
+}
+
+static void test_snapshot(void)
+{
+    g_autofree char *path = image("snap", 64 * 1024);
+    g_autofree uint8_t *ref = g_malloc(64 * 1024), *got = g_malloc(64 * 1024);
+    BlockImage *img = open_img(path, false, true, NULL);
+    g_assert_nonnull(img);
+    g_assert_cmpint(block_pread(img, 0, ref, 64 * 1024), ==, 0);
+    g_autofree uint8_t *orig = g_memdup2(ref, 64 * 1024);
+    GRand *r = g_rand_new_with_seed(7);
+    for (int n = 0; n < 200; n++) {
+        unsigned at = (unsigned)g_rand_int_range(r, 0, 128) * 512;
+        unsigned len = (unsigned)g_rand_int_range(r, 1, (gint32)MIN(40, 129 - at / 512)) * 512;
+        memset(ref + at, n, len);
+        g_assert_cmpint(block_pwrite(img, at, ref + at, len), ==, 0);
+        g_assert_cmpint(block_pread(img, 0, got, 64 * 1024), ==, 0);
+        g_assert_cmpmem(got, 64 * 1024, ref, 64 * 1024);
+    }
+    g_rand_free(r);
+    block_close(img);
+    g_autofree char *file = NULL;
+    gsize len;
+    g_assert_true(g_file_get_contents(path, &file, &len, NULL));
+    g_assert_cmpmem(file, len, orig, 64 * 1024);
+}
+
+/* Runs open_img in another process: 0 it opened, 1 refused. */
+static int other_process(const char *path, bool ro)
+{
+    pid_t pid = fork();
+    if (!pid) {
+        GError *err = NULL;
+        BlockImage *img = open_img(path, ro, false, &err);
+        _exit(img ? 0 : strstr(err->message, "\"write\" lock") && strstr(err->message, path) ? 1 : 2);
+    }
+    int st;
+    g_assert_cmpint(waitpid(pid, &st, 0), ==, pid);
+    return WEXITSTATUS(st);
+}
+
+static void test_locks(void)
+{
+    g_autofree char *path = image("locked", 4096);
+    BlockImage *img = open_img(path, false, false, NULL);
+    g_assert_cmpint(other_process(path, false), ==, 1);
+    g_assert_cmpint(other_process(path, true), ==, 1);
+    block_close(img);
+    img = open_img(path, true, false, NULL);
+    g_assert_cmpint(other_process(path, true), ==, 0);
+    g_assert_cmpint(other_process(path, false), ==, 1);
+    block_close(img);
+    g_assert_cmpint(other_process(path, false), ==, 0);
+}
+
+static int done_count, last_ret;
+static void done(void *opaque, int ret)
+{
+    done_count++;
+    last_ret = ret;
+}
+
+static void test_aio(void)
+{
+    g_autofree char *path = image("aio", 1 << 20);
+    BlockImage *img = open_img(path, false, false, NULL);
+    static uint8_t bufs[64][4096];
+    struct iovec iov[64];
+    done_count = 0;
+    for (int i = 0; i < 64; i++) {
+        memset(bufs[i], i + 1, 4096);
+        iov[i] = (struct iovec){bufs[i], 4096};
+        block_aio_writev(img, (uint64_t)i * 8192, &iov[i], 1, done, NULL);
+    }
+    block_drain(img);
+    g_assert_cmpint(done_count, ==, 64);
+    uint8_t c;
+    for (int i = 0; i < 64; i++) {
+        g_assert_cmpint(block_pread(img, (uint64_t)i * 8192 + 4095, &c, 1), ==, 0);
+        g_assert_cmpuint(c, ==, i + 1);
+    }
+    /* through the main loop */
+    block_aio_flush(img, done, NULL);
+    while (done_count < 65)
+        g_main_context_iteration(NULL, TRUE);
+    g_assert_cmpint(last_ret, ==, 0);
+    BlockReq *r = block_aio_readv(img, 0, iov, 1, done, NULL);
+    block_aio_cancel(r);
+    g_assert_cmpint(done_count, ==, 66);
+    g_assert_cmpint(last_ret, ==, -ECANCELED);
+    block_aio_writev(img, 1 << 20, iov, 1, done, NULL);
+    block_drain(NULL);
+    g_assert_cmpint(last_ret, ==, -ENOSPC);
+    block_close(img);
+}
+
+static void expect_drive_error(const char *opts, const char *text)
+{
+    GError *err = NULL;
+    g_assert_null(drive_new(opts, &err));
+    g_test_message("%s: %s", opts, err->message);
+    g_assert_nonnull(strstr(err->message, text));
+    g_clear_error(&err);
+}
+
+static void test_drives(void)
+{
+    g_autofree char *path = image("a,b", 4096);
+    g_autofree char *opt = g_strdup_printf("file=%s/a,,b,format=raw,cache=unsafe", dir);
+    Drive *d = drive_new(opt, NULL);
+    g_assert_nonnull(d);
+    g_assert_cmpstr(d->id, ==, "ide0-hd0");
+    g_assert_cmpstr(block_filename(d->image), ==, path);
+    GError *err = NULL;
+    g_assert_false(drive_eject(d, false, &err));
+    g_assert_cmpstr(err->message, ==, "Device 'ide0-hd0' is not removable");
+    g_clear_error(&err);
+    expect_drive_error("if=ide,index=0,file=x", "drive with bus=0, unit=0 (index=0) exists");
+    expect_drive_error("file=x,nosuch=1", "nosuch");
+    expect_drive_error("file=x,if=nosuch", "nosuch");
+    expect_drive_error("file=x,cache=nosuch", "nosuch");
+    expect_drive_error("file=x,format=nosuch", "nosuch");
+    expect_drive_error("file=x,format=qcow2", "qcow2");
+    expect_drive_error("file=x,readonly=maybe", "maybe");
+    expect_drive_error("index=9,file=x", "9");
+    Drive *cd = drive_new("if=ide,media=cdrom,index=2", NULL);
+    g_assert_cmpstr(cd->id, ==, "ide1-cd0");
+    g_assert_null(cd->image);
+    g_assert_false(drive_change(cd, "/nonexistent", NULL, false, &err));
+    g_assert_cmpstr(err->message, ==, "Could not open '/nonexistent': No such file or directory");
+    g_clear_error(&err);
+    g_autofree char *iso = image("x.iso", 4096);
+    g_assert_true(drive_change(cd, iso, NULL, false, NULL));
+    g_assert_true(block_read_only(cd->image));
+    g_assert_true(drive_change(cd, iso, NULL, false, NULL));
+    g_assert_true(drive_eject(cd, false, NULL));
+    g_assert_null(cd->image);
+    expect_drive_error("id=ide1-cd0,file=x", "Duplicate ID 'ide1-cd0'");
+    drive_close_all();
+    g_assert_null(drive_list());
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    dir = g_dir_make_tmp("vireo-test-XXXXXX", NULL);
+    g_test_add_func("/host/block/open/errors", test_open_errors);
+    g_test_add_func("/host/block/raw/padded-to-a-sector", test_padding);
+    g_test_add_func("/host/block/raw/snapshot-leaves-the-image", test_snapshot);
+    g_test_add_func("/host/block/raw/locks", test_locks);
+    g_test_add_func("/host/block/aio", test_aio);
+    g_test_add_func("/host/block/drives", test_drives);
+    int rc = g_test_run();
+    g_autofree char *cmd = g_strdup_printf("rm -rf %s", dir);
+    return system(cmd) ? 1 : rc;
+}
