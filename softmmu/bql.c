@@ -22,3 +22,11 @@ bool bql_locked(void)
 {
     return bql_mine;
 }
+
+void bql_cond_wait(GCond *cond)
+{
+    g_assert(bql_mine);
+    bql_mine = false;
+    g_cond_wait(cond, &bql);
+    bql_mine = true;
+}

@@ -8,5 +8,7 @@
 void bql_lock(void);
 void bql_unlock(void);
 bool bql_locked(void); /* by this thread */
+/* Waits on cond with the BQL given up meanwhile, as g_cond_wait. */
+void bql_cond_wait(GCond *cond);
 
 #endif
