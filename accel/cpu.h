@@ -61,6 +61,7 @@ typedef struct CPUOps {
     hwaddr (*phys_page_debug)(CPUState *cpu, vaddr addr); /* page walk without side effects; ~0: not mapped */
     unsigned (*disas_mode)(void *env, uint32_t tb_flags);               /* 16, 32, 64 */
     void (*log_int)(CPUState *cpu);
+    unsigned (*mmu_index)(void *env); /* mmu_idx of instruction fetches now */
 } CPUOps;
 
 struct CPUState {
@@ -75,20 +76,26 @@ struct CPUState {
     int32_t exception_index;   /* EXCP_NONE, guest vector, EXCP_* */
     bool halted;
     bool running;              /* inside cpu_exec */
-    bool can_longjmp;
+    bool in_code;              /* inside the code buffer: host MXCSR is the guest's */
     uint32_t cflags_next;      /* for the next TB only: CF_* */
     bool singlestep;           /* gdb */
-    vaddr mem_io_addr;
+    struct { vaddr page; const uint8_t *host; } code_page; /* cpu_ldcode's last page; ~0: none */
+    TB *nocache_tb;            /* the CF_NOCACHE TB that runs now */
 
     /* Any thread, atomics; changed through cpu_interrupt() */
     uint32_t interrupt_request;
+    int32_t exit_loop;         /* leave cpu_exec: stop or work is waiting */
+    int32_t tlb_flush_pending; /* the memory map changed */
     bool stop, stopped;        /* under the BQL: pause requests */
     bool unplugged;
     GCond halt_cond;           /* with the BQL: kicked when there may be work */
     GQueue work;               /* run_on_cpu items; under the BQL */
 
     struct CpuTlb *tlb;        /* cputlb.c */
-    struct JitStats *stats;
+    struct {
+        uint64_t tlb_fills, tlb_victim_hits, tlb_slow, tlb_flushes, tlb_page_flushes, mmio, jc_misses, hash_hits, exits,
+            chained, notdirty;
+    } stats;
 };
 
 static inline TcgEnvHead *cpu_head(CPUState *cpu) { return cpu->env; }

@@ -1,0 +1,882 @@
+/* cputlb.c - the soft TLB of a vCPU: per mode a direct-mapped table that grows and shrinks with use,
+ * eight victim entries behind it, and for each entry the facts that the fast path does not need.
+ *
+ * A flush costs what was filled, not what the table could hold: each mode lists the slots filled since
+ * its last flush. Global pages stay on a CR3 write; an INVLPG inside a large page drops the entries of
+ * that page only. Stores to pages that hold code or are tracked carry TLB_NOTDIRTY and come here.
+ *
+ * The owner is the vCPU thread. Other threads touch the tables in one case, to set TLB_NOTDIRTY when
+ * dirty bits are cleared (tlb_protect_ram), and take the TLB lock for it, as the owner does for changes. */
+#include "accel/internal.h"
+#include "host/base/bitops.h"
+#include "host/base/log.h"
+#include "softmmu/bql.h"
+#include "softmmu/dirty.h"
+#include "softmmu/physmem.h"
+#include "softmmu/rcu.h"
+
+enum { TLB_MIN_BITS = 8, TLB_MAX_BITS = 16, VICTIMS = 8 };
+
+typedef struct TlbFull { /* beside each TlbEntry */
+    MemoryRegion *mr;      /* what is there; NULL: unassigned */
+    uint64_t mr_offset;    /* of the page's first byte in mr */
+    hwaddr paddr;          /* page */
+    ram_addr_t ram_addr;   /* page; NO_PAGE: no RAM or ROM */
+    uint8_t page_bits;     /* of the guest's mapping: 12, 21, 22, 30 */
+    bool global;
+    bool listed;           /* slot is in ModeTlb.filled */
+} TlbFull;
+
+typedef struct ModeTlb {
+    TlbFull *full;
+    uint32_t *filled;      /* slots filled since the last flush */
+    uint32_t nb_filled;
+    uint32_t bits;
+    uint32_t evictions;    /* since the last resize: other pages pushed out */
+    uint32_t window_max;   /* most slots in use at a flush in this window of flushes */
+    uint32_t window_flushes;
+    bool has_large;
+    uint32_t victim_next;
+    TlbEntry victim[VICTIMS];
+    TlbFull victim_full[VICTIMS];
+} ModeTlb;
+
+typedef struct CpuTlb {
+    GMutex lock;
+    ModeTlb mode[TCG_MMU_MODES];
+    /* Per RAM page: the generation in which an entry without TLB_NOTDIRTY was last made. Not the current
+     * one: no entry can write the page freely, and protecting it needs no walk. */
+    uint32_t *write_gen;
+    uint64_t write_gen_pages;
+    uint32_t gen;
+    /* Pages with data breakpoints */
+    struct { vaddr start; uint64_t len; } watch[8];
+    unsigned nb_watch;
+} CpuTlb;
+
+static const TlbEntry empty_entry = {~0ULL, ~0ULL, ~0ULL, 0};
+
+static bool mode_alloc(CPUState *cpu, unsigned m, unsigned bits)
+{
+    ModeTlb *t = &cpu->tlb->mode[m];
+    TlbFast *f = &cpu_head(cpu)->tlb[m];
+    size_t n = (size_t)1 << bits;
+    TlbEntry *table = g_try_malloc_n(n, sizeof *table);
+    TlbFull *full = g_try_malloc0_n(n, sizeof *full);
+    uint32_t *filled = g_try_malloc_n(n, sizeof *filled);
+    if (!table || !full || !filled) {
+        g_free(table);
+        g_free(full);
+        g_free(filled);
+        return false;
+    }
+    memset(table, 0xff, n * sizeof *table);
+    g_free(f->table);
+    g_free(t->full);
+    g_free(t->filled);
+    f->table = table;
+    f->mask = (n - 1) << TLB_ENTRY_BITS;
+    t->full = full;
+    t->filled = filled;
+    t->nb_filled = 0;
+    t->bits = bits;
+    t->evictions = 0;
+    return true;
+}
+
+static void victims_clear(ModeTlb *t)
+{
+    for (unsigned i = 0; i < VICTIMS; i++)
+        t->victim[i] = empty_entry;
+}
+
+static void on_memory_change(void *opaque, AddressSpace *as)
+{
+    if (as == &address_space_memory)
+        tlb_flush_from_other_thread(opaque);
+}
+
+bool tlb_init(CPUState *cpu, GError **errp)
+{
+    cpu->tlb = g_new0(CpuTlb, 1);
+    g_mutex_init(&cpu->tlb->lock);
+    cpu->tlb->gen = 1;
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
+        if (!mode_alloc(cpu, m, TLB_MIN_BITS))
+            return error_set(errp, "not enough memory for the TLB");
+        victims_clear(&cpu->tlb->mode[m]);
+    }
+    memory_listener_add(on_memory_change, cpu);
+    return true;
+}
+
+void tlb_free(CPUState *cpu)
+{
+    if (!cpu->tlb)
+        return;
+    memory_listener_remove(on_memory_change, cpu);
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
+        g_free(cpu_head(cpu)->tlb[m].table);
+        g_free(cpu->tlb->mode[m].full);
+        g_free(cpu->tlb->mode[m].filled);
+    }
+    g_free(cpu->tlb->write_gen);
+    g_mutex_clear(&cpu->tlb->lock);
+    g_free(cpu->tlb);
+    cpu->tlb = NULL;
+}
+
+static inline size_t slot_of(const TlbFast *f, vaddr addr)
+{
+    return (addr >> TCG_PAGE_BITS) & (f->mask >> TLB_ENTRY_BITS);
+}
+
+static inline uint64_t entry_tag(const TlbEntry *e, AccessType type)
+{
+    return type == ACCESS_LOAD ? e->addr_read : type == ACCESS_STORE ? e->addr_write : e->addr_code;
+}
+
+/* The tag is for this page, whatever its flags but INVALID. */
+static inline bool tag_hits(uint64_t tag, vaddr addr)
+{
+    return (addr & TCG_PAGE_MASK) == (tag & (TCG_PAGE_MASK | TLB_INVALID));
+}
+
+/* The page of an entry: whichever tag is in use (an entry is made for one page). */
+static inline vaddr entry_page(const TlbEntry *e)
+{
+    uint64_t t = e->addr_read != ~0ULL ? e->addr_read : e->addr_write != ~0ULL ? e->addr_write : e->addr_code;
+    return t & TCG_PAGE_MASK;
+}
+
+static inline bool entry_used(const TlbEntry *e)
+{
+    return (e->addr_read & e->addr_write & e->addr_code) != ~0ULL;
+}
+
+/* --- flushing --- */
+
+static void mode_flush(CPUState *cpu, unsigned m, bool keep_global)
+{
+    ModeTlb *t = &cpu->tlb->mode[m];
+    TlbEntry *table = cpu_head(cpu)->tlb[m].table;
+    uint32_t used = t->nb_filled, kept = 0;
+    for (uint32_t i = 0; i < used; i++) {
+        uint32_t slot = t->filled[i];
+        if (keep_global && t->full[slot].global && entry_used(&table[slot])) {
+            t->filled[kept++] = slot;
+        } else {
+            table[slot] = empty_entry;
+            t->full[slot].listed = false;
+        }
+    }
+    t->nb_filled = kept;
+    for (unsigned i = 0; i < VICTIMS; i++)
+        if (!keep_global || !t->victim_full[i].global)
+            t->victim[i] = empty_entry;
+    if (!keep_global)
+        t->has_large = false;
+
+    /* Shrink a table that stayed nearly empty over many flushes. */
+    t->window_max = MAX(t->window_max, used);
+    if (++t->window_flushes >= 256) {
+        if (t->bits > TLB_MIN_BITS && t->window_max < (1u << t->bits) / 8 && kept == 0)
+            mode_alloc(cpu, m, t->bits - 1);
+        t->window_max = 0;
+        t->window_flushes = 0;
+    }
+}
+
+static void flush_all(CPUState *cpu, bool keep_global)
+{
+    CpuTlb *tlb = cpu->tlb;
+    g_mutex_lock(&tlb->lock);
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++)
+        mode_flush(cpu, m, keep_global);
+    if (!keep_global && ++tlb->gen == 0) {
+        if (tlb->write_gen)
+            memset(tlb->write_gen, 0, tlb->write_gen_pages * sizeof *tlb->write_gen);
+        tlb->gen = 1;
+    }
+    g_mutex_unlock(&tlb->lock);
+    cpu->code_page.page = ~0ULL;
+    jump_cache_clear(cpu, keep_global);
+    cpu->stats.tlb_flushes++;
+}
+
+void tlb_flush(CPUState *cpu)
+{
+    __atomic_store_n(&cpu->tlb_flush_pending, 0, __ATOMIC_RELAXED);
+    flush_all(cpu, false);
+}
+
+void tlb_flush_nonglobal(CPUState *cpu) { flush_all(cpu, true); }
+
+void tlb_flush_from_other_thread(CPUState *cpu)
+{
+    __atomic_store_n(&cpu->tlb_flush_pending, 1, __ATOMIC_RELEASE);
+    __atomic_store_n(&cpu_head(cpu)->exit_request, 1, __ATOMIC_RELEASE);
+}
+
+void tlb_flush_if_pending(CPUState *cpu)
+{
+    if (unlikely(__atomic_load_n(&cpu->tlb_flush_pending, __ATOMIC_ACQUIRE)))
+        tlb_flush(cpu);
+}
+
+void tlb_flush_page(CPUState *cpu, vaddr addr)
+{
+    CpuTlb *tlb = cpu->tlb;
+    g_mutex_lock(&tlb->lock);
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
+        ModeTlb *t = &tlb->mode[m];
+        TlbFast *f = &cpu_head(cpu)->tlb[m];
+        TlbEntry *e = &f->table[slot_of(f, addr)];
+        if (entry_used(e) && entry_page(e) == (addr & TCG_PAGE_MASK))
+            *e = empty_entry;
+        for (unsigned i = 0; i < VICTIMS; i++)
+            if (entry_used(&t->victim[i]) &&
+                (entry_page(&t->victim[i]) ^ addr) >> t->victim_full[i].page_bits == 0)
+                t->victim[i] = empty_entry;
+        for (uint32_t i = 0; t->has_large && i < t->nb_filled; i++) {
+            uint32_t slot = t->filled[i];
+            if (t->full[slot].page_bits > TCG_PAGE_BITS && entry_used(&f->table[slot]) &&
+                (entry_page(&f->table[slot]) ^ addr) >> t->full[slot].page_bits == 0)
+                f->table[slot] = empty_entry;
+        }
+    }
+    g_mutex_unlock(&tlb->lock);
+    cpu->code_page.page = ~0ULL;
+    /* A large page's jump-cache entries lie in other 4K pages: drop the lot, it is rare. */
+    bool large = false;
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++)
+        large |= tlb->mode[m].has_large;
+    if (large)
+        jump_cache_clear(cpu, false);
+    else
+        jump_cache_clear_page(cpu, addr & TCG_PAGE_MASK);
+    cpu->stats.tlb_page_flushes++;
+}
+
+void tlb_set_watch(CPUState *cpu, vaddr addr, uint64_t len, bool on)
+{
+    CpuTlb *tlb = cpu->tlb;
+    if (on && tlb->nb_watch < ARRAY_SIZE(tlb->watch)) {
+        tlb->watch[tlb->nb_watch].start = addr;
+        tlb->watch[tlb->nb_watch++].len = len;
+    } else if (!on) {
+        for (unsigned i = 0; i < tlb->nb_watch; i++)
+            if (tlb->watch[i].start == addr && tlb->watch[i].len == len) {
+                tlb->watch[i] = tlb->watch[--tlb->nb_watch];
+                break;
+            }
+    }
+    tlb_flush(cpu);
+}
+
+static bool page_watched(const CpuTlb *tlb, vaddr page)
+{
+    for (unsigned i = 0; i < tlb->nb_watch; i++)
+        if (tlb->watch[i].start < page + TCG_PAGE_SIZE && page < tlb->watch[i].start + tlb->watch[i].len)
+            return true;
+    return false;
+}
+
+/* --- dirty tracking --- */
+
+static void protect_cpu(CPUState *cpu, ram_addr_t start, ram_addr_t end)
+{
+    CpuTlb *tlb = cpu->tlb;
+    g_mutex_lock(&tlb->lock);
+    bool found = false;
+    for (ram_addr_t a = start; a < end && !found; a += TCG_PAGE_SIZE)
+        found = a >> TCG_PAGE_BITS < tlb->write_gen_pages && tlb->write_gen[a >> TCG_PAGE_BITS] == tlb->gen;
+    for (unsigned m = 0; found && m < TCG_MMU_MODES; m++) {
+        ModeTlb *t = &tlb->mode[m];
+        TlbEntry *table = cpu_head(cpu)->tlb[m].table;
+        for (uint32_t i = 0; i < t->nb_filled; i++) {
+            uint32_t slot = t->filled[i];
+            if (t->full[slot].ram_addr >= start && t->full[slot].ram_addr < end && table[slot].addr_write != ~0ULL)
+                __atomic_fetch_or(&table[slot].addr_write, TLB_NOTDIRTY, __ATOMIC_SEQ_CST);
+        }
+        for (unsigned i = 0; i < VICTIMS; i++)
+            if (t->victim_full[i].ram_addr >= start && t->victim_full[i].ram_addr < end && t->victim[i].addr_write != ~0ULL)
+                t->victim[i].addr_write |= TLB_NOTDIRTY;
+    }
+    for (ram_addr_t a = start; found && a < end; a += TCG_PAGE_SIZE)
+        if (a >> TCG_PAGE_BITS < tlb->write_gen_pages)
+            tlb->write_gen[a >> TCG_PAGE_BITS] = 0;
+    g_mutex_unlock(&tlb->lock);
+}
+
+void tlb_protect_ram(ram_addr_t addr, uint64_t len)
+{
+    ram_addr_t start = addr & TCG_PAGE_MASK, end = ROUND_UP(addr + len, TCG_PAGE_SIZE);
+    if (first_cpu && first_cpu->tlb)
+        protect_cpu(first_cpu, start, end);
+}
+
+/* Under the TLB lock: an entry that writes this RAM page freely is about to be made. */
+static bool note_writable(CpuTlb *tlb, ram_addr_t addr)
+{
+    uint64_t page = addr >> TCG_PAGE_BITS;
+    if (unlikely(page >= tlb->write_gen_pages)) {
+        uint64_t n = MAX(ram_addr_end() >> TCG_PAGE_BITS, page + 1);
+        uint32_t *grown = g_try_realloc_n(tlb->write_gen, n, sizeof *grown);
+        if (!grown)
+            return false; /* stays NOTDIRTY: slower, still right */
+        memset(grown + tlb->write_gen_pages, 0, (n - tlb->write_gen_pages) * sizeof *grown);
+        tlb->write_gen = grown;
+        tlb->write_gen_pages = n;
+    }
+    tlb->write_gen[page] = tlb->gen;
+    return true;
+}
+
+void tlb_allow_writes(CPUState *cpu, vaddr addr, unsigned mmu_idx)
+{
+    CpuTlb *tlb = cpu->tlb;
+    TlbFast *f = &cpu_head(cpu)->tlb[mmu_idx];
+    size_t slot = slot_of(f, addr);
+    TlbEntry *e = &f->table[slot];
+    g_mutex_lock(&tlb->lock);
+    ram_addr_t ram = tlb->mode[mmu_idx].full[slot].ram_addr;
+    if (tag_hits(e->addr_write, addr) && ram != NO_PAGE && dirty_all_set(ram) && note_writable(tlb, ram))
+        e->addr_write &= ~(uint64_t)TLB_NOTDIRTY;
+    g_mutex_unlock(&tlb->lock);
+}
+
+/* --- filling --- */
+
+static void mode_grow(CPUState *cpu, unsigned m)
+{
+    ModeTlb *t = &cpu->tlb->mode[m];
+    TlbFast *f = &cpu_head(cpu)->tlb[m];
+    TlbEntry *old = f->table;
+    TlbFull *old_full = t->full;
+    uint32_t *old_filled = t->filled, n = t->nb_filled;
+    f->table = NULL;
+    t->full = NULL;
+    t->filled = NULL;
+    if (!mode_alloc(cpu, m, t->bits + 1)) {
+        f->table = old;
+        t->full = old_full;
+        t->filled = old_filled;
+        t->evictions = 0;
+        return;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        TlbEntry *e = &old[old_filled[i]];
+        if (!entry_used(e))
+            continue;
+        size_t slot = slot_of(f, entry_page(e));
+        f->table[slot] = *e;
+        t->full[slot] = old_full[old_filled[i]];
+        t->filled[t->nb_filled++] = slot;
+    }
+    g_free(old);
+    g_free(old_full);
+    g_free(old_filled);
+}
+
+void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mmu_idx, uint64_t page_size, bool global)
+{
+    CpuTlb *tlb = cpu->tlb;
+    ModeTlb *t = &tlb->mode[mmu_idx];
+    addr &= TCG_PAGE_MASK;
+    paddr &= TCG_PAGE_MASK;
+
+    TlbFull full = {.paddr = paddr, .ram_addr = NO_PAGE, .global = global};
+    full.page_bits = page_size <= TCG_PAGE_SIZE ? TCG_PAGE_BITS : __builtin_ctzll(page_size);
+    TlbEntry e = empty_entry;
+    uint64_t flags = page_watched(tlb, addr) ? TLB_WATCH : 0, wflags = flags;
+
+    rcu_section_enter();
+    const FlatRange *r = address_space_lookup(&address_space_memory, paddr);
+    bool whole = r && r->start <= paddr && paddr + TCG_PAGE_SIZE - 1 <= r->start + (r->size - 1);
+    if (r && whole && r->mr->ram) {
+        full.mr = r->mr;
+        full.mr_offset = r->mr_offset + (paddr - r->start);
+        uint64_t block_off = r->mr->ram_offset + full.mr_offset;
+        full.ram_addr = r->mr->ram->offset + block_off;
+        e.addend = (uintptr_t)(r->mr->ram->host + block_off) - addr;
+        if (r->readonly)
+            wflags |= TLB_MMIO;
+    } else {
+        /* A device, nothing, or a page that several regions share: each access looks again. */
+        if (r && whole) {
+            full.mr = r->mr;
+            full.mr_offset = r->mr_offset + (paddr - r->start);
+        }
+        flags |= TLB_MMIO;
+        wflags |= TLB_MMIO;
+    }
+    rcu_section_leave();
+
+    g_mutex_lock(&tlb->lock);
+    if (full.page_bits > TCG_PAGE_BITS)
+        t->has_large = true;
+    if (t->evictions > 1u << (t->bits - 1) && t->bits < TLB_MAX_BITS)
+        mode_grow(cpu, mmu_idx);
+    if ((prot & PROT_W) && !(wflags & TLB_MMIO) &&
+        !(dirty_all_set(full.ram_addr) && note_writable(tlb, full.ram_addr)))
+        wflags |= TLB_NOTDIRTY;
+    if (prot & PROT_R)
+        e.addr_read = addr | flags;
+    if (prot & PROT_W)
+        e.addr_write = addr | wflags;
+    if (prot & PROT_X)
+        e.addr_code = addr | (flags & TLB_MMIO);
+
+    TlbFast *f = &cpu_head(cpu)->tlb[mmu_idx];
+    size_t slot = slot_of(f, addr);
+    TlbEntry *old = &f->table[slot];
+    if (entry_used(old) && entry_page(old) != addr) {
+        unsigned v = t->victim_next++ % VICTIMS;
+        t->victim[v] = *old;
+        t->victim_full[v] = t->full[slot];
+        t->evictions++;
+    }
+    /* An older translation of the same page must not come back from the victims. */
+    for (unsigned i = 0; i < VICTIMS; i++)
+        if (entry_used(&t->victim[i]) && entry_page(&t->victim[i]) == addr)
+            t->victim[i] = empty_entry;
+    full.listed = true;
+    if (!t->full[slot].listed)
+        t->filled[t->nb_filled++] = slot;
+    t->full[slot] = full;
+    *old = e;
+    g_mutex_unlock(&tlb->lock);
+    cpu->stats.tlb_fills++;
+}
+
+static bool victim_swap(CPUState *cpu, vaddr addr, AccessType type, unsigned mmu_idx)
+{
+    ModeTlb *t = &cpu->tlb->mode[mmu_idx];
+    for (unsigned i = 0; i < VICTIMS; i++) {
+        if (!tag_hits(entry_tag(&t->victim[i], type), addr))
+            continue;
+        TlbFast *f = &cpu_head(cpu)->tlb[mmu_idx];
+        size_t slot = slot_of(f, addr);
+        g_mutex_lock(&cpu->tlb->lock);
+        TlbEntry e = f->table[slot];
+        TlbFull full = t->full[slot];
+        bool listed = full.listed;
+        f->table[slot] = t->victim[i];
+        t->full[slot] = t->victim_full[i];
+        t->full[slot].listed = true;
+        if (!listed)
+            t->filled[t->nb_filled++] = slot;
+        t->victim[i] = e;
+        t->victim_full[i] = full;
+        g_mutex_unlock(&cpu->tlb->lock);
+        cpu->stats.tlb_victim_hits++;
+        return true;
+    }
+    return false;
+}
+
+/* The entry for addr, filled if needed. NULL only for a probe that faults. */
+static TlbEntry *lookup(CPUState *cpu, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx, bool probe,
+                        uintptr_t ra, TlbFull **full)
+{
+    TlbFast *f = &cpu_head(cpu)->tlb[mmu_idx];
+    size_t slot = slot_of(f, addr);
+    if (!tag_hits(entry_tag(&f->table[slot], type), addr) && !victim_swap(cpu, addr, type, mmu_idx)) {
+        if (!cpu->ops->tlb_fill(cpu, addr, size, type, mmu_idx, probe, ra))
+            return NULL;
+        slot = slot_of(f, addr); /* the table may have grown */
+    }
+    *full = &cpu->tlb->mode[mmu_idx].full[slot];
+    return &f->table[slot];
+}
+
+/* --- MMIO --- */
+
+static uint64_t io_access(CPUState *cpu, const TlbFull *full, vaddr addr, unsigned size, uint64_t val, bool is_write)
+{
+    hwaddr paddr = full->paddr | (addr & ~TCG_PAGE_MASK);
+    MemoryRegion *mr = full->mr;
+    uint64_t off = full->mr_offset + (addr & ~TCG_PAGE_MASK);
+    cpu->stats.mmio++;
+    if (mr && mr->kind == MR_MMIO && !is_write && mr->ops->lockless_read)
+        return memory_region_read(mr, off, size);
+    bool locked = bql_locked();
+    if (!locked)
+        bql_lock();
+    /* A read-only page written, a page of several regions, or nothing: physmem knows what each does. */
+    if (mr && mr->kind == MR_MMIO) {
+        if (is_write)
+            memory_region_write(mr, off, val, size);
+        else
+            val = memory_region_read(mr, off, size);
+    } else if (mr && mr->ram && is_write && mr->ops) {
+        mr->ops->write(mr->opaque, off, val, size);
+    } else if (is_write) {
+        physmem_st(&address_space_memory, paddr, size, val);
+    } else {
+        val = physmem_ld(&address_space_memory, paddr, size);
+    }
+    if (!locked)
+        bql_unlock();
+    return val;
+}
+
+/* --- stores to pages with code or tracking --- */
+
+static void notdirty_write(CPUState *cpu, const TlbFull *full, vaddr addr, unsigned size, unsigned mmu_idx, uintptr_t ra)
+{
+    ram_addr_t ram = full->ram_addr + (addr & ~TCG_PAGE_MASK);
+    cpu->stats.notdirty++;
+    if (!dirty_get(DIRTY_CODE, ram)) {
+        bool page_free = false;
+        if (tb_invalidate_range(cpu, ram, size, ra, &page_free)) {
+            /* The running TB changes itself: go back to the store, run it alone, translate afresh. */
+            cpu->cflags_next = 1 | CF_NOCACHE | CF_NOCHAIN;
+            cpu_loop_exit_restore(cpu, ra);
+        }
+        if (page_free)
+            dirty_set(DIRTY_CODE, ram, size);
+    }
+    dirty_set_all_but_code(ram, size);
+    tlb_allow_writes(cpu, addr, mmu_idx);
+}
+
+/* A host pointer for a store within the page, made ready for it; NULL: MMIO. */
+static void *store_ptr(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uintptr_t ra, TlbFull **full)
+{
+    TlbEntry *e = lookup(cpu, addr, size, ACCESS_STORE, mmu_idx, false, ra, full);
+    uint64_t flags = e->addr_write & ~TCG_PAGE_MASK;
+    void *host = (void *)(uintptr_t)(addr + e->addend);
+    if (unlikely(flags & TLB_WATCH))
+        cpu->ops->watch_access(cpu, addr, size, ACCESS_STORE, ra);
+    if (flags & TLB_MMIO)
+        return NULL;
+    if (flags & TLB_NOTDIRTY)
+        notdirty_write(cpu, *full, addr, size, mmu_idx, ra);
+    return host;
+}
+
+/* --- accesses --- */
+
+static inline bool crosses_page(vaddr addr, unsigned size) { return (addr & ~TCG_PAGE_MASK) + size > TCG_PAGE_SIZE; }
+
+static uint64_t load_page(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, AccessType type, uintptr_t ra)
+{
+    TlbFull *full;
+    TlbEntry *e = lookup(cpu, addr, size, type, mmu_idx, false, ra, &full);
+    uint64_t flags = entry_tag(e, type) & ~TCG_PAGE_MASK;
+    if (unlikely(flags & TLB_WATCH))
+        cpu->ops->watch_access(cpu, addr, size, type, ra);
+    if (flags & TLB_MMIO)
+        return io_access(cpu, full, addr, size, 0, false);
+    return ldl_n((void *)(uintptr_t)(addr + e->addend), size);
+}
+
+static void check_aligned(CPUState *cpu, vaddr addr, MemOp op, AccessType type, uintptr_t ra)
+{
+    if (unlikely(op & (MO_ALIGN_AC | MO_ALIGN_GP)) && (addr & (memop_size(op) - 1)))
+        cpu->ops->unaligned_access(cpu, addr, type, op, ra);
+}
+
+uint64_t cpu_ld(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uintptr_t ra)
+{
+    if (likely(!crosses_page(addr, size)))
+        return load_page(cpu, addr, size, mmu_idx, ACCESS_LOAD, ra);
+    unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
+    uint64_t val = 0;
+    TlbFull *full; /* both pages must be readable before a device sees anything */
+    lookup(cpu, addr, first, ACCESS_LOAD, mmu_idx, false, ra, &full);
+    lookup(cpu, addr + first, size - first, ACCESS_LOAD, mmu_idx, false, ra, &full);
+    for (unsigned i = 0; i < size; i++)
+        val |= load_page(cpu, addr + i, 1, mmu_idx, ACCESS_LOAD, ra) << (8 * i);
+    return val;
+}
+
+void cpu_st(CPUState *cpu, vaddr addr, unsigned size, uint64_t val, unsigned mmu_idx, uintptr_t ra)
+{
+    TlbFull *full;
+    if (likely(!crosses_page(addr, size))) {
+        void *host = store_ptr(cpu, addr, size, mmu_idx, ra, &full);
+        if (host)
+            stl_n(host, size, val);
+        else
+            io_access(cpu, full, addr, size, val, true);
+        return;
+    }
+    unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
+    lookup(cpu, addr, first, ACCESS_STORE, mmu_idx, false, ra, &full);
+    lookup(cpu, addr + first, size - first, ACCESS_STORE, mmu_idx, false, ra, &full);
+    for (unsigned i = 0; i < size; i++) {
+        void *host = store_ptr(cpu, addr + i, 1, mmu_idx, ra, &full);
+        if (host)
+            *(uint8_t *)host = val >> (8 * i);
+        else
+            io_access(cpu, full, addr + i, 1, (uint8_t)(val >> (8 * i)), true);
+    }
+}
+
+static uint64_t extend(uint64_t val, MemOp op)
+{
+    if (!(op & MO_SIGN))
+        return val;
+    uint64_t s = sextract64(val, 0, 8 * memop_size(op));
+    return op & MO_SIGN32 ? (uint32_t)s : s;
+}
+
+static uint64_t slow_ld(void *env, vaddr addr, MemOpIdx oi, uintptr_t ra)
+{
+    CPUState *cpu = env_cpu(env);
+    MemOp op = memopidx_op(oi);
+    cpu->stats.tlb_slow++;
+    check_aligned(cpu, addr, op, ACCESS_LOAD, ra);
+    return extend(cpu_ld(cpu, addr, memop_size(op), memopidx_mmu(oi), ra), op);
+}
+
+static void slow_st(void *env, vaddr addr, uint64_t val, MemOpIdx oi, uintptr_t ra)
+{
+    CPUState *cpu = env_cpu(env);
+    MemOp op = memopidx_op(oi);
+    cpu->stats.tlb_slow++;
+    check_aligned(cpu, addr, op, ACCESS_STORE, ra);
+    cpu_st(cpu, addr, memop_size(op), val, memopidx_mmu(oi), ra);
+}
+
+static uint64_t rmw_result(uint64_t old, uint64_t val, RmwOp op)
+{
+    switch (op) {
+    case RMW_ADD: return old + val;
+    case RMW_SUB: return old - val;
+    case RMW_AND: return old & val;
+    case RMW_OR: return old | val;
+    case RMW_XOR: return old ^ val;
+    case RMW_XCHG: return val;
+    case RMW_NEG: return -old;
+    case RMW_NOT: return ~old;
+    case RMW_ANDC: return old & ~val;
+    default: g_assert_not_reached();
+    }
+}
+
+/* new = f(old), atomic where the host memory allows it. */
+static uint64_t rmw(CPUState *cpu, vaddr addr, uint64_t cmp, uint64_t val, bool is_cmpxchg, RmwOp rop, MemOpIdx oi, uintptr_t ra)
+{
+    unsigned size = memop_size(memopidx_op(oi)), m = memopidx_mmu(oi);
+    uint64_t mask = MASK64(8 * size);
+    cpu->stats.tlb_slow++;
+    check_aligned(cpu, addr, memopidx_op(oi), ACCESS_STORE, ra);
+    TlbFull *full;
+    /* Write permission first: a locked instruction faults as a write. */
+    void *host = NULL;
+    if (!crosses_page(addr, size))
+        host = store_ptr(cpu, addr, size, m, ra, &full);
+    if (!host) {
+        if (crosses_page(addr, size)) {
+            unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
+            lookup(cpu, addr, first, ACCESS_STORE, m, false, ra, &full);
+            lookup(cpu, addr + first, size - first, ACCESS_STORE, m, false, ra, &full);
+        }
+        uint64_t old = cpu_ld(cpu, addr, size, m, ra);
+        uint64_t new = is_cmpxchg ? (old == (cmp & mask) ? val : old) : rmw_result(old, val, rop);
+        cpu_st(cpu, addr, size, new & mask, m, ra);
+        return old;
+    }
+#define LOOP(type)                                                                                 \
+    {                                                                                              \
+        type old = *(volatile type *)host, new;                                                    \
+        do {                                                                                       \
+            new = is_cmpxchg ? (old == (type)cmp ? (type)val : old) : (type)rmw_result(old, val, rop); \
+        } while (!__atomic_compare_exchange_n((type *)host, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)); \
+        return old;                                                                                \
+    }
+    switch (size) {
+    case 1: LOOP(uint8_t)
+    case 2: LOOP(uint16_t)
+    case 4: LOOP(uint32_t)
+    default: LOOP(uint64_t)
+    }
+#undef LOOP
+}
+
+static uint64_t slow_rmw(void *env, vaddr addr, uint64_t val, MemOpIdx oi, uint32_t rop, uintptr_t ra)
+{
+    return rmw(env_cpu(env), addr, 0, val, false, rop & RMW_OP, oi, ra);
+}
+
+static uint64_t slow_cmpxchg(void *env, vaddr addr, uint64_t cmp, uint64_t val, MemOpIdx oi, uintptr_t ra)
+{
+    return rmw(env_cpu(env), addr, cmp, val, true, 0, oi, ra);
+}
+
+static void slow_ldv(void *env, vaddr addr, void *dst, MemOpIdx oi, uintptr_t ra)
+{
+    CPUState *cpu = env_cpu(env);
+    MemOp op = memopidx_op(oi);
+    unsigned size = memop_size(op), m = memopidx_mmu(oi);
+    cpu->stats.tlb_slow++;
+    check_aligned(cpu, addr, op, ACCESS_LOAD, ra);
+    uint64_t v[4] = {0};
+    if (crosses_page(addr, size)) {
+        TlbFull *full;
+        unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
+        lookup(cpu, addr, first, ACCESS_LOAD, m, false, ra, &full);
+        lookup(cpu, addr + first, size - first, ACCESS_LOAD, m, false, ra, &full);
+    }
+    if (size < 8)
+        v[0] = cpu_ld(cpu, addr, size, m, ra);
+    else
+        for (unsigned i = 0; i < size / 8; i++)
+            v[i] = cpu_ld(cpu, addr + 8 * i, 8, m, ra);
+    memcpy(dst, v, size <= 16 ? 16 : 32);
+}
+
+static void slow_stv(void *env, vaddr addr, const void *src, MemOpIdx oi, uintptr_t ra)
+{
+    CPUState *cpu = env_cpu(env);
+    MemOp op = memopidx_op(oi);
+    unsigned size = memop_size(op), m = memopidx_mmu(oi);
+    cpu->stats.tlb_slow++;
+    check_aligned(cpu, addr, op, ACCESS_STORE, ra);
+    uint64_t v[4] = {0};
+    memcpy(v, src, size);
+    if (crosses_page(addr, size)) {
+        TlbFull *full;
+        unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
+        lookup(cpu, addr, first, ACCESS_STORE, m, false, ra, &full);
+        lookup(cpu, addr + first, size - first, ACCESS_STORE, m, false, ra, &full);
+    }
+    if (size < 8)
+        cpu_st(cpu, addr, size, v[0], m, ra);
+    else
+        for (unsigned i = 0; i < size / 8; i++)
+            cpu_st(cpu, addr + 8 * i, 8, v[i], m, ra);
+}
+
+void tlb_fill_slow_paths(TcgGuest *g)
+{
+    g->slow_ld = slow_ld;
+    g->slow_st = slow_st;
+    g->slow_rmw = slow_rmw;
+    g->slow_cmpxchg = slow_cmpxchg;
+    g->slow_ldv = slow_ldv;
+    g->slow_stv = slow_stv;
+}
+
+static void *probe(CPUState *cpu, vaddr addr, unsigned len, AccessType type, unsigned mmu_idx, bool nofault, bool *fault,
+                   uintptr_t ra)
+{
+    TlbFull *full;
+    TlbEntry *e = lookup(cpu, addr, len, type, mmu_idx, nofault, ra, &full);
+    if (!e) {
+        *fault = true;
+        return NULL;
+    }
+    uint64_t flags = entry_tag(e, type) & ~TCG_PAGE_MASK;
+    if (flags & (TLB_MMIO | TLB_WATCH))
+        return NULL;
+    void *host = (void *)(uintptr_t)(addr + e->addend);
+    if (type == ACCESS_STORE && (flags & TLB_NOTDIRTY))
+        notdirty_write(cpu, full, addr, len, mmu_idx, ra);
+    return host;
+}
+
+void *probe_access(CPUState *cpu, vaddr addr, unsigned len, AccessType type, unsigned mmu_idx, uintptr_t ra)
+{
+    return probe(cpu, addr, len, type, mmu_idx, false, NULL, ra);
+}
+
+void *probe_access_nofault(CPUState *cpu, vaddr addr, unsigned len, AccessType type, unsigned mmu_idx, bool *fault)
+{
+    *fault = false;
+    return probe(cpu, addr, len, type, mmu_idx, true, fault, 0);
+}
+
+/* --- code --- */
+
+ram_addr_t tlb_code_addr(CPUState *cpu, vaddr addr, const uint8_t **host, bool *global)
+{
+    TlbFull *full;
+    TlbEntry *e = lookup(cpu, addr, 1, ACCESS_CODE, cpu->ops->mmu_index(cpu->env), false, 0, &full);
+    if (global)
+        *global = full->global;
+    if (full->ram_addr == NO_PAGE || (e->addr_code & TLB_MMIO))
+        return NO_PAGE;
+    if (host)
+        *host = (const uint8_t *)(uintptr_t)(addr + e->addend);
+    return full->ram_addr + (addr & ~TCG_PAGE_MASK);
+}
+
+uint8_t cpu_ldcode(CPUState *cpu, vaddr addr)
+{
+    vaddr page = addr & TCG_PAGE_MASK;
+    if (likely(cpu->code_page.page == page))
+        return cpu->code_page.host[addr - page];
+    const uint8_t *host;
+    if (tlb_code_addr(cpu, addr, &host, NULL) == NO_PAGE)
+        return load_page(cpu, addr, 1, cpu->ops->mmu_index(cpu->env), ACCESS_CODE, 0);
+    cpu->code_page.page = page;
+    cpu->code_page.host = host - (addr - page);
+    return *host;
+}
+
+/* --- physical access of page walks --- */
+
+static void *phys_ptr(hwaddr addr, unsigned size, bool is_write)
+{
+    uint64_t len = size;
+    void *p = physmem_map(&address_space_memory, addr, &len, is_write);
+    return p && len >= size ? p : NULL;
+}
+
+uint64_t cpu_phys_ld(CPUState *cpu, hwaddr addr, unsigned size)
+{
+    rcu_section_enter();
+    void *p = phys_ptr(addr, size, false);
+    uint64_t v = p ? ldl_n(p, size) : 0;
+    rcu_section_leave();
+    if (p)
+        return v;
+    bool locked = bql_locked();
+    if (!locked)
+        bql_lock();
+    v = physmem_ld(&address_space_memory, addr, size);
+    if (!locked)
+        bql_unlock();
+    return v;
+}
+
+void cpu_phys_st(CPUState *cpu, hwaddr addr, unsigned size, uint64_t val)
+{
+    bool locked = bql_locked();
+    if (!locked)
+        bql_lock();
+    physmem_st(&address_space_memory, addr, size, val);
+    if (!locked)
+        bql_unlock();
+}
+
+bool cpu_phys_cas(CPUState *cpu, hwaddr addr, unsigned size, uint64_t old, uint64_t val)
+{
+    rcu_section_enter();
+    void *p = phys_ptr(addr, size, true);
+    bool ok = true;
+    if (p && size == 8) {
+        ok = __atomic_compare_exchange_n((uint64_t *)p, &old, val, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    } else if (p) {
+        uint32_t old32 = old;
+        ok = __atomic_compare_exchange_n((uint32_t *)p, &old32, (uint32_t)val, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    }
+    if (p)
+        physmem_unmap(&address_space_memory, p, ok ? size : 0);
+    rcu_section_leave();
+    if (!p)
+        cpu_phys_st(cpu, addr, size, val);
+    return ok;
+}
+
+void tlb_stats(CPUState *cpu, GString *out)
+{
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++)
+        g_string_append_printf(out, "TLB mode %u            %u of %u entries filled\n", m, cpu->tlb->mode[m].nb_filled,
+                               1u << cpu->tlb->mode[m].bits);
+}

@@ -1,0 +1,65 @@
+/* internal.h - what the files of accel/ share: the TB cache, the translator's entry, the TLB's inside. */
+#ifndef ACCEL_INTERNAL_H
+#define ACCEL_INTERNAL_H
+
+#include "accel/cpu.h"
+#include "accel/cputlb.h"
+#include "accel/tb.h"
+
+enum { TB_PAGE_NONE = 0 };
+#define NO_PAGE (~(ram_addr_t)0)
+
+/* Lock order: BQL, tb lock, a CPU's TLB lock. */
+void tb_lock(void);
+void tb_unlock(void);
+
+typedef struct JitTotals { /* under the tb lock */
+    uint64_t translations, invalidations, flushes, guest_insns, guest_bytes, host_bytes, ops;
+    uint64_t translate_ns;
+} JitTotals;
+extern JitTotals jit_totals;
+
+extern CodeBuf *jit_buf;
+extern TcgContext *jit_context; /* of the one translating vCPU */
+extern bool jit_one_insn;
+
+/* tb-cache.c */
+void tb_cache_init(void);
+/* The TB for st, or NULL. phys_pc: ram_addr of st->pc. Takes the tb lock; enters the jump cache. */
+TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc);
+TB *tb_alloc(void);               /* zeroed; under the tb lock */
+void tb_drop_last(TB *tb);        /* forget the newest TB and give its code memory back; under the tb lock */
+/* Enter a finished TB into hash and page lists. Under the tb lock. */
+void tb_insert(CPUState *cpu, TB *tb);
+void tb_publish(TB *tb);          /* make it findable by host address (fault maps); under the tb lock */
+void tb_chain(TB *from, unsigned slot, TB *to);
+void tb_flush_all(CPUState *cpu); /* vCPU thread, outside generated code */
+TB *tb_find_host(uintptr_t host_pc); /* TB whose code holds it, or NULL */
+/* Before code at this page is read for translation: writes to it are seen from now on. */
+void tb_protect_page(ram_addr_t page);
+uint32_t tb_inval_seq(void);      /* changes whenever a write hits a protected page */
+/* A store by the running TB (ra inside it; 0: not from a TB) or by anyone else. True: the TB that ra is
+ * in was among those invalidated. *page_free: the page holds no code any more and may be written freely. */
+bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t ra, bool *page_free);
+void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb);
+void jump_cache_clear(CPUState *cpu, bool keep_global);
+void jump_cache_clear_page(CPUState *cpu, vaddr page);
+void tb_cache_stats(unsigned *count, uint64_t *target_bytes, unsigned *max_target, unsigned *cross_page, unsigned *linked1,
+                    unsigned *linked2);
+
+/* translate-all.c */
+TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc);
+bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2]);
+
+/* cputlb.c */
+bool tlb_init(CPUState *cpu, GError **errp);
+void tlb_free(CPUState *cpu);
+void tlb_flush_if_pending(CPUState *cpu);
+/* ram_addr of the code byte at addr, faults raise; NO_PAGE when it is not RAM or ROM. *host: its byte. */
+ram_addr_t tlb_code_addr(CPUState *cpu, vaddr addr, const uint8_t **host, bool *global);
+void tlb_protect_ram(ram_addr_t addr, uint64_t len); /* DirtyHooks.protect */
+void tlb_allow_writes(CPUState *cpu, vaddr addr, unsigned mmu_idx); /* drop NOTDIRTY of this entry if all bits are set */
+void tlb_stats(CPUState *cpu, GString *out);
+void tlb_fill_slow_paths(TcgGuest *g);
+
+#endif

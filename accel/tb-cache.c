@@ -1,0 +1,419 @@
+/* tb-cache.c - where TBs are kept and found: the hash by physical pc, the lists per RAM page, the vCPU's
+ * jump cache, links between TBs, and what a write to code does to all of these.
+ *
+ * Everything is under the tb lock, but for the jump cache: generated code reads it without a lock, its
+ * owner fills it, and whoever invalidates a TB clears its entry by storing an impossible pc.
+ * A page with TBs has its DIRTY_CODE bit clear, so that each write to it is seen (cputlb.c, dirty.h). Its
+ * bitmap says which 64-byte pieces hold code, so that data beside code costs no search. */
+#include "accel/internal.h"
+#include "host/base/log.h"
+#include "softmmu/dirty.h"
+#include "softmmu/physmem.h"
+
+enum {
+    HASH_BITS = 15, TB_CHUNK = 1024, PIECE_BITS = 6,
+    STICKY_INVALIDATIONS = 16, /* after so many a page stays protected: see tb_invalidate_range */
+};
+
+typedef struct CodePage {
+    TB *first;          /* tagged: TB | n, n = which of its pages this is */
+    uint64_t pieces;    /* bit: this 64-byte piece holds code */
+    uint32_t invalidations;
+} CodePage;
+
+static GMutex lock;
+static TB *hash[1 << HASH_BITS];
+static CodePage **code_pages; /* by RAM page, in groups of 512, made when first used */
+static uint64_t nb_code_groups;
+static GPtrArray *chunks;     /* of TB[TB_CHUNK] */
+static unsigned chunk_used;   /* TBs used in all chunks together */
+static GPtrArray *by_host;    /* TBs in the order of their code */
+static uint32_t inval_seq;
+JitTotals jit_totals;
+
+void tb_lock(void) { g_mutex_lock(&lock); }
+void tb_unlock(void) { g_mutex_unlock(&lock); }
+
+static void invalidate_hook(ram_addr_t addr, uint64_t len)
+{
+    bool page_free;
+    tb_invalidate_range(current_cpu, addr, len, 0, &page_free);
+    if (page_free)
+        dirty_set(DIRTY_CODE, addr, len);
+}
+
+void tb_cache_init(void)
+{
+    static const DirtyHooks hooks = {invalidate_hook, tlb_protect_ram};
+    if (!chunks) {
+        chunks = g_ptr_array_new_with_free_func(g_free);
+        by_host = g_ptr_array_new();
+    }
+    dirty_set_hooks(&hooks);
+}
+
+static uint32_t hash_of(ram_addr_t phys_pc, uint64_t cs_base, uint32_t flags)
+{
+    uint64_t h = phys_pc * 0x9e3779b97f4a7c15ULL ^ cs_base ^ (uint64_t)flags * 0xc2b2ae3d27d4eb4fULL;
+    return (h ^ h >> 29) >> 17 & ((1 << HASH_BITS) - 1);
+}
+
+static CodePage *code_page(ram_addr_t addr, bool make)
+{
+    uint64_t page = addr >> TCG_PAGE_BITS, group = page >> 9;
+    if (group >= nb_code_groups) {
+        if (!make)
+            return NULL;
+        uint64_t n = MAX((ram_addr_end() >> (TCG_PAGE_BITS + 9)) + 1, group + 1);
+        code_pages = g_renew(CodePage *, code_pages, n);
+        memset(code_pages + nb_code_groups, 0, (n - nb_code_groups) * sizeof *code_pages);
+        nb_code_groups = n;
+    }
+    if (!code_pages[group]) {
+        if (!make)
+            return NULL;
+        code_pages[group] = g_new0(CodePage, 512);
+    }
+    return &code_pages[group][page & 511];
+}
+
+/* Part of a TB on its page n: offsets [*from, *to) in that page. */
+static void tb_extent(const TB *tb, int n, unsigned *from, unsigned *to)
+{
+    unsigned start = tb->phys_pc & ~TCG_PAGE_MASK;
+    if (n == 0) {
+        *from = start;
+        *to = MIN(start + tb->size, TCG_PAGE_SIZE);
+    } else {
+        *from = 0;
+        *to = start + tb->size - TCG_PAGE_SIZE;
+    }
+}
+
+static uint64_t pieces_of(unsigned from, unsigned to)
+{
+    uint64_t bits = 0;
+    for (unsigned p = from >> PIECE_BITS; p <= (to - 1) >> PIECE_BITS; p++)
+        bits |= 1ULL << p;
+    return bits;
+}
+
+/* --- the jump cache --- */
+
+typedef struct JcList { /* which slots are in use, so that clearing costs what was filled */
+    uint32_t *slot;     /* index | 1 << 31: the page is global */
+    unsigned n, cap;
+} JcList;
+static JcList jc; /* of the one vCPU that translates */
+
+void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb)
+{
+    uint32_t i = jump_cache_index(st->pc);
+    JumpCacheEntry *e = &cpu_head(cpu)->jump_cache[i];
+    bool global = false;
+    tlb_code_addr(cpu, st->pc, NULL, &global);
+    if (tb->page[1] != NO_PAGE)
+        global = false;
+    if (jc.n == jc.cap) {
+        jc.cap = jc.cap ? 2 * jc.cap : 1024;
+        if (jc.cap > 8 * JUMP_CACHE_SIZE) { /* many refills of few slots */
+            jc.cap /= 2;
+            jump_cache_clear(cpu, false);
+        } else {
+            jc.slot = g_renew(uint32_t, jc.slot, jc.cap);
+        }
+    }
+    jc.slot[jc.n++] = i | (global ? 1u << 31 : 0);
+    __atomic_store_n(&e->pc, ~0ULL, __ATOMIC_RELAXED);
+    e->key = st->flags | st->cs_base << 32;
+    e->code = tb->code;
+    e->tb = tb;
+    __atomic_store_n(&e->pc, st->pc, __ATOMIC_RELEASE);
+}
+
+void jump_cache_clear(CPUState *cpu, bool keep_global)
+{
+    JumpCacheEntry *cache = cpu_head(cpu)->jump_cache;
+    unsigned kept = 0;
+    if (!cache)
+        return;
+    /* A slot refilled since with another kind is listed twice: cleared if any listing says so. */
+    for (unsigned k = 0; k < jc.n; k++) {
+        if (keep_global && jc.slot[k] >> 31)
+            jc.slot[kept++] = jc.slot[k];
+        else
+            cache[jc.slot[k] & ~(1u << 31)].pc = ~0ULL;
+    }
+    jc.n = kept;
+}
+
+void jump_cache_clear_page(CPUState *cpu, vaddr page)
+{
+    JumpCacheEntry *cache = cpu_head(cpu)->jump_cache;
+    for (unsigned k = 0; k < jc.n; k++) {
+        JumpCacheEntry *e = &cache[jc.slot[k] & ~(1u << 31)];
+        /* the page itself, and TBs that begin in the page before it and run into it */
+        if (e->pc != ~0ULL && e->pc - page + TCG_PAGE_SIZE < 2 * TCG_PAGE_SIZE)
+            e->pc = ~0ULL;
+    }
+}
+
+/* --- finding --- */
+
+TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc)
+{
+    TB *tb;
+    tb_lock();
+    for (tb = hash[hash_of(phys_pc, st->cs_base, st->flags)]; tb; tb = tb->hash_next)
+        if (tb->phys_pc == phys_pc && tb->pc == st->pc && tb->cs_base == st->cs_base && tb->flags == st->flags &&
+            tb->cflags == cflags && tb->page[1] == NO_PAGE)
+            break;
+    tb_unlock();
+    if (tb)
+        return tb;
+    /* TBs on two pages: the second page must still be where it was. Its look-up may fault, as
+     * fetching the instruction would. */
+    ram_addr_t page1 = NO_PAGE;
+    bool looked = false;
+    for (unsigned tries = 0;; tries++) {
+        tb_lock();
+        for (tb = hash[hash_of(phys_pc, st->cs_base, st->flags)]; tb; tb = tb->hash_next)
+            if (tb->phys_pc == phys_pc && tb->pc == st->pc && tb->cs_base == st->cs_base && tb->flags == st->flags &&
+                tb->cflags == cflags && tb->page[1] != NO_PAGE && (!looked || tb->page[1] == page1))
+                break;
+        tb_unlock();
+        if (!tb || looked)
+            return tb;
+        page1 = tlb_code_addr(cpu, (st->pc & TCG_PAGE_MASK) + TCG_PAGE_SIZE, NULL, NULL);
+        if (page1 == NO_PAGE)
+            return NULL;
+        looked = true;
+    }
+}
+
+TB *tb_find_host(uintptr_t host_pc)
+{
+    TB *found = NULL;
+    tb_lock();
+    unsigned lo = 0, hi = by_host->len;
+    while (lo < hi) {
+        unsigned mid = (lo + hi) / 2;
+        TB *tb = by_host->pdata[mid];
+        if (host_pc < (uintptr_t)tb->code)
+            hi = mid;
+        else if (host_pc > (uintptr_t)tb->code + tb->code_size)
+            lo = mid + 1;
+        else {
+            found = tb;
+            break;
+        }
+    }
+    tb_unlock();
+    return found;
+}
+
+/* --- life --- */
+
+TB *tb_alloc(void)
+{
+    if (chunk_used == chunks->len * TB_CHUNK)
+        g_ptr_array_add(chunks, g_new(TB, TB_CHUNK));
+    TB *tb = (TB *)chunks->pdata[chunk_used / TB_CHUNK] + chunk_used % TB_CHUNK;
+    chunk_used++;
+    memset(tb, 0, sizeof *tb);
+    tb->page[0] = tb->page[1] = tb->phys_pc = NO_PAGE;
+    tb->jump_off[0] = tb->jump_off[1] = ~0u;
+    return tb;
+}
+
+void tb_publish(TB *tb) { g_ptr_array_add(by_host, tb); }
+
+void tb_drop_last(TB *tb)
+{
+    TB *last = (TB *)chunks->pdata[(chunk_used - 1) / TB_CHUNK] + (chunk_used - 1) % TB_CHUNK;
+    if (tb != last)
+        return;
+    if (by_host->len && by_host->pdata[by_host->len - 1] == tb) {
+        g_ptr_array_set_size(by_host, by_host->len - 1);
+        jit_buf->ptr = tb->code - jit_buf->rx_diff;
+    }
+    chunk_used--;
+}
+
+uint32_t tb_inval_seq(void) { return __atomic_load_n(&inval_seq, __ATOMIC_ACQUIRE); }
+
+void tb_protect_page(ram_addr_t page)
+{
+    if (dirty_get(DIRTY_CODE, page))
+        dirty_clear(DIRTY_CODE, page & TCG_PAGE_MASK, TCG_PAGE_SIZE);
+}
+
+void tb_insert(CPUState *cpu, TB *tb)
+{
+    for (int n = 0; n < 2 && tb->page[n] != NO_PAGE; n++) {
+        CodePage *p = code_page(tb->page[n], true);
+        unsigned from, to;
+        tb_extent(tb, n, &from, &to);
+        p->pieces |= pieces_of(from, to);
+        tb->page_next[n] = p->first;
+        p->first = (TB *)((uintptr_t)tb | n);
+        tb_protect_page(tb->page[n]);
+    }
+    uint32_t h = hash_of(tb->phys_pc, tb->cs_base, tb->flags);
+    tb->hash_next = hash[h];
+    hash[h] = tb;
+}
+
+static TB *untag(TB *t, int *n)
+{
+    *n = (uintptr_t)t & 1;
+    return (TB *)((uintptr_t)t & ~(uintptr_t)1);
+}
+
+static void unlink_slot(TB *tb, int slot)
+{
+    TB *to = tb->jump_dest[slot];
+    if (!to)
+        return;
+    for (TB **p = &to->incoming; *p;) {
+        int n;
+        TB *from = untag(*p, &n);
+        if (from == tb && n == slot) {
+            *p = from->incoming_next[n];
+            break;
+        }
+        p = &from->incoming_next[n];
+    }
+    tb->jump_dest[slot] = NULL;
+    tcg_patch_jump(jit_buf, tb->code, tb->jump_off[slot], tb->code + tb->reset_off[slot]);
+}
+
+void tb_chain(TB *from, unsigned slot, TB *to)
+{
+    tb_lock();
+    if (!from->invalid && !to->invalid && !from->jump_dest[slot] && from->jump_off[slot] != ~0u &&
+        !(from->cflags & CF_NOCHAIN) && !(to->cflags & CF_NOCACHE)) {
+        from->jump_dest[slot] = to;
+        from->incoming_next[slot] = to->incoming;
+        to->incoming = (TB *)((uintptr_t)from | slot);
+        tcg_patch_jump(jit_buf, from->code, from->jump_off[slot], to->code);
+    }
+    tb_unlock();
+}
+
+static void tb_invalidate(TB *tb)
+{
+    tb->invalid = true;
+    for (TB **p = &hash[hash_of(tb->phys_pc, tb->cs_base, tb->flags)]; *p; p = &(*p)->hash_next)
+        if (*p == tb) {
+            *p = tb->hash_next;
+            break;
+        }
+    for (int k = 0; k < 2 && tb->page[k] != NO_PAGE; k++) {
+        CodePage *cp = code_page(tb->page[k], false);
+        for (TB **p = &cp->first; *p;) {
+            int n;
+            TB *t = untag(*p, &n);
+            if (t == tb && n == k) {
+                *p = t->page_next[n];
+                break;
+            }
+            p = &t->page_next[n];
+        }
+    }
+    unlink_slot(tb, 0);
+    unlink_slot(tb, 1);
+    while (tb->incoming) {
+        int n;
+        TB *from = untag(tb->incoming, &n);
+        unlink_slot(from, n);
+    }
+    if (first_cpu) {
+        JumpCacheEntry *e = &cpu_head(first_cpu)->jump_cache[jump_cache_index(tb->pc)];
+        if (e->tb == tb)
+            __atomic_store_n(&e->pc, ~0ULL, __ATOMIC_RELEASE);
+    }
+    jit_totals.invalidations++;
+}
+
+bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t ra, bool *page_free)
+{
+    bool hit_current = false;
+    *page_free = true;
+    tb_lock();
+    __atomic_fetch_add(&inval_seq, 1, __ATOMIC_ACQ_REL);
+    for (ram_addr_t page = addr & TCG_PAGE_MASK; page < addr + len; page += TCG_PAGE_SIZE) {
+        CodePage *cp = code_page(page, false);
+        if (!cp || !cp->first)
+            continue;
+        unsigned from = page < addr ? addr - page : 0, to = MIN(addr + len - page, TCG_PAGE_SIZE);
+        if (cp->pieces & pieces_of(from, to)) {
+            uint64_t left = 0;
+            bool any = false;
+            TB *next;
+            for (TB *t = cp->first; t; t = next) {
+                int n;
+                unsigned f, e;
+                TB *tb = untag(t, &n);
+                next = tb->page_next[n];
+                tb_extent(tb, n, &f, &e);
+                if (f < to && from < e) {
+                    if (ra - (uintptr_t)tb->code <= tb->code_size)
+                        hit_current = true;
+                    /* a TB that lies on one page twice is in the list twice */
+                    int other;
+                    while (next && untag(next, &other) == tb)
+                        next = tb->page_next[other];
+                    tb_invalidate(tb);
+                    any = true;
+                } else {
+                    left |= pieces_of(f, e);
+                }
+            }
+            cp->pieces = left;
+            cp->invalidations += any;
+        }
+        /* Code that is rewritten over and over would pay for each protection with a walk of the TLB:
+         * such a page stays protected, its stores take the slow path. */
+        if (cp->first || cp->invalidations > STICKY_INVALIDATIONS)
+            *page_free = false;
+    }
+    tb_unlock();
+    return hit_current;
+}
+
+void tb_flush_all(CPUState *cpu)
+{
+    tb_lock();
+    memset(hash, 0, sizeof hash);
+    for (uint64_t g = 0; g < nb_code_groups; g++)
+        if (code_pages[g])
+            memset(code_pages[g], 0, 512 * sizeof **code_pages);
+    chunk_used = 0;
+    g_ptr_array_set_size(by_host, 0);
+    codebuf_flush(jit_buf);
+    jit_totals.flushes++;
+    jump_cache_clear(cpu, false);
+    __atomic_fetch_add(&inval_seq, 1, __ATOMIC_ACQ_REL);
+    tb_unlock();
+}
+
+void tb_cache_stats(unsigned *count, uint64_t *target_bytes, unsigned *max_target, unsigned *cross_page, unsigned *linked1,
+                    unsigned *linked2)
+{
+    *count = *max_target = *cross_page = *linked1 = *linked2 = 0;
+    *target_bytes = 0;
+    tb_lock();
+    for (unsigned i = 0; i < by_host->len; i++) {
+        TB *tb = by_host->pdata[i];
+        if (tb->invalid)
+            continue;
+        ++*count;
+        *target_bytes += tb->size;
+        *max_target = MAX(*max_target, tb->size);
+        *cross_page += tb->page[1] != NO_PAGE;
+        *linked1 += tb->jump_dest[0] != NULL || tb->jump_dest[1] != NULL;
+        *linked2 += tb->jump_dest[0] != NULL && tb->jump_dest[1] != NULL;
+    }
+    tb_unlock();
+}

@@ -1,0 +1,256 @@
+/* translate-all.c - one TB from guest bytes to host code, the -d dumps on the way, and the compact map
+ * that leads from a host address in a TB back to the guest's state.
+ *
+ * The map is a string of variable-length numbers behind the TB's code: for each guest instruction the
+ * host bytes it takes and the change of (eip, front-end word) from the one before; then, for each slow
+ * path, the exact return address and the same pair. A TB without faults never reads it. */
+#include "accel/internal.h"
+#include "host/base/log.h"
+#include "softmmu/dirty.h"
+#include "softmmu/timer.h"
+
+/* --- the fault map --- */
+
+static uint8_t *put_u(uint8_t *p, uint64_t v)
+{
+    while (v >= 0x80) {
+        *p++ = v | 0x80;
+        v >>= 7;
+    }
+    *p++ = v;
+    return p;
+}
+static uint8_t *put_s(uint8_t *p, int64_t v) { return put_u(p, (uint64_t)v << 1 ^ (uint64_t)(v >> 63)); }
+static uint64_t get_u(const uint8_t **p)
+{
+    uint64_t v = 0;
+    for (unsigned shift = 0;; shift += 7) {
+        uint8_t b = *(*p)++;
+        v |= (uint64_t)(b & 0x7f) << shift;
+        if (b < 0x80)
+            return v;
+    }
+}
+static int64_t get_s(const uint8_t **p)
+{
+    uint64_t v = get_u(p);
+    return v >> 1 ^ -(v & 1);
+}
+
+enum { MAP_ENTRY_MAX = 5 + 10 + 10 };
+
+static uint8_t *encode_map(uint8_t *p, const TcgInsnMap *map, unsigned n, uint64_t data[2])
+{
+    uint32_t last = 0;
+    p = put_u(p, n);
+    for (unsigned i = 0; i < n; i++) {
+        p = put_u(p, map[i].host_end - last);
+        p = put_s(p, map[i].data[0] - data[0]);
+        p = put_s(p, map[i].data[1] - data[1]);
+        last = map[i].host_end;
+        data[0] = map[i].data[0];
+        data[1] = map[i].data[1];
+    }
+    return p;
+}
+
+bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2])
+{
+    const uint8_t *p = tb->search;
+    uint32_t off = host_pc - (uintptr_t)tb->code, at = 0;
+    data[0] = data[1] = 0;
+    if (!p)
+        return false;
+    /* A return address lies behind its call: the instruction whose code ends there or later. */
+    for (uint64_t n = get_u(&p); n; n--) {
+        at += get_u(&p);
+        data[0] += get_s(&p);
+        data[1] += get_s(&p);
+        if (off <= at)
+            return true;
+    }
+    at = 0;
+    for (uint64_t n = get_u(&p); n; n--) {
+        at += get_u(&p);
+        data[0] += get_s(&p);
+        data[1] += get_s(&p);
+        if (off == at)
+            return true;
+    }
+    return false;
+}
+
+/* --- dumps --- */
+
+static void dump_in(CPUState *cpu, const TB *tb)
+{
+    GString *s = g_string_new("----------------\nIN: \n");
+    g_autofree uint8_t *bytes = g_malloc(tb->size);
+    for (unsigned i = 0; i < tb->size; i++)
+        bytes[i] = cpu_ldcode(cpu, tb->pc + i);
+    disas_guest(s, bytes, tb->size, tb->pc, cpu->ops->disas_mode(cpu->env, tb->flags), tb->icount);
+    g_string_append_c(s, '\n');
+    FILE *f = log_lock();
+    if (f)
+        fputs(s->str, f);
+    log_unlock(f);
+    g_string_free(s, TRUE);
+}
+
+static void dump_ops(TcgContext *c, const char *title)
+{
+    GString *s = g_string_new(title);
+    tcg_dump_ops(c, s);
+    g_string_append_c(s, '\n');
+    FILE *f = log_lock();
+    if (f)
+        fputs(s->str, f);
+    log_unlock(f);
+    g_string_free(s, TRUE);
+}
+
+static void dump_out(const TB *tb)
+{
+    GString *s = g_string_new(NULL);
+    g_string_append_printf(s, "OUT: [size=%u]\n", tb->code_size);
+    disas_host(s, tb->code, tb->code_size, (uintptr_t)tb->code);
+    g_string_append_c(s, '\n');
+    FILE *f = log_lock();
+    if (f)
+        fputs(s->str, f);
+    log_unlock(f);
+    g_string_free(s, TRUE);
+}
+
+/* --- generation --- */
+
+static void store_map(TB *tb, const TcgContext *c)
+{
+    uint64_t data[2] = {0, 0};
+    uint8_t *start = jit_buf->ptr, *p = start;
+    p = encode_map(p, c->insn_map, c->nb_insns, data);
+    p = encode_map(p, c->stub_map, c->nb_stubs, data);
+    tb->search = start + jit_buf->rx_diff;
+    tb->search_size = p - start;
+    jit_buf->ptr = (uint8_t *)ROUND_UP((uintptr_t)p, 16);
+}
+
+/* Note the RAM pages that the TB's bytes are on. True: there is a second one, and it is not protected yet. */
+static bool find_pages(CPUState *cpu, TB *tb, ram_addr_t phys_pc)
+{
+    vaddr last = tb->pc + MAX(tb->size, 1) - 1;
+    tb->phys_pc = phys_pc;
+    tb->page[0] = phys_pc & TCG_PAGE_MASK;
+    tb->page[1] = NO_PAGE;
+    if (!((last ^ tb->pc) & TCG_PAGE_MASK))
+        return false;
+    ram_addr_t second = tlb_code_addr(cpu, last & TCG_PAGE_MASK, NULL, NULL);
+    if (second == NO_PAGE) {
+        tb->cflags |= CF_NOCACHE | CF_NOCHAIN;
+        return false;
+    }
+    tb->page[1] = second & TCG_PAGE_MASK;
+    return dirty_get(DIRTY_CODE, second);
+}
+
+TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc)
+{
+    TcgContext *c = jit_context;
+    unsigned max_insns = cflags & CF_COUNT_MASK;
+    int64_t t0 = clock_ns(CLOCK_HOST_REAL);
+    uint32_t seq;
+
+    if (max_insns == 0 || max_insns > TCG_MAX_INSNS)
+        max_insns = TCG_MAX_INSNS;
+    if (phys_pc == NO_PAGE) { /* a device as code: each instruction is fetched each time */
+        max_insns = 1;
+        cflags |= CF_NOCACHE | CF_NOCHAIN;
+    }
+    if (log_enabled(LOG_TB_NOCHAIN))
+        cflags |= CF_NOCHAIN;
+
+    /* The front end may leave by a fetch fault: it works on a TB of its own, and nothing is taken before. */
+    TB draft = {.pc = st->pc, .cs_base = st->cs_base, .flags = st->flags, .page = {NO_PAGE, NO_PAGE}, .phys_pc = NO_PAGE,
+                .jump_off = {~0u, ~0u}};
+    TB *tb;
+    uint8_t *code_start;
+    for (;;) {
+        draft.cflags = cflags;
+        draft.size = draft.icount = 0;
+        seq = tb_inval_seq();
+        cpu->code_page.page = ~0ULL;
+        if (phys_pc != NO_PAGE)
+            tb_protect_page(phys_pc);
+        tcg_begin(c);
+        c->cs_base = st->cs_base;
+        c->key = st->flags | st->cs_base << 32;
+        c->no_chain = cflags & CF_NOCHAIN;
+        cpu->ops->translate(cpu, &draft, c, max_insns);
+        if (log_enabled(LOG_TB_IN_ASM) && log_addr_in_filter(draft.pc) && !c->overflow)
+            dump_in(cpu, &draft);
+        if (log_enabled(LOG_TB_OP) && log_addr_in_filter(draft.pc))
+            dump_ops(c, "OP:\n");
+        if (phys_pc != NO_PAGE && find_pages(cpu, &draft, phys_pc)) {
+            /* The second page's bytes were read before writes to it could be seen: once more. */
+            tb_protect_page(draft.page[1]);
+            continue;
+        }
+        cflags = draft.cflags;
+
+        tb_lock();
+        tb = tb_alloc();
+        tb_unlock();
+        c->tb_cookie = (uintptr_t)tb;
+        code_start = jit_buf->ptr;
+        /* Room for the map; the back end checks for the code's. */
+        TcgResult r = TCG_BUFFER_FULL;
+        if (c->overflow)
+            r = TCG_TOO_BIG;
+        else if (jit_buf->ptr + 2 * (TCG_MAX_INSNS + 1) * MAP_ENTRY_MAX < jit_buf->end)
+            r = tcg_compile(c);
+        if (r == TCG_OK && jit_buf->ptr + (c->nb_insns + c->nb_stubs + 1) * MAP_ENTRY_MAX >= jit_buf->end)
+            r = TCG_BUFFER_FULL;
+        if (r == TCG_OK)
+            break;
+        jit_buf->ptr = code_start;
+        tb_lock();
+        tb_drop_last(tb);
+        tb_unlock();
+        if (r == TCG_BUFFER_FULL) {
+            tb_flush_all(cpu);
+        } else {
+            /* One instruction always fits: the limits were chosen for that. */
+            g_assert(max_insns > 1);
+            max_insns = (draft.icount > 1 ? MIN(max_insns, draft.icount) : max_insns) / 2;
+        }
+    }
+    if (log_enabled(LOG_TB_OP_OPT) && log_addr_in_filter(draft.pc))
+        dump_ops(c, "OP after optimization and liveness analysis:\n");
+
+    *tb = draft;
+    tb->code = c->code_rx;
+    tb->code_size = c->code_size;
+    for (int i = 0; i < 2; i++) {
+        tb->jump_off[i] = c->goto_tb_jump[i];
+        tb->reset_off[i] = c->goto_tb_reset[i];
+    }
+    store_map(tb, c);
+    if (log_enabled(LOG_TB_OUT_ASM) && log_addr_in_filter(tb->pc))
+        dump_out(tb);
+
+    tb_lock();
+    tb_publish(tb);
+    /* Somebody wrote code while these bytes were read: use the TB once and read them again next time. */
+    if (tb_inval_seq() != seq)
+        tb->cflags |= CF_NOCACHE;
+    if (!(tb->cflags & CF_NOCACHE))
+        tb_insert(cpu, tb);
+    jit_totals.translations++;
+    jit_totals.guest_insns += tb->icount;
+    jit_totals.guest_bytes += tb->size;
+    jit_totals.host_bytes += tb->code_size;
+    jit_totals.ops += c->nb_ops;
+    jit_totals.translate_ns += clock_ns(CLOCK_HOST_REAL) - t0;
+    tb_unlock();
+    return tb;
+}
