@@ -21,6 +21,8 @@ typedef struct MemoryOps {
     unsigned min_size, max_size;
     /* The callbacks are pure functions of the clock and may be called without the BQL (ACPI PM timer). */
     bool lockless_read;
+    /* Port accesses that are not naturally aligned are passed whole (Bochs VBE's 16-bit register at 1cfh). */
+    bool unaligned;
 } MemoryOps;
 
 typedef enum MemoryKind { MR_CONTAINER, MR_RAM, MR_ROM, MR_MMIO, MR_ALIAS } MemoryKind;

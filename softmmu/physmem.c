@@ -272,7 +272,7 @@ uint64_t ioport_read(uint16_t port, unsigned size)
 
     /* The common case: the whole access falls into one device. */
     if (likely(r && r->size - (port - r->start) >= size &&
-               ((r->mr_offset + (port - r->start)) & (size - 1)) == 0))
+               (((r->mr_offset + (port - r->start)) & (size - 1)) == 0 || (r->mr->ops && r->mr->ops->unaligned))))
         return memory_region_read(r->mr, r->mr_offset + (port - r->start), size);
     if (!r)
         log_unimp("port read from unassigned %04x size %u\n", port, size);
@@ -290,7 +290,7 @@ void ioport_write(uint16_t port, uint64_t val, unsigned size)
     const FlatRange *r = address_space_lookup(&address_space_io, port);
 
     if (likely(r && r->size - (port - r->start) >= size &&
-               ((r->mr_offset + (port - r->start)) & (size - 1)) == 0)) {
+               (((r->mr_offset + (port - r->start)) & (size - 1)) == 0 || (r->mr->ops && r->mr->ops->unaligned)))) {
         memory_region_write(r->mr, r->mr_offset + (port - r->start), val, size);
         return;
     }
