@@ -85,6 +85,7 @@ typedef enum CCOp {
 #define CC_FAMILY(name) CC_OP_##name##B, CC_OP_##name##W, CC_OP_##name##L, CC_OP_##name##Q,
     CC_FAMILY(ADD) CC_FAMILY(ADC) CC_FAMILY(SUB) CC_FAMILY(SBB) CC_FAMILY(LOGIC) CC_FAMILY(INC) CC_FAMILY(DEC)
     CC_FAMILY(SHL) CC_FAMILY(SAR) CC_FAMILY(MUL) CC_FAMILY(BLSI) CC_FAMILY(BMILG) CC_FAMILY(NEG)
+    CC_FAMILY(SMUL) CC_FAMILY(ROT)
 #undef CC_FAMILY
     CC_OP_ADCX, CC_OP_ADOX, CC_OP_ADCOX, CC_OP_CLR, CC_OP_POPCNT,
     CC_OP_COUNT
@@ -109,6 +110,7 @@ typedef struct CPUX86IrqOps {
     bool (*msr_write)(void *opaque, uint32_t msr, uint64_t val);
     void (*ferr)(void *opaque);                       /* FERR# asserted: IRQ 13 */
     void (*set_a20)(void *opaque, int level);
+    void (*smm_changed)(void *opaque, bool on);       /* SMM entered or left: show or hide SMRAM */
 } CPUX86IrqOps;
 
 typedef struct CPUX86State {
@@ -152,6 +154,8 @@ typedef struct CPUX86State {
     uint64_t exception_next_eip;
     int32_t old_exception;     /* for #DF; -1 none */
     bool nmi_masked, nmi_pending, in_smm;
+    bool shutdown;             /* triple fault: waits for the reset */
+    uint32_t pending_db;       /* DR6 bits of a data or I/O breakpoint hit: #DB after this instruction */
 
     uint64_t a20_mask;         /* ~0 or ~(1 << 20) */
     const CPUX86IrqOps *irq_ops;
@@ -161,6 +165,7 @@ typedef struct CPUX86State {
     const struct CPUX86Model *model;
     uint32_t features[CPUX86_FEATURE_WORDS]; /* see cpuid.h */
     uint32_t phys_bits;
+    struct { uint32_t signature, level, xlevel; char vendor[13], model_id[49]; } cpuid;
     CPUState *cpu;
 } CPUX86State;
 
@@ -198,6 +203,7 @@ int64_t cpu_x86_tsc(CPUX86State *env);      /* guest TSC now */
 #define CPU_INTERRUPT_INIT CPU_INTERRUPT_TGT2
 #define CPU_INTERRUPT_SIPI CPU_INTERRUPT_TGT3
 #define CPU_INTERRUPT_RESET CPU_INTERRUPT_TGT4
+#define CPU_INTERRUPT_DB (1 << 9) /* env->pending_db is to be raised */
 
 /* --- inside target-x86 --- */
 
