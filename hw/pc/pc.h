@@ -13,6 +13,7 @@ struct CPUX86State;
 typedef struct PcConfig {
     uint64_t ram_size;
     const char *bios;              /* -bios, NULL: bios-256k.bin */
+    const char *lib_dirs;          /* -L: colon-separated folders searched before CONFIG_FIRMWARE_PATH; or NULL */
     const char *kernel, *initrd, *append; /* NULL: none */
     const char *boot_order;        /* "cad"; NULL: default */
     const char *boot_once;         /* or NULL */
