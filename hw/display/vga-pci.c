@@ -1,0 +1,155 @@
+/* vga-pci.c - the standard VGA as a PCI function
+ * Spec: PCI class 0300h; QEMU's standard-vga interface (1234:1111), which firmware and guests know.
+ * Guest view: BAR0 video memory, BAR2 4 KiB of registers: EDID at 0, VGA ports 3c0-3df at 400h, Bochs
+ * dispi registers at 500h, byte order at 604h; expansion ROM from the board.
+ * Not modelled: switching the legacy ranges by the PCI command register (the board has one VGA). */
+#include "host/base/osdep.h"
+#include "hw/display/vga-internal.h"
+#include "host/base/bitops.h"
+
+enum { MMIO_SIZE = 0x1000, MMIO_VGA = 0x400, MMIO_VGA_END = 0x420, MMIO_VBE = 0x500, MMIO_VBE_END = 0x516, MMIO_EXT_SIZE = 0x600,
+       MMIO_BYTE_ORDER = 0x604 };
+enum { ORDER_LITTLE = 0x1e1e1e1e, ORDER_BIG = (int)0xbebebebe };
+
+static uint64_t mmio_read(void *opaque, hwaddr off, unsigned size)
+{
+    VgaState *s = opaque;
+    uint64_t val = 0;
+
+    if (off >= MMIO_VBE && off < MMIO_VBE_END)
+        return vbe_read(s, (off - MMIO_VBE) >> 1);
+    if (off == MMIO_EXT_SIZE)
+        return 8;
+    if (off == MMIO_BYTE_ORDER)
+        return s->big_endian ? (uint32_t)ORDER_BIG : ORDER_LITTLE;
+    for (unsigned i = 0; i < size; i++, off++) {
+        uint8_t byte = 0xff;
+        if (off < sizeof s->edid)
+            byte = s->edid[off];
+        else if (off < MMIO_VGA)
+            byte = 0;
+        else if (off >= MMIO_VGA && off < MMIO_VGA_END)
+            byte = vga_port_read(s, 0x3c0 + off - MMIO_VGA);
+        val |= (uint64_t)byte << 8 * i;
+    }
+    return val;
+}
+
+static void mmio_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
+{
+    VgaState *s = opaque;
+
+    if (off >= MMIO_VBE && off < MMIO_VBE_END) {
+        vbe_write(s, (off - MMIO_VBE) >> 1, val);
+    } else if (off == MMIO_BYTE_ORDER) {
+        if ((uint32_t)val == ORDER_LITTLE || (uint32_t)val == (uint32_t)ORDER_BIG) {
+            s->big_endian = (uint32_t)val != ORDER_LITTLE;
+            s->full_redraw = true;
+        }
+    } else {
+        for (unsigned i = 0; i < size; i++, off++)
+            if (off >= MMIO_VGA && off < MMIO_VGA_END)
+                vga_port_write(s, 0x3c0 + off - MMIO_VGA, val >> 8 * i);
+    }
+}
+
+static const MemoryOps mmio_ops = {mmio_read, mmio_write, 1, 4, false};
+
+/* EDID 1.4: one digital monitor that prefers 1280x800. */
+static void make_edid(uint8_t *e)
+{
+    static const uint8_t head[] = {0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, /* header */
+        0x59, 0x32, 0x01, 0x00, 0, 0, 0, 0, 1, 34, 1, 4, /* "VIR", product 1, 2024, EDID 1.4 */
+        0xa5, 32, 20, 120, 0x06,                         /* digital 8 bit, 32x20 cm, gamma 2.2, sRGB, preferred timing */
+        0xee, 0x91, 0xa3, 0x54, 0x4c, 0x99, 0x26, 0x0f, 0x50, 0x54, /* chromaticity: sRGB */
+        0x21, 0x08, 0x00,                                /* 640x480, 800x600, 1024x768 at 60 Hz */
+        0xd1, 0xc0, 0xa9, 0xc0, 0x81, 0x80, 0x81, 0xc0, 0x81, 0x40, 0x01, 0x01, 0x01, 0x01, 0x01, 0x01};
+    /* 1280x800 at 60 Hz, CVT reduced blanking: 71 MHz, 1440 x 823 */
+    static const uint8_t timing[18] = {0xbc, 0x1b, 0x00, 0xa0, 0x50, 0x20, 0x17, 0x30, 0x30, 0x20, 0x36, 0x00,
+                                       0x40, 0xc8, 0x10, 0x00, 0x00, 0x18};
+    static const uint8_t name[18] = {0, 0, 0, 0xfc, 0, 'V', 'i', 'r', 'e', 'o', ' ', 'M', 'o', 'n', 'i', 't', 'o', 'r'};
+    static const uint8_t range[18] = {0, 0, 0, 0xfd, 0, 50, 125, 30, 160, 30, 0, '\n', ' ', ' ', ' ', ' ', ' ', ' '};
+    static const uint8_t dummy[18] = {0, 0, 0, 0x10};
+    uint8_t sum = 0;
+
+    memset(e, 0, 128);
+    memcpy(e, head, sizeof head);
+    memcpy(e + 54, timing, 18);
+    memcpy(e + 72, range, 18);
+    memcpy(e + 90, name, 18);
+    memcpy(e + 108, dummy, 18);
+    for (int i = 0; i < 127; i++)
+        sum += e[i];
+    e[127] = -sum;
+}
+
+static const VMField vga_fields[] = {
+    VM_STRUCT(VgaState, pci, pci_device_fields), VM_UINT(VgaState, enable), VM_UINT(VgaState, misc),
+    VM_UINT(VgaState, feature), VM_UINT(VgaState, seq_index), VM_BUFFER(VgaState, seq), VM_UINT(VgaState, gr_index),
+    VM_BUFFER(VgaState, gr), VM_UINT(VgaState, cr_index), VM_BUFFER(VgaState, cr), VM_UINT(VgaState, ar_index),
+    VM_BUFFER(VgaState, ar), VM_UINT(VgaState, ar_data), VM_UINT(VgaState, dac_mask), VM_UINT(VgaState, dac_read),
+    VM_UINT(VgaState, dac_write), VM_UINT(VgaState, dac_state), VM_UINT(VgaState, dac_sub), VM_BUFFER(VgaState, dac_cache),
+    VM_BUFFER(VgaState, palette), VM_UINT(VgaState, latch), VM_UINT(VgaState, vbe_index),
+    VM_UINT_ARRAY(VgaState, vbe, VBE_COUNT), VM_UINT(VgaState, big_endian), VM_END};
+
+static void vga_pci_reset(Device *dev)
+{
+    VgaState *s = (VgaState *)dev;
+    pci_device_reset(&s->pci);
+    vga_common_reset(s);
+}
+
+static void vga_pci_post_load(Device *dev)
+{
+    VgaState *s = (VgaState *)dev;
+    pci_device_post_load(&s->pci);
+    vga_common_post_load(s);
+}
+
+static bool vga_pci_init(Device *dev, GError **errp)
+{
+    VgaState *s = (VgaState *)dev;
+    MemoryRegion *rom = s->pci.rom;
+
+    if (!pci_device_init(&s->pci, 0x1234, 0x1111, 0x0300, 0, 2, errp) || !vga_common_init(s, errp))
+        return false;
+    memory_region_init_io(&s->mmio, &mmio_ops, s, "vga.mmio", MMIO_SIZE);
+    make_edid(s->edid);
+    pci_register_bar(&s->pci, 0, PCI_BAR_MEM_PREFETCH, &s->vram);
+    pci_register_bar(&s->pci, 2, PCI_BAR_MEM, &s->mmio);
+    if (rom)
+        pci_register_rom(&s->pci, rom);
+    return true;
+}
+
+static void vga_pci_finalize(Device *dev)
+{
+    VgaState *s = (VgaState *)dev;
+    if (!s->mem)
+        return;
+    vga_common_finalize(s);
+    pci_device_finalize(&s->pci);
+    memory_region_destroy(&s->mmio);
+    memory_region_destroy(&s->vram);
+}
+
+void vga_pci_wire(Device *dev, PciBus *bus, int devfn)
+{
+    VgaState *s = (VgaState *)dev;
+    s->pci.bus = bus;
+    s->pci.devfn = devfn;
+}
+
+static void vga_pci_print(Device *dev, GString *out, int indent)
+{
+    VgaState *s = (VgaState *)dev;
+    g_string_append_printf(out, "%*svgamem_mb = %u (0x%x)\n", indent, "", s->vgamem_mb, s->vgamem_mb);
+}
+
+static const DeviceProp vga_props[] = {
+    {"vgamem_mb", PROP_UINT32, offsetof(VgaState, vgamem_mb), 16, NULL, "video memory in MiB"}, PROP_END};
+
+const DeviceClass vga_pci_class = {
+    .name = "VGA", .instance_size = sizeof(VgaState), .init = vga_pci_init, .reset = vga_pci_reset, .fields = vga_fields,
+    .post_load = vga_pci_post_load, .finalize = vga_pci_finalize, .props = vga_props,
+    .desc = "standard VGA with Bochs VBE", .bus = "PCI", .user_creatable = true, .print = vga_pci_print};
