@@ -99,7 +99,8 @@ static bool verify_consts(Verify *v, const TcgOp *op)
     case TCG_OP_brcond:
         if (!verify_label(v, c[1]))
             return false;
-        v->wanted[c[1]] = true; /* fall through: the condition */
+        v->wanted[c[1]] = true;
+        /* fall through */
     case TCG_OP_setcond: case TCG_OP_movcond:
         return c[0] <= TCG_COND_TSTNE || bad(v, "no condition %" PRIu64, c[0]);
     case TCG_OP_extract: case TCG_OP_sextract: case TCG_OP_deposit:

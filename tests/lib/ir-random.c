@@ -365,7 +365,7 @@ void ir_random_program(TcgContext *s, GRand *r, unsigned nb_ops, unsigned featur
     }
     /* Make what the local temps hold visible, then leave. */
     while (g.nb_pending)
-        tcg_gen_label(s, g.pending[--g.nb_pending]);
+        tcg_gen_label(s, g.pending[--g.nb_pending]), g.nb_block = 0;
     for (unsigned i = 0; i < NB_LOCALS; i++)
         tcg_gen_st(s, g.local[i], tcg_env(s), offsetof(IrGuestEnv, scratch) + 8 * i, 8);
     for (unsigned i = 0; i < 2; i++)
