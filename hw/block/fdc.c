@@ -1,0 +1,816 @@
+/* fdc.c - 82077AA floppy disk controller with two drives
+ * Spec: Intel 82077AA data sheet (290166); ports of the AT and PS/2 (model 30 status registers).
+ * Guest view: ports 3f0h-3f5h and 3f7h, IRQ 6, DMA channel 2. A transfer reads or writes all its
+ * sectors in one request to the image; the data rate must suit the medium, as formats are probed by it.
+ * Not modelled: mechanical timing, scan commands, sector sizes other than 512; a read or write seeks to
+ * its cylinder by itself, and tracks cannot be formatted differently from the image's geometry. */
+#include "host/base/osdep.h"
+#include "hw/block/fdc.h"
+#include "host/base/log.h"
+#include "hw/dma/i8237.h"
+#include "softmmu/memory.h"
+#include "softmmu/timer.h"
+
+enum { REG_SRA = 0, REG_SRB = 1, REG_DOR = 2, REG_TDR = 3, REG_MSR = 4, REG_FIFO = 5, REG_DIR = 7 };
+enum { DOR_SELECT = 0x03, DOR_NOT_RESET = 0x04, DOR_DMA = 0x08, DOR_MOTOR0 = 0x10 };
+enum { MSR_BUSY = 0x10, MSR_NONDMA = 0x20, MSR_DIO = 0x40, MSR_RQM = 0x80 };
+enum { DSR_RESET = 0x80, DIR_CHANGED = 0x80, SRA_INT = 0x80 };
+enum { ST0_HEAD = 0x04, ST0_SEEK_END = 0x20, ST0_ABNORMAL = 0x40, ST0_INVALID = 0x80, ST0_POLLED = 0xc0 };
+enum { ST1_NO_ADDRESS = 0x01, ST1_NOT_WRITABLE = 0x02, ST1_NO_DATA = 0x04, ST1_DATA_ERROR = 0x20, ST1_END_OF_TRACK = 0x80 };
+enum { ST3_TWO_SIDES = 0x08, ST3_TRACK0 = 0x10, ST3_READY = 0x20, ST3_PROTECTED = 0x40 };
+enum { CMD_READ_TRACK = 0x02, CMD_SPECIFY = 0x03, CMD_SENSE_DRIVE = 0x04, CMD_WRITE = 0x05, CMD_READ = 0x06, CMD_RECALIBRATE = 0x07,
+       CMD_SENSE_INT = 0x08, CMD_WRITE_DELETED = 0x09, CMD_READ_ID = 0x0a, CMD_READ_DELETED = 0x0c, CMD_FORMAT = 0x0d,
+       CMD_DUMPREG = 0x0e, CMD_SEEK = 0x0f, CMD_VERSION = 0x10, CMD_PERPENDICULAR = 0x12, CMD_CONFIGURE = 0x13, CMD_LOCK = 0x14,
+       CMD_VERIFY = 0x16 };
+enum { BIT_MT = 0x80, BIT_RELATIVE = 0x80, BIT_RELATIVE_IN = 0x40, BIT_LOCK = 0x80 };
+enum { FDC_DMA_CHANNEL = 2, FDC_SECTOR = 512, FDC_BUF = 2 * 64 * FDC_SECTOR, FDC_DRIVES = 2, FDC_MAX_TRACK = 85, FIFO_MAX = 16 };
+enum { VERSION_ENHANCED = 0x90 };
+
+typedef enum FdcPhase { FDC_IDLE, FDC_PARAMS, FDC_BUSY, FDC_READ_DATA, FDC_WRITE_DATA, FDC_RESULT } FdcPhase;
+
+typedef struct FdcDrive {
+    Drive *drive; /* wiring */
+    FdcState *fdc;
+    char path[48];
+    uint8_t track;       /* head position */
+    bool disk_changed;
+    uint8_t id_sector;   /* which sector READ ID sees next */
+    /* derived from the image */
+    uint8_t spt, heads, tracks;
+    uint8_t rate;        /* 0: 500, 2: 250 (300 also), 3: 1000 kbit/s */
+    uint8_t cmos_type;
+} FdcDrive;
+
+struct FdcState {
+    Device dev;
+    /* wiring */
+    IrqLine irq;
+    I8237State *dma;
+    /* guest-visible */
+    uint8_t dor, tdr, dsr, ccr;
+    uint8_t phase;
+    uint8_t cmd[FIFO_MAX], cmd_len, cmd_need;
+    uint8_t result[FIFO_MAX], result_pos, result_len;
+    uint8_t st0, reset_sense; /* what SENSE INTERRUPT reports; drives left to report after a reset */
+    bool irq_pending, seek_pending;
+    uint8_t specify[2], config, pretrack, perpendicular, lock;
+    uint8_t unit;             /* drive of the command */
+    uint8_t c, h, r, eot;     /* address of the transfer */
+    uint32_t buf_len, buf_pos;
+    bool multi_track, terminal_count, formatting, writing;
+    uint8_t *buf;
+    FdcDrive drv[FDC_DRIVES];
+    /* derived */
+    BlockReq *req;
+    struct iovec iov;
+    MemoryRegion io, io_dir;
+};
+
+static const struct { uint32_t kib; uint8_t spt, tracks, heads, rate, cmos; } formats[] = {
+    {160, 8, 40, 1, 2, 1},   {180, 9, 40, 1, 2, 1},   {320, 8, 40, 2, 2, 1},   {360, 9, 40, 2, 2, 1},
+    {720, 9, 80, 2, 2, 4},   {1200, 15, 80, 2, 0, 2}, {1440, 18, 80, 2, 0, 4}, {1600, 20, 80, 2, 0, 4},
+    {1680, 21, 80, 2, 0, 4}, {1722, 21, 82, 2, 0, 4}, {1743, 21, 83, 2, 0, 4}, {2880, 36, 80, 2, 3, 5}};
+
+static void fdc_update_irq(FdcState *s) { irq_set(&s->irq, s->irq_pending && (s->dor & DOR_DMA)); }
+
+static void raise_irq(FdcState *s)
+{
+    s->irq_pending = true;
+    fdc_update_irq(s);
+}
+
+static void lower_irq(FdcState *s)
+{
+    s->irq_pending = false;
+    fdc_update_irq(s);
+}
+
+static FdcDrive *unit_drive(FdcState *s) { return s->unit < FDC_DRIVES && s->drv[s->unit].drive ? &s->drv[s->unit] : NULL; }
+static BlockImage *medium(const FdcDrive *d) { return d && d->drive ? d->drive->image : NULL; }
+static bool non_dma(const FdcState *s) { return (s->specify[1] & 1) || !s->dma; }
+
+/* ---- ends ---- */
+
+static void go_idle(FdcState *s)
+{
+    s->phase = FDC_IDLE;
+    s->cmd_len = s->cmd_need = s->result_pos = s->result_len = 0;
+    s->buf_len = s->buf_pos = 0;
+}
+
+static void put_result(FdcState *s, const uint8_t *bytes, unsigned n)
+{
+    memcpy(s->result, bytes, n);
+    s->result_pos = 0;
+    s->result_len = n;
+    s->phase = FDC_RESULT;
+}
+
+#define RESULT(s, ...) put_result(s, (const uint8_t[]){__VA_ARGS__}, sizeof(uint8_t[]){__VA_ARGS__})
+
+static void end_transfer(FdcState *s, uint8_t st0, uint8_t st1, uint8_t st2)
+{
+    if (s->dma)
+        i8237_release_dreq(s->dma, FDC_DMA_CHANNEL);
+    s->st0 = st0 | s->unit | (s->h ? ST0_HEAD : 0);
+    RESULT(s, s->st0, st1, st2, s->c, s->h, s->r, 2);
+    s->buf_len = s->buf_pos = 0;
+    raise_irq(s);
+}
+
+/* Move the result's address on by n sectors (data sheet table 5-7). */
+static void advance(FdcState *s, unsigned n)
+{
+    while (n--) {
+        if (s->r != s->eot) {
+            s->r++;
+        } else if (s->multi_track && !s->h) {
+            s->r = 1;
+            s->h = 1;
+        } else {
+            s->r = 1;
+            s->c++;
+            if (s->multi_track)
+                s->h = 0;
+        }
+    }
+}
+
+static void finish_data(FdcState *s)
+{
+    /* Running out of sectors before terminal count is abnormal: without DMA always. */
+    bool normal = s->terminal_count;
+    if (!s->formatting)
+        advance(s, (s->buf_pos + FDC_SECTOR - 1) / FDC_SECTOR);
+    end_transfer(s, normal ? 0 : ST0_ABNORMAL, normal ? 0 : ST1_END_OF_TRACK, 0);
+}
+
+/* ---- data phase ---- */
+
+static void write_done(void *opaque, int ret)
+{
+    FdcState *s = opaque;
+    s->req = NULL;
+    if (ret == -ECANCELED)
+        return;
+    if (ret < 0)
+        end_transfer(s, ST0_ABNORMAL, ST1_DATA_ERROR, 0);
+    else
+        finish_data(s);
+}
+
+static uint64_t image_offset(const FdcDrive *d, uint8_t c, uint8_t h, uint8_t r)
+{
+    return (((uint64_t)c * d->heads + h) * d->spt + r - 1) * FDC_SECTOR;
+}
+
+/* All data of a write or format are here: put them into the image. */
+static void start_write(FdcState *s)
+{
+    FdcDrive *d = unit_drive(s);
+    BlockImage *img = medium(d);
+    uint32_t len = ROUND_UP(s->buf_pos, FDC_SECTOR);
+
+    s->phase = FDC_BUSY;
+    if (!img || block_read_only(img)) {
+        end_transfer(s, ST0_ABNORMAL, ST1_NOT_WRITABLE, 0);
+        return;
+    }
+    if (s->formatting) { /* the ID fields came; every sector of the track gets the filler */
+        len = d->spt * FDC_SECTOR;
+        memset(s->buf, s->cmd[5], len);
+        s->r = 1;
+    } else {
+        memset(s->buf + s->buf_pos, 0, len - s->buf_pos); /* terminal count in mid-sector: the rest is zeros */
+    }
+    s->iov = (struct iovec){s->buf, len};
+    s->req = block_aio_writev(img, image_offset(d, s->c, s->h, s->r), &s->iov, 1, write_done, s);
+}
+
+static void data_complete(FdcState *s)
+{
+    if (s->dma)
+        i8237_release_dreq(s->dma, FDC_DMA_CHANNEL);
+    if (s->writing)
+        start_write(s);
+    else
+        finish_data(s);
+}
+
+static int fdc_dma_handler(void *opaque, int nchan, int pos, int len)
+{
+    FdcState *s = opaque;
+    int n = MIN((int)(s->buf_len - s->buf_pos), len - pos);
+
+    if ((s->phase != FDC_READ_DATA && s->phase != FDC_WRITE_DATA) || non_dma(s) || n < 0)
+        return pos;
+    if (s->phase == FDC_READ_DATA)
+        i8237_write_memory(s->dma, nchan, s->buf + s->buf_pos, pos, n);
+    else
+        i8237_read_memory(s->dma, nchan, s->buf + s->buf_pos, pos, n);
+    s->buf_pos += n;
+    pos += n;
+    s->terminal_count = pos >= len;
+    if (s->terminal_count || s->buf_pos >= s->buf_len)
+        data_complete(s);
+    return pos;
+}
+
+static void start_data(FdcState *s)
+{
+    s->phase = s->writing ? FDC_WRITE_DATA : FDC_READ_DATA;
+    s->buf_pos = 0;
+    if (non_dma(s))
+        raise_irq(s);
+    else
+        i8237_hold_dreq(s->dma, FDC_DMA_CHANNEL);
+}
+
+static void read_done(void *opaque, int ret)
+{
+    FdcState *s = opaque;
+    s->req = NULL;
+    if (ret == -ECANCELED)
+        return;
+    if (ret < 0) {
+        end_transfer(s, ST0_ABNORMAL, ST1_DATA_ERROR, 0);
+    } else if ((s->cmd[0] & 0x1f) == CMD_VERIFY) {
+        s->terminal_count = true;
+        s->buf_pos = s->buf_len;
+        finish_data(s);
+    } else {
+        start_data(s);
+    }
+}
+
+/* Is there a track under the head that this data rate reads? Reports the failure. */
+static bool check_track(FdcState *s)
+{
+    FdcDrive *d = unit_drive(s);
+    uint8_t rate = s->ccr & 3;
+
+    if (!medium(d) || !(s->dor & DOR_MOTOR0 << s->unit)) {
+        end_transfer(s, ST0_ABNORMAL, ST1_NO_ADDRESS, 0);
+        return false;
+    }
+    if (rate != d->rate && !(d->rate == 2 && rate == 1)) {
+        end_transfer(s, ST0_ABNORMAL, ST1_NO_ADDRESS, 0);
+        return false;
+    }
+    return true;
+}
+
+static void cmd_transfer(FdcState *s)
+{
+    FdcDrive *d = unit_drive(s);
+    uint8_t op = s->cmd[0] & 0x1f;
+    unsigned count, first;
+
+    s->c = s->cmd[2];
+    s->h = s->cmd[3];
+    s->r = s->cmd[4];
+    s->eot = s->cmd[6];
+    s->multi_track = (s->cmd[0] & BIT_MT) && op != CMD_READ_TRACK;
+    s->writing = op == CMD_WRITE || op == CMD_WRITE_DELETED;
+    s->formatting = s->terminal_count = false;
+    if (op == CMD_READ_TRACK)
+        s->r = 1;
+    if (!check_track(s))
+        return;
+    if (s->cmd[5] != 2 || s->c >= d->tracks || s->h >= d->heads || !s->r || s->r > d->spt || s->eot < s->r) {
+        end_transfer(s, ST0_ABNORMAL, ST1_NO_DATA, 0);
+        return;
+    }
+    d->track = s->c;
+    first = s->r;
+    count = MIN(s->eot, d->spt) - first + 1;
+    /* With MT the second side follows; its sectors lie right behind in the image only after a full track. */
+    if (s->multi_track && !s->h && d->heads == 2 && s->eot >= d->spt)
+        count += d->spt;
+    s->buf_len = MIN(count * FDC_SECTOR, (unsigned)FDC_BUF);
+    s->buf_pos = 0;
+    if (s->writing) {
+        if (block_read_only(medium(d)))
+            end_transfer(s, ST0_ABNORMAL, ST1_NOT_WRITABLE, 0);
+        else
+            start_data(s);
+        return;
+    }
+    s->phase = FDC_BUSY;
+    s->iov = (struct iovec){s->buf, s->buf_len};
+    s->req = block_aio_readv(medium(d), image_offset(d, s->c, s->h, s->r), &s->iov, 1, read_done, s);
+}
+
+static void cmd_format(FdcState *s)
+{
+    FdcDrive *d = unit_drive(s);
+
+    s->h = !!(s->cmd[1] & 4);
+    s->r = 1;
+    s->c = d ? d->track : 0;
+    s->eot = s->cmd[3];
+    s->formatting = s->writing = true;
+    s->multi_track = s->terminal_count = false;
+    if (!check_track(s))
+        return;
+    if (block_read_only(medium(d))) {
+        end_transfer(s, ST0_ABNORMAL, ST1_NOT_WRITABLE, 0);
+        return;
+    }
+    if (s->cmd[2] != 2 || s->cmd[3] != d->spt || s->h >= d->heads || s->c >= d->tracks) {
+        log_unimp("fdc: format of %u sectors of size code %u refused\n", s->cmd[3], s->cmd[2]);
+        end_transfer(s, ST0_ABNORMAL, ST1_NO_DATA, 0);
+        return;
+    }
+    s->buf_len = s->cmd[3] * 4;
+    start_data(s);
+}
+
+static void cmd_read_id(FdcState *s)
+{
+    FdcDrive *d = unit_drive(s);
+
+    s->h = !!(s->cmd[1] & 4);
+    s->c = d ? d->track : 0;
+    s->r = 1;
+    if (!check_track(s))
+        return;
+    if (s->h >= d->heads || s->c >= d->tracks) {
+        end_transfer(s, ST0_ABNORMAL, ST1_NO_ADDRESS, 0);
+        return;
+    }
+    d->id_sector = d->id_sector % d->spt + 1;
+    s->r = d->id_sector;
+    end_transfer(s, 0, 0, 0);
+}
+
+/* ---- control commands ---- */
+
+static void seek_to(FdcState *s, int track)
+{
+    FdcDrive *d = unit_drive(s);
+    s->st0 = ST0_SEEK_END | (s->cmd[1] & 7);
+    if (d) {
+        d->track = CLAMP(track, 0, FDC_MAX_TRACK);
+        if (medium(d))
+            d->disk_changed = false; /* a step pulse with a disk in resets the line */
+    } else if ((s->cmd[0] & 0x1f) == CMD_RECALIBRATE) {
+        s->st0 |= ST0_ABNORMAL | 0x10; /* track 0 signal never came */
+    }
+    s->seek_pending = true;
+    go_idle(s);
+    raise_irq(s);
+}
+
+static void cmd_sense_int(FdcState *s)
+{
+    if (s->reset_sense) {
+        uint8_t unit = 4 - s->reset_sense--;
+        lower_irq(s);
+        RESULT(s, ST0_POLLED | unit, unit < FDC_DRIVES ? s->drv[unit].track : 0);
+    } else if (s->seek_pending) {
+        uint8_t unit = s->st0 & 3;
+        s->seek_pending = false;
+        lower_irq(s);
+        RESULT(s, s->st0, unit < FDC_DRIVES ? s->drv[unit].track : 0);
+    } else {
+        RESULT(s, ST0_INVALID);
+    }
+}
+
+static void cmd_sense_drive(FdcState *s)
+{
+    FdcDrive *d = unit_drive(s);
+    uint8_t st3 = (s->cmd[1] & 7) | ST3_READY | ST3_TWO_SIDES;
+    if (d && !d->track)
+        st3 |= ST3_TRACK0;
+    if (medium(d) && block_read_only(medium(d)))
+        st3 |= ST3_PROTECTED;
+    RESULT(s, st3);
+}
+
+static void execute(FdcState *s)
+{
+    uint8_t op = s->cmd[0];
+
+    s->unit = s->cmd_len > 1 ? s->cmd[1] & 3 : s->dor & DOR_SELECT;
+    switch (op & 0x1f) {
+    case CMD_READ_TRACK:
+    case CMD_READ:
+    case CMD_READ_DELETED:
+    case CMD_WRITE:
+    case CMD_WRITE_DELETED:
+    case CMD_VERIFY:
+        cmd_transfer(s);
+        break;
+    case CMD_FORMAT:
+        cmd_format(s);
+        break;
+    case CMD_READ_ID:
+        cmd_read_id(s);
+        break;
+    case CMD_SPECIFY:
+        s->specify[0] = s->cmd[1];
+        s->specify[1] = s->cmd[2];
+        go_idle(s);
+        break;
+    case CMD_SENSE_DRIVE:
+        cmd_sense_drive(s);
+        break;
+    case CMD_RECALIBRATE:
+        seek_to(s, 0);
+        break;
+    case CMD_SENSE_INT:
+        cmd_sense_int(s);
+        break;
+    case CMD_SEEK:
+        if (op & BIT_RELATIVE) {
+            int now = unit_drive(s) ? unit_drive(s)->track : 0;
+            seek_to(s, op & BIT_RELATIVE_IN ? now + s->cmd[2] : now - s->cmd[2]);
+        } else {
+            seek_to(s, s->cmd[2]);
+        }
+        break;
+    case CMD_VERSION:
+        RESULT(s, VERSION_ENHANCED);
+        break;
+    case CMD_DUMPREG:
+        RESULT(s, s->drv[0].track, s->drv[1].track, 0, 0, s->specify[0], s->specify[1], s->eot,
+               s->lock << 7 | (s->perpendicular & 0x7f), s->config, s->pretrack);
+        break;
+    case CMD_PERPENDICULAR:
+        s->perpendicular = s->cmd[1] & 0x7f;
+        go_idle(s);
+        break;
+    case CMD_CONFIGURE:
+        s->config = s->cmd[2];
+        s->pretrack = s->cmd[3];
+        go_idle(s);
+        break;
+    case CMD_LOCK:
+        s->lock = !!(op & BIT_LOCK);
+        RESULT(s, s->lock << 4);
+        break;
+    default:
+        RESULT(s, ST0_INVALID);
+        break;
+    }
+}
+
+/* Parameter bytes after the command byte; -1: invalid, which is executed at once. The upper bits are
+ * options (MT, MFM, SK); a command with options it does not have is invalid. PART ID (18h) is one that
+ * this chip does not have yet. */
+static int params_of(uint8_t op)
+{
+    switch (op & 0x1f) {
+    case CMD_READ:
+    case CMD_READ_DELETED:
+    case CMD_READ_TRACK:
+    case CMD_WRITE:
+    case CMD_WRITE_DELETED:
+    case CMD_VERIFY:
+        return 8;
+    case CMD_FORMAT:
+        return op & 0xa0 ? -1 : 5;
+    case CMD_READ_ID:
+        return op & 0xa0 ? -1 : 1;
+    case CMD_SEEK:
+        return op & 0x20 ? -1 : 2;
+    case CMD_SPECIFY:
+        return op & 0xe0 ? -1 : 2;
+    case CMD_CONFIGURE:
+        return op & 0xe0 ? -1 : 3;
+    case CMD_SENSE_DRIVE:
+    case CMD_RECALIBRATE:
+    case CMD_PERPENDICULAR:
+        return op & 0xe0 ? -1 : 1;
+    case CMD_LOCK:
+        return op & 0x60 ? -1 : 0;
+    case CMD_SENSE_INT:
+    case CMD_DUMPREG:
+    case CMD_VERSION:
+        return op & 0xe0 ? -1 : 0;
+    default:
+        return -1;
+    }
+}
+
+/* ---- registers ---- */
+
+static void fdc_soft_reset(FdcState *s, bool interrupt)
+{
+    if (s->req) {
+        BlockReq *req = s->req;
+        block_aio_cancel(req);
+        s->req = NULL;
+    }
+    if (s->dma)
+        i8237_release_dreq(s->dma, FDC_DMA_CHANNEL);
+    go_idle(s);
+    lower_irq(s);
+    s->seek_pending = false;
+    s->reset_sense = 0;
+    if (!s->lock) {
+        s->config = 0;
+        s->pretrack = 0;
+    }
+    s->perpendicular &= 0x3c; /* the drive bits survive a software reset */
+    if (interrupt) {
+        s->reset_sense = 4;
+        raise_irq(s);
+    }
+}
+
+static uint8_t read_msr(const FdcState *s)
+{
+    if (!(s->dor & DOR_NOT_RESET))
+        return 0;
+    switch (s->phase) {
+    case FDC_IDLE:
+        return MSR_RQM;
+    case FDC_PARAMS:
+        return MSR_RQM | MSR_BUSY;
+    case FDC_READ_DATA:
+        return MSR_BUSY | (non_dma(s) ? MSR_RQM | MSR_DIO | MSR_NONDMA : 0);
+    case FDC_WRITE_DATA:
+        return MSR_BUSY | (non_dma(s) ? MSR_RQM | MSR_NONDMA : 0);
+    case FDC_RESULT:
+        return MSR_RQM | MSR_DIO | MSR_BUSY;
+    default:
+        return MSR_BUSY;
+    }
+}
+
+static uint8_t read_fifo(FdcState *s)
+{
+    uint8_t val = 0;
+
+    if (s->phase == FDC_READ_DATA && non_dma(s) && s->buf_pos < s->buf_len) {
+        val = s->buf[s->buf_pos++];
+        if (s->buf_pos == s->buf_len)
+            data_complete(s);
+    } else if (s->phase == FDC_RESULT) {
+        if (s->result_pos == 0 && !s->seek_pending && !s->reset_sense)
+            lower_irq(s);
+        val = s->result[s->result_pos++];
+        if (s->result_pos >= s->result_len)
+            go_idle(s);
+    } else {
+        log_guest_error("fdc: FIFO read in phase %u\n", s->phase);
+    }
+    return val;
+}
+
+static void write_fifo(FdcState *s, uint8_t val)
+{
+    int n;
+
+    if (!(s->dor & DOR_NOT_RESET))
+        return;
+    switch (s->phase) {
+    case FDC_IDLE:
+        n = params_of(val);
+        memset(s->cmd, 0, sizeof s->cmd);
+        s->cmd[0] = val;
+        s->cmd_len = 1;
+        s->cmd_need = n < 0 ? 1 : 1 + n;
+        s->phase = FDC_PARAMS;
+        if (n < 0)
+            RESULT(s, ST0_INVALID);
+        else if (n == 0)
+            execute(s);
+        break;
+    case FDC_PARAMS:
+        s->cmd[s->cmd_len++ % FIFO_MAX] = val;
+        if (s->cmd_len >= s->cmd_need)
+            execute(s);
+        break;
+    case FDC_WRITE_DATA:
+        if (non_dma(s) && s->buf_pos < s->buf_len) {
+            s->buf[s->buf_pos++] = val;
+            if (s->buf_pos == s->buf_len)
+                data_complete(s);
+        }
+        break;
+    default:
+        log_guest_error("fdc: FIFO write in phase %u\n", s->phase);
+        break;
+    }
+}
+
+static void write_dor(FdcState *s, uint8_t val)
+{
+    uint8_t old = s->dor;
+    s->dor = val;
+    if ((old & DOR_NOT_RESET) && !(val & DOR_NOT_RESET))
+        fdc_soft_reset(s, false);
+    else if (!(old & DOR_NOT_RESET) && (val & DOR_NOT_RESET))
+        fdc_soft_reset(s, true);
+    fdc_update_irq(s);
+}
+
+/* The line of the selected drive, which shows only while its motor runs. */
+static uint8_t read_dir(const FdcState *s)
+{
+    unsigned unit = s->dor & DOR_SELECT;
+    if (unit >= FDC_DRIVES || !s->drv[unit].drive || !(s->dor & DOR_MOTOR0 << unit))
+        return 0;
+    return s->drv[unit].disk_changed || !medium(&s->drv[unit]) ? DIR_CHANGED : 0;
+}
+
+static uint64_t fdc_read(void *opaque, hwaddr off, unsigned size)
+{
+    FdcState *s = opaque;
+    switch (off) {
+    case REG_SRA:
+        return (s->irq_pending ? SRA_INT : 0) | 0x40;
+    case REG_SRB:
+        return 0xc0 | (s->dor & 1) << 5 | (s->dor >> 4 & 3);
+    case REG_DOR:
+        return s->dor;
+    case REG_TDR:
+        return s->tdr;
+    case REG_MSR:
+        return read_msr(s);
+    case REG_FIFO:
+        return read_fifo(s);
+    case REG_DIR:
+        return read_dir(s);
+    default:
+        return 0xff;
+    }
+}
+
+static void fdc_write(void *opaque, hwaddr off, uint64_t val64, unsigned size)
+{
+    FdcState *s = opaque;
+    uint8_t val = val64;
+    switch (off) {
+    case REG_DOR:
+        write_dor(s, val);
+        break;
+    case REG_TDR:
+        s->tdr = val & 3;
+        break;
+    case REG_MSR: /* data rate select */
+        s->dsr = val & ~DSR_RESET;
+        s->ccr = val & 3;
+        if (val & DSR_RESET)
+            fdc_soft_reset(s, true); /* the bit clears itself */
+        break;
+    case REG_FIFO:
+        write_fifo(s, val);
+        break;
+    case REG_DIR:
+        s->ccr = val & 3;
+        break;
+    default:
+        log_guest_error("fdc: write %02x to register %d\n", val, (int)off);
+        break;
+    }
+}
+
+static uint64_t dir_read(void *opaque, hwaddr off, unsigned size) { return fdc_read(opaque, REG_DIR, size); }
+static void dir_write(void *opaque, hwaddr off, uint64_t val, unsigned size) { fdc_write(opaque, REG_DIR, val, size); }
+
+static const MemoryOps fdc_ops = {fdc_read, fdc_write, 1, 1, false};
+static const MemoryOps dir_ops = {dir_read, dir_write, 1, 1, false};
+
+/* ---- media ---- */
+
+static void revalidate(FdcDrive *d)
+{
+    uint64_t kib = d->drive && d->drive->image ? block_length(d->drive->image) / 1024 : 1440;
+    size_t i = 0;
+    while (i < ARRAY_SIZE(formats) - 1 && formats[i].kib < kib)
+        i++;
+    d->spt = formats[i].spt;
+    d->tracks = formats[i].tracks;
+    d->heads = formats[i].heads;
+    d->rate = formats[i].rate;
+    d->cmos_type = formats[i].cmos;
+}
+
+static void media_changed(void *opaque, bool loaded)
+{
+    FdcDrive *d = opaque;
+    d->disk_changed = true;
+    revalidate(d);
+}
+
+static bool never(void *opaque) { return false; }
+static const DriveOps fdc_drive_ops = {media_changed, NULL, never, never};
+
+uint8_t fdc_drive_type(Device *dev, int unit)
+{
+    FdcState *s = (FdcState *)dev;
+    return unit >= 0 && unit < FDC_DRIVES && s->drv[unit].drive ? s->drv[unit].cmos_type : 0;
+}
+
+void fdc_wire(Device *dev, IrqLine irq, struct I8237State *dma)
+{
+    FdcState *s = (FdcState *)dev;
+    s->irq = irq;
+    s->dma = dma;
+}
+
+/* ---- life ---- */
+
+static const VMField fdc_drive_fields[] = {
+    VM_UINT(FdcDrive, track), VM_UINT(FdcDrive, disk_changed), VM_UINT(FdcDrive, id_sector), VM_END};
+
+static const VMField fdc_fields[] = {
+    VM_UINT(FdcState, dor), VM_UINT(FdcState, tdr), VM_UINT(FdcState, dsr), VM_UINT(FdcState, ccr), VM_UINT(FdcState, phase),
+    VM_BUFFER(FdcState, cmd), VM_UINT(FdcState, cmd_len), VM_UINT(FdcState, cmd_need), VM_BUFFER(FdcState, result),
+    VM_UINT(FdcState, result_pos), VM_UINT(FdcState, result_len), VM_UINT(FdcState, st0), VM_UINT(FdcState, reset_sense),
+    VM_UINT(FdcState, irq_pending), VM_UINT(FdcState, seek_pending), VM_BUFFER(FdcState, specify), VM_UINT(FdcState, config),
+    VM_UINT(FdcState, pretrack), VM_UINT(FdcState, perpendicular), VM_UINT(FdcState, lock), VM_UINT(FdcState, unit),
+    VM_UINT(FdcState, c), VM_UINT(FdcState, h), VM_UINT(FdcState, r), VM_UINT(FdcState, eot), VM_UINT(FdcState, buf_len),
+    VM_UINT(FdcState, buf_pos), VM_UINT(FdcState, multi_track), VM_UINT(FdcState, terminal_count),
+    VM_UINT(FdcState, formatting), VM_UINT(FdcState, writing), VM_VBUFFER(FdcState, buf, FDC_BUF, buf_len),
+    VM_STRUCT_ARRAY(FdcState, drv, FDC_DRIVES, fdc_drive_fields), VM_END};
+
+static void fdc_reset(Device *dev)
+{
+    FdcState *s = (FdcState *)dev;
+    s->lock = 0;
+    s->dor = DOR_NOT_RESET | DOR_DMA; /* firmware that never resets the chip still finds it working */
+    s->tdr = s->ccr = 0;
+    s->dsr = 0x02;
+    s->st0 = s->unit = s->c = s->h = s->r = s->eot = 0;
+    s->specify[0] = s->specify[1] = 0;
+    s->perpendicular = 0;
+    s->multi_track = s->terminal_count = s->formatting = s->writing = false;
+    memset(s->cmd, 0, sizeof s->cmd);
+    memset(s->result, 0, sizeof s->result);
+    fdc_soft_reset(s, false);
+    for (int i = 0; i < FDC_DRIVES; i++) {
+        s->drv[i].track = 0;
+        s->drv[i].id_sector = 0;
+        s->drv[i].disk_changed = true;
+        revalidate(&s->drv[i]);
+    }
+}
+
+static void fdc_post_load(Device *dev)
+{
+    FdcState *s = (FdcState *)dev;
+    s->buf = g_realloc(s->buf, FDC_BUF);
+    s->buf_len = MIN(s->buf_len, FDC_BUF);
+    s->buf_pos = MIN(s->buf_pos, s->buf_len);
+    s->cmd_len = MIN(s->cmd_len, FIFO_MAX);
+    s->result_len = MIN(s->result_len, FIFO_MAX);
+    if (s->phase > FDC_RESULT || (s->phase == FDC_RESULT && s->result_pos >= s->result_len) || s->phase == FDC_BUSY)
+        go_idle(s);
+    s->unit &= 3;
+    for (int i = 0; i < FDC_DRIVES; i++) {
+        s->drv[i].track = MIN(s->drv[i].track, FDC_MAX_TRACK);
+        revalidate(&s->drv[i]);
+    }
+    fdc_update_irq(s);
+}
+
+static bool fdc_init(Device *dev, GError **errp)
+{
+    FdcState *s = (FdcState *)dev;
+
+    s->buf = g_malloc0(FDC_BUF);
+    for (int i = 0; i < FDC_DRIVES; i++) {
+        FdcDrive *d = &s->drv[i];
+        d->fdc = s;
+        d->drive = drive_get(DRIVE_FLOPPY, 0, i);
+        revalidate(d);
+        if (d->drive) {
+            g_snprintf(d->path, sizeof d->path, "/machine/unattached/fdc/unit[%d]", i);
+            drive_attach(d->drive, &fdc_drive_ops, d, d->path);
+        }
+    }
+    if (s->dma && !i8237_register(s->dma, FDC_DMA_CHANNEL, fdc_dma_handler, s))
+        return error_set(errp, "isa-fdc: DMA channel %d is not available", FDC_DMA_CHANNEL);
+    memory_region_init_io(&s->io, &fdc_ops, s, "fdc", 6);
+    memory_region_init_io(&s->io_dir, &dir_ops, s, "fdc-dir", 1);
+    memory_region_add(address_space_io.root, 0x3f0, &s->io, 0);
+    memory_region_add(address_space_io.root, 0x3f7, &s->io_dir, 0);
+    return true;
+}
+
+static void fdc_finalize(Device *dev)
+{
+    FdcState *s = (FdcState *)dev;
+    if (s->req)
+        block_aio_cancel(s->req);
+    for (int i = 0; i < FDC_DRIVES; i++)
+        if (s->drv[i].drive)
+            drive_attach(s->drv[i].drive, NULL, NULL, NULL);
+    if (s->io.parent) {
+        memory_region_del(address_space_io.root, &s->io);
+        memory_region_del(address_space_io.root, &s->io_dir);
+        memory_region_destroy(&s->io);
+        memory_region_destroy(&s->io_dir);
+    }
+    g_free(s->buf);
+}
+
+const DeviceClass fdc_class = {
+    .name = "isa-fdc", .instance_size = sizeof(FdcState), .init = fdc_init, .reset = fdc_reset, .fields = fdc_fields,
+    .post_load = fdc_post_load, .finalize = fdc_finalize, .desc = "floppy disk controller (82077AA)", .bus = "ISA"};
