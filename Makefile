@@ -16,7 +16,7 @@ LDFLAGS_ALL := $(SANITIZE) -pthread $(LDFLAGS)
 LIBS := $(LIB_LIBS) -lutil -lm
 
 # One archive per layer folder, listed from the top down so that a plain link resolves.
-FOLDERS := hw host target-x86 accel softmmu tcg base
+FOLDERS := vl hw host target-x86 accel softmmu tcg base
 src_hw := $(shell find hw -name '*.c')
 src_host := $(shell find host -name '*.c' -not -path 'host/base/*')
 src_target-x86 := $(shell find target-x86 -name '*.c')
@@ -24,7 +24,7 @@ src_accel := $(shell find accel -name '*.c')
 src_softmmu := $(shell find softmmu -name '*.c')
 src_tcg := $(shell find tcg -name '*.c')
 src_base := $(shell find host/base -name '*.c')
-src_vl := $(shell find vl -name '*.c')
+src_vl := $(shell find vl -name '*.c' -not -name main.c)
 ifneq ($(CONFIG_SDL),yes)
 src_host := $(filter-out host/display/sdl.c,$(src_host))
 endif
@@ -43,9 +43,9 @@ $(BUILD)/lib$(1).a: $(call obj,$(src_$(1)))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call archive,$(f))))
 
-$(BUILD)/vireo: $(call obj,$(src_vl)) $(call LIB,$(FOLDERS))
+$(BUILD)/vireo: $(BUILD)/vl/main.o $(call LIB,$(FOLDERS))
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call obj,$(src_vl)) -Wl,--start-group $(call LIB,$(FOLDERS)) -Wl,--end-group $(LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(BUILD)/vl/main.o -Wl,--start-group $(call LIB,$(FOLDERS)) -Wl,--end-group $(LIBS)
 	$(Q)ln -sf vireo $(BUILD)/vireo-system-x86_64
 
 $(BUILD)/%.o: %.c config.h
@@ -56,9 +56,26 @@ $(BUILD)/%.o: %.c config.h
 -include roms/rules.mk
 -include tests/rules.mk
 
+$(BUILD)/vireo.1: $(BUILD)/vireo
+	$(call say,MAN,$@)
+	$(Q)$< -man-page > $@
+
+# The built-in guest on this terminal; ARGS="..." adds options.
+run: all
+	$(BUILD)/vireo -demo -nographic $(ARGS)
+
+# ROM images are built by roms/rules.mk, which lists them in ROM_FILES.
+install: all $(BUILD)/vireo.1
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/vireo $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(BUILD)/vireo $(DESTDIR)$(PREFIX)/bin/vireo
+	ln -sf vireo $(DESTDIR)$(PREFIX)/bin/vireo-system-x86_64
+	$(if $(ROM_FILES),install -m 644 $(ROM_FILES) $(DESTDIR)$(PREFIX)/share/vireo/)
+	install -m 644 $(BUILD)/vireo.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	ln -sf vireo.1 $(DESTDIR)$(PREFIX)/share/man/man1/vireo-system-x86_64.1
+
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all clean
+.PHONY: all clean run install
 
 -include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')

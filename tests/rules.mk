@@ -14,7 +14,7 @@ test_layers = $(if $(filter tests/host/base/%,$(1)),base,\
   $(if $(filter tests/host/%,$(1)),host softmmu base,\
   $(if $(filter tests/accel/%,$(1)),target-x86 accel softmmu tcg base,\
   $(if $(filter tests/target-x86/%,$(1)),target-x86 accel softmmu tcg base,\
-  hw host target-x86 accel softmmu tcg base))))))
+  $(if $(filter tests/vl/%,$(1)),vl )hw host target-x86 accel softmmu tcg base))))))
 
 .SECONDEXPANSION:
 $(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtestlib.a $$(call LIB,$$(call test_layers,$$*.c))
@@ -22,4 +22,27 @@ $(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtestlib.a $$(call LIB,$$(call 
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
 tests: $(TEST_BIN)
-.PHONY: tests
+
+# TEST_SLOW: programs and scripts that take more than seconds; `check` runs them, `check-quick` does not.
+# A script is an executable tests/**/test-*.sh or test-*.py that speaks TAP; it finds the program in $$VIREO.
+TEST_SLOW ?= $(filter $(BUILD)/tests/target-x86/test-host%,$(TEST_BIN))
+TEST_SCRIPTS := $(shell find tests -name 'test-*.sh' -o -name 'test-*.py' 2>/dev/null | grep -v '^tests/boot/' | sort)
+TEST_BOOT := $(shell find tests/boot -name 'test-*.sh' -o -name 'test-*.py' 2>/dev/null | sort)
+prove = VIREO=$(abspath $(BUILD))/vireo prove --exec 'tests/tap.sh' $(1)
+
+check-quick: check-layers $(TEST_BIN)
+	$(call prove,-j2 $(filter-out $(TEST_SLOW),$(TEST_BIN)))
+
+check: check-layers all $(TEST_BIN)
+	$(call prove,-j2 $(TEST_BIN) $(TEST_SCRIPTS))
+	$(if $(TEST_BOOT),$(call prove,--timer $(TEST_BOOT)))
+
+check-layers:
+	tests/check-layers.sh
+
+BENCH ?= ../shared/bench/compare
+bench: all
+	@test -x $(BENCH) || { echo "bench: no $(BENCH); set BENCH=path of the comparison script" >&2; exit 1; }
+	EMU=$(abspath $(BUILD))/vireo $(BENCH)
+
+.PHONY: tests check check-quick check-layers bench

@@ -73,7 +73,4 @@ void mux_fe_handlers(ChardevFe *fe);
 void mux_accept_input(ChardevFe *fe);
 void mux_take_focus(ChardevFe *fe);
 
-/* ring buffer, for the monitor */
-int chardev_ringbuf_read(Chardev *chr, uint8_t *buf, int len); /* -1: no ring buffer */
-
 #endif

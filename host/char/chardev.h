@@ -48,6 +48,8 @@ void chardev_cleanup_all(void); /* restore the terminal, remove unix sockets; sa
 void chardev_restore_terminal(void);
 void chardev_list_backends(GString *out); /* -chardev help */
 void chardev_set_escape(int echr);        /* -echr */
+/* Takes what a ring buffer has kept; -1: chr is no ring buffer. */
+int chardev_ringbuf_read(Chardev *chr, uint8_t *buf, int len);
 /* What Ctrl-A x and the like do is decided above: */
 typedef struct ChardevMuxHooks {
     void (*quit)(void);

@@ -1,0 +1,412 @@
+/* options-values.c - the values of options that have a syntax of their own, and their `help` texts. */
+#include "host/base/osdep.h"
+#include "host/base/keyval.h"
+#include "host/base/log.h"
+#include "host/char/chardev.h"
+#include "vl/options.h"
+#include "hw/pc/pc.h"
+#include "target-x86/cpu.h"
+
+#define MACHINE_NAMES "pc pc-i440fx-7.2"
+
+static const char *const machine_props[][2] = {
+    {"accel", "string> - Accelerator list (tcg)"},     {"acpi", "OnOffAuto> - Enable ACPI"},
+    {"hpet", "bool> - Enable the HPET"},               {"usb", "bool> - USB controller (off)"},
+    {"graphics", "bool> - Tell the firmware of a screen"}, {"dump-guest-core", "bool> - accepted"},
+    {"mem-merge", "bool> - accepted"},                 {"kernel-irqchip", "str> - accepted (off)"},
+    {"vmport", "OnOffAuto> - accepted"},               {"smm", "OnOffAuto> - accepted"},
+    {"suppress-vmdesc", "bool> - accepted"},
+};
+
+static bool set_accel_list(VlConfig *c, const char *list, GError **errp)
+{
+    g_auto(GStrv) names = g_strsplit(list, ":", -1);
+    bool tcg = false, kvm = false;
+    for (int i = 0; names[i]; i++) {
+        if (g_str_equal(names[i], "tcg"))
+            tcg = true;
+        else if (g_str_equal(names[i], "kvm"))
+            kvm = true;
+        else
+            return error_set(errp, "invalid accelerator %s (choices: tcg)", names[i]);
+    }
+    if (kvm && !tcg) /* kvm:tcg asks for just what happens */
+        c->kvm_wanted = true;
+    return true;
+}
+
+bool option_machine(VlConfig *c, const char *val, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(val, "type");
+    bool ok = false, ignored, usb = false;
+    for (guint i = 0; i < kv->len; i++) {
+        const KeyVal *k = g_ptr_array_index(kv, i);
+        if (g_str_equal(k->key, "type")) {
+            if (!g_str_equal(k->val, "pc") && !g_str_has_prefix(k->val, "pc-i440fx-")) {
+                error_set(errp, "unsupported machine type '%s' (choices: %s; -machine help lists them)", k->val,
+                          MACHINE_NAMES);
+                goto out;
+            }
+        } else if (g_str_equal(k->key, "accel")) {
+            if (!set_accel_list(c, k->val, errp))
+                goto out;
+        } else if (g_str_equal(k->key, "acpi") || g_str_equal(k->key, "hpet")) {
+            bool *b = k->key[0] == 'a' ? &c->acpi : &c->hpet;
+            if (!g_str_equal(k->val, "auto") && !parse_bool(k->key, k->val, b, errp))
+                goto out;
+        } else if (g_str_equal(k->key, "usb")) {
+            if (!parse_bool(k->key, k->val, &usb, errp))
+                goto out;
+            if (usb) {
+                error_set(errp, "usb=on: there is no USB controller (choices: off)");
+                goto out;
+            }
+        } else if (g_str_equal(k->key, "kernel_irqchip") || g_str_equal(k->key, "kernel-irqchip")) {
+            /* means something to KVM only */
+        } else {
+            size_t n;
+            for (n = 0; n < ARRAY_SIZE(machine_props) && !g_str_equal(machine_props[n][0], k->key); n++)
+                ;
+            if (n == ARRAY_SIZE(machine_props)) {
+                error_set(errp, "property '%s' not found (-machine pc,help lists them)", k->key);
+                goto out;
+            }
+            if (!g_str_equal(k->val, "auto") && !parse_bool(k->key, k->val, &ignored, errp))
+                goto out;
+        }
+    }
+    ok = true;
+out:
+    keyval_free(kv);
+    return ok;
+}
+
+bool option_accel(VlConfig *c, const char *val, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(val, "accel");
+    const char *name = keyval_get(kv, "accel"), *thread = keyval_get(kv, "thread");
+    bool ok = false, split = true;
+    if (!set_accel_list(c, name ? name : "", errp))
+        goto out;
+    if (g_str_equal(name, "kvm")) { /* its properties mean nothing here */
+        ok = true;
+        goto out;
+    }
+    if (!keyval_check(kv, "accel tcg", "accel thread tb-size one-insn-per-tb split-wx", errp) ||
+        !keyval_uint(kv, "tb-size", 0, 2048, &c->tb_size_mb, errp) ||
+        !keyval_bool(kv, "one-insn-per-tb", &c->one_insn_per_tb, errp) || !keyval_bool(kv, "split-wx", &split, errp))
+        goto out;
+    if (thread && !g_str_equal(thread, "single") && !g_str_equal(thread, "multi")) {
+        error_set(errp, "thread=%s (choices: single multi)", thread);
+        goto out;
+    }
+    ok = true;
+out:
+    keyval_free(kv);
+    return ok;
+}
+
+bool option_cpu(VlConfig *c, const char *val, GError **errp)
+{
+    g_free(c->cpu);
+    if (g_str_equal(val, "host") || g_str_has_prefix(val, "host,")) {
+        c->cpu_host_wanted = true;
+        c->cpu = g_strconcat("max", val + 4, NULL);
+    } else {
+        c->cpu = g_strdup(val);
+    }
+    return true;
+}
+
+bool option_smp(VlConfig *c, const char *val, GError **errp)
+{
+    static const char *const parts[] = {"sockets", "dies", "clusters", "cores", "threads"};
+    GPtrArray *kv = keyval_parse(val, "cpus");
+    uint64_t cpus = 0, max = 0, product = 1;
+    bool ok = keyval_check(kv, "smp", "cpus sockets dies clusters cores threads maxcpus", errp) &&
+              keyval_uint(kv, "cpus", 1, 1 << 16, &cpus, errp) && keyval_uint(kv, "maxcpus", 1, 1 << 16, &max, errp);
+    for (size_t i = 0; ok && i < ARRAY_SIZE(parts); i++) {
+        uint64_t n = 1;
+        ok = keyval_uint(kv, parts[i], 1, 1 << 10, &n, errp);
+        product *= n;
+    }
+    keyval_free(kv);
+    if (!ok)
+        return false;
+    if (!cpus)
+        cpus = product;
+    if (cpus > 1 || max > 1 || product > 1)
+        return error_set(errp, "%" PRIu64 " CPUs are not supported (choices: 1)", MAX(MAX(cpus, max), product));
+    return true;
+}
+
+bool option_mem(VlConfig *c, const char *val, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(val, "size");
+    const char *size = keyval_get(kv, "size");
+    uint64_t slots = 0, n = 0;
+    bool ok = keyval_check(kv, "m", "size slots maxmem", errp) && keyval_uint(kv, "slots", 0, 256, &slots, errp) &&
+              parse_size("RAM size", size ? size : "128", MiB, &n, errp);
+    keyval_free(kv);
+    if (!ok)
+        return false;
+    n = ROUND_UP(n, 8 * KiB);
+    if (n && n < MiB)
+        return error_set(errp, "a PC needs at least 1M of RAM");
+    if (n > 4096 * GiB)
+        return error_set(errp, "more than the host can map (at most 4096G)");
+    c->ram_size = n ? n : 128 * MiB;
+    return true;
+}
+
+bool option_name(VlConfig *c, const char *val, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(val, "guest");
+    bool debug = false, ok = keyval_check(kv, "name", "guest process debug-threads", errp) &&
+                             keyval_bool(kv, "debug-threads", &debug, errp);
+    if (ok) {
+        g_free(c->name);
+        c->name = g_strdup(keyval_get(kv, "guest"));
+    }
+    keyval_free(kv);
+    return ok;
+}
+
+bool parse_uuid(const char *text, uint8_t out[16])
+{
+    int n = 0;
+    for (const char *p = text; *p;) {
+        if (p - text == 8 || p - text == 13 || p - text == 18 || p - text == 23) {
+            if (*p++ != '-')
+                return false;
+            continue;
+        }
+        if (n >= 16 || !g_ascii_isxdigit(p[0]) || !g_ascii_isxdigit(p[1]))
+            return false;
+        out[n++] = (uint8_t)(g_ascii_xdigit_value(p[0]) << 4 | g_ascii_xdigit_value(p[1]));
+        p += 2;
+    }
+    return n == 16;
+}
+
+bool option_uuid(VlConfig *c, const char *val, GError **errp)
+{
+    uint8_t u[16];
+    if (!parse_uuid(val, u))
+        return error_set(errp, "not a UUID (xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx)");
+    g_free(c->uuid);
+    c->uuid = g_ascii_strdown(val, -1);
+    return true;
+}
+
+bool option_rtc(VlConfig *c, const char *val, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(val, "base");
+    const char *base = keyval_get(kv, "base"), *clock = keyval_get(kv, "clock"), *fix = keyval_get(kv, "driftfix");
+    bool ok = keyval_check(kv, "rtc", "base clock driftfix", errp);
+    if (ok && base && g_str_equal(base, "localtime")) {
+        c->rtc_localtime = true;
+    } else if (ok && base && !g_str_equal(base, "utc")) {
+        g_autoptr(GTimeZone) utc = g_time_zone_new_utc();
+        g_autofree char *full = strchr(base, 'T') ? g_strdup(base) : g_strconcat(base, "T00:00:00", NULL);
+        g_autoptr(GDateTime) t = g_date_time_new_from_iso8601(full, utc);
+        if (t)
+            c->rtc_offset_s = g_date_time_to_unix(t) - (int64_t)time(NULL);
+        else
+            ok = error_set(errp, "base=%s (choices: utc localtime 2026-01-31T12:30:00 2026-01-31)", base);
+    }
+    if (ok && clock && !g_str_equal(clock, "host") && !g_str_equal(clock, "vm") && !g_str_equal(clock, "rt"))
+        ok = error_set(errp, "clock=%s (choices: host rt vm)", clock);
+    if (ok && fix && !g_str_equal(fix, "none") && !g_str_equal(fix, "slew"))
+        ok = error_set(errp, "driftfix=%s (choices: none slew)", fix);
+    keyval_free(kv);
+    return ok;
+}
+
+static bool check_order(const char *order, GError **errp)
+{
+    unsigned seen = 0;
+    for (const char *p = order; p && *p; p++) {
+        if (*p < 'a' || *p > 'p')
+            return error_set(errp, "Invalid boot device '%c' (letters a to p: a floppy, c disk, d CD-ROM, n network)", *p);
+        if (seen & 1u << (*p - 'a'))
+            return error_set(errp, "Boot device '%c' was given twice", *p);
+        seen |= 1u << (*p - 'a');
+    }
+    return true;
+}
+
+bool option_boot(VlConfig *c, const char *val, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(val, "order");
+    const char *order = keyval_get(kv, "order"), *once = keyval_get(kv, "once");
+    uint64_t splash = 0, reboot = 0;
+    bool ok = keyval_check(kv, "boot", "order once menu splash splash-time reboot-timeout strict", errp) &&
+              check_order(order, errp) && check_order(once, errp) && keyval_bool(kv, "menu", &c->boot_menu, errp) &&
+              keyval_bool(kv, "strict", &c->boot_strict, errp) &&
+              keyval_uint(kv, "splash-time", 0, 65535, &splash, errp);
+    const char *rt = ok ? keyval_get(kv, "reboot-timeout") : NULL;
+    if (rt && !g_str_equal(rt, "-1"))
+        ok = keyval_uint(kv, "reboot-timeout", 0, 65535, &reboot, errp);
+    if (ok) {
+        if (order) {
+            g_free(c->boot_order);
+            c->boot_order = g_strdup(order);
+        }
+        if (once) {
+            g_free(c->boot_once);
+            c->boot_once = g_strdup(once);
+        }
+        if (keyval_get(kv, "splash-time"))
+            c->boot_splash_ms = (int)splash;
+        if (rt)
+            c->reboot_timeout_ms = g_str_equal(rt, "-1") ? -1 : (int)reboot;
+    }
+    keyval_free(kv);
+    return ok;
+}
+
+bool option_display(VlConfig *c, const char *val, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(val, "type");
+    const char *type = keyval_get(kv, "type");
+    bool ok = keyval_check(kv, "display", "type full-screen gl window-close show-cursor grab-mod", errp) &&
+              keyval_bool(kv, "full-screen", &c->full_screen, errp);
+    if (ok && type && g_str_equal(type, "none"))
+        c->display_sdl = false;
+    else if (ok && type && g_str_equal(type, "sdl") && CONFIG_SDL)
+        c->display_sdl = true;
+    else if (ok)
+        ok = error_set(errp, "'%s' is not supported (choices: none%s)", type ? type : "", CONFIG_SDL ? " sdl" : "");
+    c->display_set = true;
+    keyval_free(kv);
+    return ok;
+}
+
+bool option_action(VlConfig *c, const char *val, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(val, NULL);
+    const char *reboot = keyval_get(kv, "reboot"), *shutdown = keyval_get(kv, "shutdown");
+    bool ok = keyval_check(kv, "action", "reboot shutdown panic watchdog", errp);
+    if (ok && reboot && !g_str_equal(reboot, "reset") && !g_str_equal(reboot, "shutdown"))
+        ok = error_set(errp, "reboot=%s (choices: reset shutdown)", reboot);
+    if (ok && shutdown && !g_str_equal(shutdown, "poweroff") && !g_str_equal(shutdown, "pause"))
+        ok = error_set(errp, "shutdown=%s (choices: poweroff pause)", shutdown);
+    if (ok && reboot)
+        c->no_reboot = g_str_equal(reboot, "shutdown");
+    if (ok && shutdown)
+        c->no_shutdown = g_str_equal(shutdown, "pause");
+    keyval_free(kv);
+    return ok;
+}
+
+bool option_echr(VlConfig *c, const char *val, GError **errp)
+{
+    uint64_t n;
+    if (g_ascii_isdigit(val[0])) {
+        if (!parse_uint("escape character", val, 0, 255, &n, errp))
+            return false;
+        c->echr = (int)n;
+        return true;
+    }
+    if (strlen(val) != 1)
+        return error_set(errp, "not a character or its number");
+    c->echr = (uint8_t)val[0];
+    return true;
+}
+
+bool option_net(VlConfig *c, const char *opt, const char *val, GError **errp)
+{
+    if (!strstr(opt, "netdev") && g_str_equal(val, "none"))
+        return true;
+    return error_set(errp, "there is no network yet (choices: -nic none)");
+}
+
+bool option_device(VlConfig *c, const char *val, GError **errp)
+{
+    if (val[0] == '{')
+        return error_set(errp, "JSON is not supported here (write driver,prop=value,...)");
+    g_ptr_array_add(c->devices, g_strdup(val));
+    return true;
+}
+
+/* ---- help ---- */
+
+static void machine_help(void)
+{
+    printf("Supported machines are:\n"
+           "pc                   Standard PC (i440FX + PIIX, 1996) (alias of pc-i440fx-7.2)\n"
+           "pc-i440fx-7.2        Standard PC (i440FX + PIIX, 1996) (default)\n");
+}
+
+static void log_help(void)
+{
+    printf("Log items (comma separated):\n");
+    for (const LogItem *i = log_items; i->name; i++)
+        printf("%-15s %s\n", i->name, i->help);
+}
+
+bool option_value_help(const char *opt, const char *val)
+{
+    bool plain = g_str_equal(val, "help") || g_str_equal(val, "?");
+    g_autoptr(GString) out = g_string_new(NULL);
+
+    if (g_str_equal(opt, "machine") || g_str_equal(opt, "M")) {
+        if (plain)
+            machine_help();
+        else if (g_str_has_suffix(val, ",help")) {
+            printf("pc-i440fx-7.2-machine options:\n");
+            for (size_t i = 0; i < ARRAY_SIZE(machine_props); i++)
+                printf("  %s=<%s\n", machine_props[i][0], machine_props[i][1]);
+        } else
+            return false;
+        return true;
+    }
+    if (g_str_equal(opt, "device")) {
+        char *comma = strchr(val, ',');
+        if (plain) {
+            pc_device_help(NULL, out);
+        } else if (comma && (g_str_equal(comma, ",help") || g_str_equal(comma, ",?"))) {
+            g_autofree char *name = g_strndup(val, comma - val);
+            pc_device_help(name, out);
+        } else {
+            return false;
+        }
+        fputs(out->str, stdout);
+        return true;
+    }
+    if (g_str_equal(opt, "drive") && strstr(val, "format=help")) {
+        printf("Supported formats: raw\n");
+        return true;
+    }
+    if (!plain)
+        return false;
+    if (g_str_equal(opt, "cpu")) {
+        cpu_x86_list_models(out);
+        fputs(out->str, stdout);
+    } else if (g_str_equal(opt, "accel")) {
+        printf("Accelerators supported in Vireo binary:\ntcg\n");
+    } else if (g_str_equal(opt, "display")) {
+        printf("Available display backend types:\nnone\n%s", CONFIG_SDL ? "sdl\n" : "");
+    } else if (g_str_equal(opt, "chardev")) {
+        chardev_list_backends(out);
+        fputs(out->str, stdout);
+    } else if (g_str_equal(opt, "vga")) {
+        printf("none                 no graphic card\nstd                  standard VGA (default)\n");
+    } else if (g_str_equal(opt, "d")) {
+        log_help();
+    } else if (g_str_equal(opt, "netdev")) {
+        printf("Available netdev backend types:\n");
+    } else if (g_str_equal(opt, "smp")) {
+        printf("smp-opts options:\n  cores=<num>\n  cpus=<num>\n  dies=<num>\n  maxcpus=<num>\n  sockets=<num>\n"
+               "  threads=<num>\n");
+    } else if (g_str_equal(opt, "rtc")) {
+        printf("rtc options:\n  base=<str>\n  clock=<str>\n  driftfix=<str>\n");
+    } else if (g_str_equal(opt, "boot")) {
+        printf("boot-opts options:\n  menu=<bool>\n  once=<str>\n  order=<str>\n  reboot-timeout=<num>\n"
+               "  splash-time=<num>\n  strict=<bool>\n");
+    } else {
+        return false;
+    }
+    return true;
+}

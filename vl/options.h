@@ -1,0 +1,71 @@
+/* options.h - the command line, parsed. */
+#ifndef VL_OPTIONS_H
+#define VL_OPTIONS_H
+
+#include "host/base/osdep.h"
+
+typedef struct VlConfig {
+    /* machine */
+    char *cpu;
+    uint64_t ram_size;
+    char *name, *uuid;
+    bool acpi, hpet;
+    bool kvm_wanted, cpu_host_wanted;
+    uint64_t tb_size_mb;
+    bool one_insn_per_tb;
+    bool rtc_localtime;
+    int64_t rtc_offset_s;
+    bool nodefaults;
+    GPtrArray *devices;   /* of char *: option texts, in order */
+    /* disks */
+    GPtrArray *drives;    /* of char *: -drive texts */
+    GPtrArray *drive_opts; /* of char *: how the user wrote each, for messages */
+    bool snapshot, has_cdrom, has_floppy;
+    /* boot */
+    char *boot_order, *boot_once;
+    bool boot_menu, boot_strict;
+    int boot_splash_ms, reboot_timeout_ms;
+    char *kernel, *initrd, *append, *bios;
+    GPtrArray *lib_dirs;
+    bool demo;
+    /* streams */
+    bool nographic, display_set, display_sdl, full_screen, vga_std;
+    GPtrArray *serials, *parallels, *monitors, *chardevs, *mons, *debugcons;
+    int echr;             /* -1 default */
+    /* running */
+    bool start_stopped, no_reboot, no_shutdown, daemonize;
+    char *pidfile;
+    /* log */
+    char *log_items, *log_file, *log_filter;
+} VlConfig;
+
+typedef enum OptResult { OPTS_RUN, OPTS_EXIT_OK, OPTS_ERROR } OptResult;
+
+/* Fills cfg. OPTS_EXIT_OK: something was printed (-help and the like). OPTS_ERROR: errp is set. */
+OptResult options_parse(int argc, char **argv, VlConfig *cfg, GError **errp);
+/* What follows from the absence of options (QEMU's default devices). After options_parse. */
+void options_set_defaults(VlConfig *cfg, bool have_window, bool on_terminal);
+void options_free(VlConfig *cfg);
+void options_print_help(FILE *f);
+void options_print_man(FILE *f);
+
+/* options-values.c: the values of single options. */
+bool option_machine(VlConfig *c, const char *val, GError **errp);
+bool option_accel(VlConfig *c, const char *val, GError **errp);
+bool option_cpu(VlConfig *c, const char *val, GError **errp);
+bool option_smp(VlConfig *c, const char *val, GError **errp);
+bool option_mem(VlConfig *c, const char *val, GError **errp);
+bool option_name(VlConfig *c, const char *val, GError **errp);
+bool option_uuid(VlConfig *c, const char *val, GError **errp);
+bool option_rtc(VlConfig *c, const char *val, GError **errp);
+bool option_boot(VlConfig *c, const char *val, GError **errp);
+bool option_display(VlConfig *c, const char *val, GError **errp);
+bool option_action(VlConfig *c, const char *val, GError **errp);
+bool option_echr(VlConfig *c, const char *val, GError **errp);
+bool option_net(VlConfig *c, const char *opt, const char *val, GError **errp);
+bool option_device(VlConfig *c, const char *val, GError **errp);
+/* True when val asks for help ("help", "?", "X,help") and the text was printed. */
+bool option_value_help(const char *opt, const char *val);
+bool parse_uuid(const char *text, uint8_t out[16]);
+
+#endif
