@@ -50,6 +50,11 @@ void pc_device_help(const char *name /* NULL: the list */, GString *out);
 void pc_boot_set(PcMachine *pc, const char *order, GError **errp); /* monitor's boot_set */
 void pc_free(PcMachine *pc);
 
+/* -L: one more folder to look for firmware in, before the configured ones. Copied. */
+void pc_firmware_add_path(const char *dir);
+/* Path of a firmware file, or NULL; free it. */
+char *pc_firmware_find(const char *name);
+
 /* Monitor texts, in QEMU's formats. */
 void pc_info_pic(PcMachine *pc, GString *out);   /* ioapic, then pic0, pic1 */
 void pc_info_lapic(PcMachine *pc, GString *out);

@@ -1,0 +1,18 @@
+/* acpi-tables.h - ACPI tables and the script that tells the firmware how to place them. */
+#ifndef HW_PC_ACPI_TABLES_H
+#define HW_PC_ACPI_TABLES_H
+
+#include "hw/pc/fw-cfg.h"
+
+typedef struct AcpiConfig {
+    unsigned smp_cpus;
+    bool hpet, com1, com2, lpt, fdc;
+    uint32_t pm_base;      /* PM1 event block as the firmware programmed it */
+    uint32_t pci_hole_start; /* first address above low RAM */
+    uint64_t pci64_start, pci64_end; /* 64-bit window; start = end: none */
+} AcpiConfig;
+
+/* Puts etc/acpi/rsdp, etc/acpi/tables and etc/table-loader into fw_cfg, replacing earlier ones. */
+void acpi_build(const AcpiConfig *cfg, FwCfgState *fw);
+
+#endif
