@@ -125,10 +125,10 @@ static bool vga_pci_init(Device *dev, GError **errp)
 static void vga_pci_finalize(Device *dev)
 {
     VgaState *s = (VgaState *)dev;
+    pci_device_finalize(&s->pci);
     if (!s->mem)
         return;
     vga_common_finalize(s);
-    pci_device_finalize(&s->pci);
     memory_region_destroy(&s->mmio);
     memory_region_destroy(&s->vram);
 }
