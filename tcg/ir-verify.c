@@ -172,6 +172,9 @@ static bool verify_op(Verify *v, const TcgOp *op)
             return bad(v, "writes a constant or env");
         v->written[op->arg[n]] = op->opc == TCG_OP_discard ? 0 : v->block;
     }
+    if (op->opc == TCG_OP_simd && (op->arg[4] & (SIMD_DST_READ | SIMD_DST_GPR)) == SIMD_DST_READ &&
+        op->arg[0] != op->arg[1])
+        return bad(v, "a destination that is read must be one temp");
     if (info->outs == 2 && op->arg[0] == op->arg[1])
         return bad(v, "both results in one temp");
     if (!verify_consts(v, op))

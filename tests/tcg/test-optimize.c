@@ -167,6 +167,12 @@ static void test_copies(void)
     tcg_gen_movv(s, TCG_V128, v, v0);
     tcg_gen_simd(s, TCG_V128, v1.i, v1.i, v.i, TCG_NO_TEMP, SIMD_PP_66 | 0xef | SIMD_DST_READ, 0);
     check("movv_v128 tmp0,v0;simd_v128 v1,v1,v0,_,$0x41ef,$0x0");
+
+    begin(); /* a destination that is also read stays one temp */
+    v = tcg_tempv(s, TCG_V128);
+    tcg_gen_movv(s, TCG_V128, v, v0);
+    tcg_gen_simd(s, TCG_V128, v.i, v.i, v1.i, TCG_NO_TEMP, SIMD_PP_66 | 0xef | SIMD_DST_READ, 0);
+    check("movv_v128 tmp0,v0;simd_v128 tmp0,tmp0,v1,_,$0x41ef,$0x0");
 }
 
 static void test_identities(void)
@@ -277,6 +283,12 @@ static void test_conditions(void)
     tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, RAX, tcg_const(s, 1), tcg_const(s, 1), RCX, RDX);
     tcg_gen_movcond(s, TCG_I64, TCG_COND_LT, RCX, RDX, RBX, tcg_const(s, 0), tcg_const(s, 1));
     check("mov_i64 rax,rcx;setcond_i64 rcx,rdx,rbx,ge");
+
+    begin(); /* a 64-bit select on a 32-bit comparison cannot take that over */
+    t = tcg_temp(s);
+    tcg_gen_setcond(s, TCG_I32, TCG_COND_LTU, t, RAX, RCX);
+    tcg_gen_movcond(s, TCG_I64, TCG_COND_NE, RAX, t, tcg_const(s, 0), RCX, RDX);
+    check("setcond_i32 tmp0,rax,rcx,ltu;movcond_i64 rax,tmp0,$0x0,rcx,rdx,ne");
 
     begin(); /* always: a branch over dead code, and then not even that */
     TcgLabel l = tcg_label(s);
@@ -389,6 +401,8 @@ static void test_all_ops(void)
             tcg_emit(s, opc, type, 8, a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]);
             tcg_gen_ext32u(s, TCG_I64, RCX, RAX); /* the known bits of the result have a reader */
             tcg_gen_ext8s(s, TCG_I64, RDX, RAX);
+            tcg_gen_andi(s, TCG_I64, RBX, RAX, 0x40); /* the width itself: clz, ctz and popcnt may give it */
+            tcg_gen_andi(s, TCG_I64, (Tv){ 6 }, RAX, 0x20);
             tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
             compare_runs(r, 3);
         }

@@ -94,6 +94,10 @@ static void test_kinds(void)
     leave();
     expect("type");
 
+    tcg_gen_simd(s, TCG_V128, IRG_VEC0, IRG_VEC0 + 1, IRG_VEC0, TCG_NO_TEMP, SIMD_PP_66 | 0xef | SIMD_DST_READ, 0);
+    leave();
+    expect("must be one temp");
+
     /* pmovmskb gives a general result */
     tcg_gen_simd(s, TCG_V128, IRG_VEC0, IRG_VEC0, IRG_VEC0, TCG_NO_TEMP, SIMD_PP_66 | 0xd7 | SIMD_DST_GPR, 0);
     leave();
