@@ -1,0 +1,243 @@
+/* test-fdc.c - tests hw/block/fdc.c with hw/dma/i8237.c: resets, seeks, DMA and non-DMA transfers, format. */
+#include "tests/hw/periph.h"
+#include "hw/block/fdc.h"
+#include "hw/dma/i8237.h"
+
+static char *img;
+static Device *fdc, *dma;
+
+static void setup_size(uint64_t size)
+{
+    GError *err = NULL;
+    periph_setup();
+    img = periph_image(size, 0);
+    periph_drive("if=floppy,index=0", img);
+    dma = device_new(&i8237_class, NULL);
+    g_assert_true(device_realize(dma, &err));
+    fdc = device_new(&fdc_class, NULL);
+    fdc_wire(fdc, periph_line(6), (I8237State *)dma);
+    g_assert_true(device_realize(fdc, &err));
+    g_assert_no_error(err);
+}
+static void setup(void) { setup_size(1474560); }
+
+static void teardown(void)
+{
+    device_free_all();
+    periph_teardown();
+    unlink(img);
+    g_free(img);
+}
+
+static void cmd(const char *hex)
+{
+    while (*hex) {
+        g_assert_cmphex(inb(0x3f4) & 0xc0, ==, 0x80);
+        outb(0x3f5, strtoul(hex, (char **)&hex, 16));
+        while (*hex == ' ')
+            hex++;
+    }
+    block_drain(NULL);
+    clock_test_step(1000);
+    block_drain(NULL);
+}
+
+static void expect(const char *hex)
+{
+    while (*hex) {
+        unsigned v = strtoul(hex, (char **)&hex, 16);
+        g_assert_cmphex(inb(0x3f4) & 0xc0, ==, 0xc0);
+        g_assert_cmphex(inb(0x3f5), ==, v);
+        while (*hex == ' ')
+            hex++;
+    }
+    g_assert_cmphex(inb(0x3f4), ==, 0x80);
+}
+
+static void reset_and_motor(void)
+{
+    outb(0x3f2, 0);
+    outb(0x3f2, 0x1c);
+    g_assert_cmpint(periph_irq[6], ==, 1);
+    for (int i = 0; i < 4; i++) {
+        cmd("8");
+        char *s = g_strdup_printf("%x 0", 0xc0 + i);
+        expect(s);
+        g_free(s);
+    }
+    g_assert_cmpint(periph_irq[6], ==, 0);
+    cmd("8");
+    expect("80");
+    cmd("3 df 2");
+    outb(0x3f7, 0);
+}
+
+static void program_dma(uint8_t mode, uint32_t addr, uint16_t len)
+{
+    outb(0x0a, 6); /* mask channel 2 */
+    outb(0x0c, 0);
+    outb(0x0b, mode | 2);
+    outb(0x04, addr);
+    outb(0x04, addr >> 8);
+    outb(0x81, addr >> 16);
+    outb(0x05, len - 1);
+    outb(0x05, (len - 1) >> 8);
+    outb(0x0a, 2);
+}
+
+static void test_seek(void)
+{
+    setup();
+    g_assert_cmpint(fdc_drive_type(fdc, 0), ==, 4);
+    g_assert_cmpint(fdc_drive_type(fdc, 1), ==, 0);
+    reset_and_motor();
+    g_assert_cmphex(inb(0x3f7) & 0x80, ==, 0x80); /* changed, until a step */
+    cmd("7 0");
+    g_assert_cmpint(periph_irq[6], ==, 1);
+    cmd("8");
+    expect("20 0");
+    g_assert_cmphex(inb(0x3f7) & 0x80, ==, 0);
+    cmd("f 4 21");
+    cmd("8");
+    expect("24 21");
+    cmd("4 0");
+    expect("28");
+    cmd("10");
+    expect("90");
+    cmd("18"); /* PART ID: not on this chip */
+    expect("80");
+    cmd("94");
+    expect("10");
+    cmd("4a 0");
+    expect("0 0 0 21 0 1 2");
+    cmd("e");
+    g_assert_cmphex(inb(0x3f5), ==, 0x21);
+    for (int i = 0; i < 9; i++)
+        inb(0x3f5);
+    g_assert_cmphex(inb(0x3f4), ==, 0x80);
+    teardown();
+}
+
+static void test_dma(void)
+{
+    setup();
+    reset_and_motor();
+    /* read sectors 17 and 18 of head 0 and 1 of head 1 of cylinder 2, across the track's end by MT */
+    program_dma(0x44, 0x30000, 3 * 512);
+    cmd("e6 0 2 0 11 2 12 1b ff");
+    g_assert_cmpint(periph_irq[6], ==, 1);
+    expect("4 0 0 2 1 2 2");
+    g_assert_cmpint(periph_irq[6], ==, 0);
+    unsigned first = 2 * 36 + 16;
+    for (int i = 0; i < 1536; i++)
+        g_assert_cmphex(physmem_ld(&address_space_memory, 0x30000 + i, 1), ==, (uint8_t)(first + i / 512 + i));
+    /* write one sector */
+    for (int i = 0; i < 512; i++)
+        physmem_st(&address_space_memory, 0x40000 + i, 1, i ^ 0x5a);
+    program_dma(0x48, 0x40000, 512);
+    cmd("c5 0 3 0 5 2 12 1b ff");
+    expect("0 0 0 3 0 6 2");
+    uint8_t buf[512];
+    g_assert_cmpint(block_pread(drive_get(DRIVE_FLOPPY, 0, 0)->image, (3 * 36 + 4) * 512, buf, 512), ==, 0);
+    for (int i = 0; i < 512; i++)
+        g_assert_cmphex(buf[i], ==, (uint8_t)(i ^ 0x5a));
+    /* sector that does not exist; data rate of another format; no motor */
+    program_dma(0x44, 0x30000, 512);
+    cmd("46 0 0 0 13 2 13 1b ff");
+    expect("40 4 0 0 0 13 2");
+    outb(0x3f7, 2);
+    cmd("4a 0");
+    g_assert_cmphex(inb(0x3f5), ==, 0x40);
+    for (int i = 0; i < 6; i++)
+        inb(0x3f5);
+    periph_check_state();
+    teardown();
+}
+
+static void test_non_dma(void)
+{
+    setup_size(737280);
+    reset_and_motor();
+    outb(0x3f7, 2);
+    cmd("3 df 3");
+    cmd("46 0 1 0 9 2 9 1b ff");
+    g_assert_cmpint(periph_irq[6], ==, 1);
+    for (int i = 0; i < 512; i++) {
+        g_assert_cmphex(inb(0x3f4), ==, 0xf0);
+        g_assert_cmphex(inb(0x3f5), ==, (uint8_t)(18 + 8 + i));
+    }
+    expect("40 80 0 2 0 1 2"); /* no terminal count: ends at the end of the track */
+    cmd("45 0 0 0 1 2 1 1b ff");
+    for (int i = 0; i < 512; i++) {
+        g_assert_cmphex(inb(0x3f4), ==, 0xb0);
+        outb(0x3f5, 0x77);
+    }
+    block_drain(NULL);
+    expect("40 80 0 1 0 1 2");
+    uint8_t b;
+    g_assert_cmpint(block_pread(drive_get(DRIVE_FLOPPY, 0, 0)->image, 511, &b, 1), ==, 0);
+    g_assert_cmphex(b, ==, 0x77);
+    teardown();
+}
+
+static void test_format(void)
+{
+    setup();
+    reset_and_motor();
+    cmd("f 0 5");
+    cmd("8");
+    expect("20 5");
+    for (int i = 0; i < 18; i++)
+        physmem_st(&address_space_memory, 0x30000 + 4 * i, 4, 0x02000005 | (i + 1) << 16);
+    program_dma(0x48, 0x30000, 72);
+    cmd("4d 4 2 12 54 f6");
+    g_assert_cmphex(inb(0x3f5), ==, 4);
+    g_assert_cmphex(inb(0x3f5), ==, 0);
+    for (int i = 0; i < 5; i++)
+        inb(0x3f5);
+    uint8_t buf[3];
+    g_assert_cmpint(block_pread(drive_get(DRIVE_FLOPPY, 0, 0)->image, (5 * 36 + 18) * 512, buf, 1), ==, 0);
+    g_assert_cmpint(block_pread(drive_get(DRIVE_FLOPPY, 0, 0)->image, (5 * 36 + 36) * 512 - 1, buf + 1, 2), ==, 0);
+    g_assert_cmphex(buf[0], ==, 0xf6);
+    g_assert_cmphex(buf[1], ==, 0xf6);
+    g_assert_cmphex(buf[2], ==, (uint8_t)(6 * 36));
+    teardown();
+}
+
+static void test_fuzz(void)
+{
+    static const uint16_t ports[] = {0x3f0, 0x3f1, 0x3f2, 0x3f3, 0x3f4, 0x3f5, 0x3f5, 0x3f5, 0x3f5, 0x3f7};
+    static const uint8_t cmds[] = {0xe6, 0xc5, 0x4d, 0x4a, 0x0f, 0x07, 0x62, 0x96, 0x03, 0x0e};
+    setup();
+    GRand *r = g_rand_new_with_seed(9);
+    for (int i = 0; i < 1500; i++) {
+        outb(0x3f2, 0);
+        outb(0x3f2, 0x1c);
+        outb(0x3f7, i & 3);
+        program_dma(i & 4 ? 0x44 : 0x48, 0x30000, g_rand_int(r));
+        outb(0x3f5, cmds[g_rand_int_range(r, 0, ARRAY_SIZE(cmds))]);
+        for (int k = 0; k < 8; k++)
+            outb(0x3f5, k == 4 ? 2 : g_rand_int_range(r, 0, k == 1 || k == 5 ? 85 : 3));
+        clock_test_step(1000);
+        if (i & 8)
+            block_drain(NULL);
+        if (!(i % 16))
+            periph_fuzz(ports, ARRAY_SIZE(ports), 100);
+    }
+    block_drain(NULL);
+    g_rand_free(r);
+    device_reset_all();
+    periph_check_state();
+    teardown();
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/hw/fdc/seek-and-control", test_seek);
+    g_test_add_func("/hw/fdc/dma", test_dma);
+    g_test_add_func("/hw/fdc/non-dma", test_non_dma);
+    g_test_add_func("/hw/fdc/format", test_format);
+    g_test_add_func("/hw/fdc/fuzz", test_fuzz);
+    return g_test_run();
+}
