@@ -80,17 +80,19 @@ static inline bool const_input(Optimizer *o, TcgTempIdx t, TcgType type, uint64_
     return v->is_const;
 }
 
-/* Where to read a value: pinned globals are in registers anyway, block temps should die early. */
+/* Where to read a value: pinned globals are in registers anyway; block temps should die early, but not by
+ * reading from the flag words instead, since that would keep flags alive that nobody else reads. */
 static inline int home_rank(const Optimizer *o, TcgTempIdx t)
 {
     const TcgTemp *p = &o->s->temps[t];
 
     switch (p->kind) {
-    case TCG_TEMP_CONST: return 5;
-    case TCG_TEMP_ENV: return 4;
-    case TCG_TEMP_GLOBAL: return p->pinned ? 3 : 1;
-    case TCG_TEMP_LOCAL: return 2;
-    default: return 0;
+    case TCG_TEMP_CONST: return 6;
+    case TCG_TEMP_ENV: return 5;
+    case TCG_TEMP_GLOBAL:
+        return p->pinned ? 4 : p->type != TCG_I64 || o->s->guest->globals[t].guest_reg >= 0 ? 2 : 0;
+    case TCG_TEMP_LOCAL: return 3;
+    default: return 1;
     }
 }
 

@@ -162,6 +162,13 @@ static void test_copies(void)
     tcg_gen_add(s, TCG_I64, RCX, RAX, t);
     check("mov_i64 rax,$0x3;mov_i64 tmp0,$0x4;call test_write,$0x3,$0,env,rdx;add_i64 rcx,rax,$0x4");
 
+    begin(); /* reading cc_dst instead of the temp would keep the flag word alive */
+    t = tcg_temp(s);
+    tcg_gen_add(s, TCG_I64, t, RAX, RCX);
+    tcg_gen_mov(s, TCG_I64, tcg_global(IRG_CC_DST), t);
+    tcg_gen_setcondi(s, TCG_I64, TCG_COND_EQ, RDX, t, 0);
+    check("add_i64 tmp0,rax,rcx;mov_i64 cc_dst,tmp0;setcond_i64 rdx,tmp0,$0x0,eq");
+
     begin(); /* vectors */
     Vv v = tcg_tempv(s, TCG_V128), v0 = tcg_globalv(IRG_VEC0), v1 = tcg_globalv(IRG_VEC0 + 1);
     tcg_gen_movv(s, TCG_V128, v, v0);
