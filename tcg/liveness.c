@@ -1,0 +1,180 @@
+/* liveness.c - one pass backwards: where values are used for the last time, and which ops are useless.
+ *
+ * At the end of a basic block globals and locals are live and EBB temps dead. At an op that may raise a
+ * guest exception, and at a helper that looks at guest registers, every global is live, so that a flag
+ * result is dropped only if nothing between it and its overwriting can observe it.
+ *
+ * Before that, a pass forwards puts results that are moved into a pinned global right there:
+ *     add t, a, b ; ... ; mov g, t   becomes   add g, a, b ; mov t, g ; ...
+ * since an alias of a pinned register costs nothing, and a copy into it costs an instruction. */
+#include "tcg/tcg.h"
+
+enum { WORDS = TCG_MAX_TEMPS / 64, WINDOW = 12 };
+
+typedef struct Live {
+    uint64_t live[WORDS], globals[WORDS], persistent[WORDS]; /* persistent: globals and locals */
+    unsigned words;
+} Live;
+
+static inline bool is_live(const Live *v, TcgTempIdx t) { return v->live[t / 64] >> (t % 64) & 1; }
+static inline void set_live(Live *v, TcgTempIdx t) { v->live[t / 64] |= 1ull << (t % 64); }
+static inline void set_dead(Live *v, TcgTempIdx t) { v->live[t / 64] &= ~(1ull << (t % 64)); }
+
+/* May guest state be looked at during this op? */
+static bool observes_globals(const TcgOp *op)
+{
+    if (tcg_op_info[op->opc].flags & TCG_OPF_FAULT || op->opc == TCG_OP_poll_exit)
+        return true;
+    if (op->opc != TCG_OP_call)
+        return false;
+    const TcgHelperInfo *h = (const void *)(uintptr_t)op->arg[7];
+    return h->flags & (HELPER_READS_REGS | HELPER_WRITES_REGS | HELPER_RAISES | HELPER_NORETURN);
+}
+
+static bool is_pure(const TcgOp *op)
+{
+    if (op->opc == TCG_OP_call)
+        return ((const TcgHelperInfo *)(uintptr_t)op->arg[7])->flags & HELPER_PURE;
+    return op->opc != TCG_OP_discard && !(tcg_op_info[op->opc].flags & TCG_OPF_SIDE);
+}
+
+/* An argument that the op does not read although it stands there. */
+static bool ignored_input(const TcgOp *op, unsigned arg)
+{
+    if (op->opc != TCG_OP_simd)
+        return false;
+    SimdEnc enc = op->arg[4];
+    if (arg == 1)
+        return enc & SIMD_DST_GPR || !(enc & (SIMD_DST_READ | SIMD_GROUP));
+    if (arg == 2)
+        return enc & SIMD_GROUP;
+    return !(enc & SIMD_XMM0);
+}
+
+/* ---- results into pinned globals ---- */
+
+static bool mentions(const TcgOp *op, TcgTempIdx t)
+{
+    const TcgOpInfo *info = &tcg_op_info[op->opc];
+    for (unsigned i = 0; i < info->outs + info->ins; i++) {
+        if (op->arg[i] == t)
+            return true;
+    }
+    return false;
+}
+
+/* ops[i] is mov g, t: move it behind the op that computes t, with the roles changed. */
+static void place_result(TcgContext *s, unsigned i)
+{
+    TcgTempIdx g = s->ops[i].arg[0], t = s->ops[i].arg[1];
+
+    for (unsigned k = 0, j = i; k < WINDOW && j-- > 0; k++) {
+        TcgOp *op = &s->ops[j];
+        const TcgOpInfo *info = &tcg_op_info[op->opc];
+        if (op->opc == TCG_OP_nop)
+            continue;
+        if (info->outs && op->arg[0] == t && op->opc != TCG_OP_discard) {
+            if (op->opc == TCG_OP_mov || (info->outs == 2 && op->arg[1] == g))
+                return;
+            op->arg[0] = g;
+            memmove(&s->ops[j + 2], &s->ops[j + 1], (i - j - 1) * sizeof *op);
+            s->ops[j + 1] = (TcgOp){ .opc = TCG_OP_mov, .type = TCG_I64, .arg = { t, g } };
+            return;
+        }
+        if (info->flags & TCG_OPF_ENDS_BB || observes_globals(op) || mentions(op, g) || (info->outs == 2 && op->arg[1] == t))
+            return;
+    }
+}
+
+static void place_results(TcgContext *s)
+{
+    for (unsigned i = 1; i < s->nb_ops; i++) {
+        const TcgOp *op = &s->ops[i];
+        if (op->opc != TCG_OP_mov || op->type != TCG_I64)
+            continue;
+        const TcgTemp *g = &s->temps[op->arg[0]], *t = &s->temps[op->arg[1]];
+        if (g->kind == TCG_TEMP_GLOBAL && g->pinned && t->kind == TCG_TEMP_EBB)
+            place_result(s, i);
+    }
+}
+
+/* ---- liveness proper ---- */
+
+static void begin(Live *v, const TcgContext *s)
+{
+    v->words = (s->nb_temps + 63) / 64;
+    memset(v->globals, 0, v->words * 8);
+    memset(v->persistent, 0, v->words * 8);
+    for (unsigned t = 0; t < s->nb_temps; t++) {
+        if (s->temps[t].kind == TCG_TEMP_GLOBAL)
+            v->globals[t / 64] |= 1ull << (t % 64);
+        if (s->temps[t].kind == TCG_TEMP_GLOBAL || s->temps[t].kind == TCG_TEMP_LOCAL)
+            v->persistent[t / 64] |= 1ull << (t % 64);
+    }
+    memcpy(v->live, v->globals, v->words * 8);
+}
+
+static bool noreturn_call(const TcgOp *op)
+{
+    return op->opc == TCG_OP_call && ((const TcgHelperInfo *)(uintptr_t)op->arg[7])->flags & HELPER_NORETURN;
+}
+
+static void live_op(TcgContext *s, Live *v, TcgOp *op)
+{
+    const TcgOpInfo *info = &tcg_op_info[op->opc];
+    bool dead_op = info->outs > 0 && is_pure(op);
+
+    op->life = 0;
+    if (op->opc == TCG_OP_nop)
+        return;
+    if (op->opc == TCG_OP_discard) {
+        set_dead(v, op->arg[0]);
+        return;
+    }
+    if (info->flags & TCG_OPF_ENDS_BB)
+        memcpy(v->live, info->flags & TCG_OPF_EXITS ? v->globals : v->persistent, v->words * 8);
+    else if (noreturn_call(op))
+        memcpy(v->live, v->globals, v->words * 8);
+    for (unsigned i = 0; i < info->outs; i++) {
+        if (op->arg[i] == TCG_NO_TEMP)
+            continue;
+        if (is_live(v, op->arg[i]))
+            dead_op = false;
+        else
+            op->life |= 1 << (8 + i);
+    }
+    if (dead_op) {
+        op->opc = TCG_OP_nop;
+        return;
+    }
+    for (unsigned i = 0; i < info->outs; i++) {
+        if (op->arg[i] != TCG_NO_TEMP)
+            set_dead(v, op->arg[i]);
+    }
+    if (observes_globals(op)) {
+        for (unsigned w = 0; w < v->words; w++)
+            v->live[w] |= v->globals[w];
+    }
+    for (unsigned i = info->outs; i < info->outs + info->ins; i++) {
+        TcgTempIdx t = op->arg[i];
+        if (t == TCG_NO_TEMP || ignored_input(op, i) || s->temps[t].kind >= TCG_TEMP_CONST)
+            continue;
+        if (!is_live(v, t))
+            op->life |= 1 << i; /* for a temp given twice: both bits, see below */
+    }
+    for (unsigned i = info->outs; i < info->outs + info->ins; i++) {
+        TcgTempIdx t = op->arg[i];
+        if (t != TCG_NO_TEMP && !ignored_input(op, i) && s->temps[t].kind < TCG_TEMP_CONST)
+            set_live(v, t);
+    }
+}
+
+void tcg_liveness(TcgContext *s)
+{
+    Live v;
+
+    place_results(s);
+    begin(&v, s);
+    for (unsigned i = s->nb_ops; i-- > 0;)
+        live_op(s, &v, &s->ops[i]);
+}

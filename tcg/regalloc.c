@@ -1,0 +1,673 @@
+/* regalloc.c - which value is in which host register; regalloc.h says how it thinks.
+ *
+ * Not modelled: look-ahead to the next use (eviction takes the register used longest ago), and moving
+ * pinned globals. All functions are O(registers) or O(cached globals). */
+#include "tcg/regalloc.h"
+
+static inline bool is_vec(Ra *l, TcgTempIdx t) { return l->s->temps[t].type >= TCG_V128; }
+static inline bool is_scratch(Reg r) { return r != NOREG && (REGS_SCRATCH | REGS_VEC) >> r & 1; }
+
+Reg ra_pin(Ra *l, TcgTempIdx t)
+{
+    const TcgTemp *ts = &l->s->temps[t];
+    return ts->kind == TCG_TEMP_GLOBAL && ts->pinned ? (Reg)ts->pin_reg : NOREG;
+}
+
+void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s)
+{
+    if (d == s)
+        return;
+    if (type == TCG_V256 && host_features.avx) {
+        l->uses_ymm = true;
+        x86_vmovaps_ymm(&l->e, d, s);
+    } else {
+        x86_movaps_rr(&l->e, d, s);
+    }
+}
+
+static unsigned home_bytes(Ra *l, TcgTempIdx t)
+{
+    switch (l->s->temps[t].type) {
+    case TCG_V128: return 16;
+    case TCG_V256: return host_features.avx ? 32 : 16;
+    default: return 8;
+    }
+}
+
+X86Mem ra_home(Ra *l, TcgTempIdx t)
+{
+    const TcgTemp *ts = &l->s->temps[t];
+    RaTemp *rt = &l->t[t];
+
+    if (ts->kind == TCG_TEMP_GLOBAL)
+        return mem_at(RBP, ts->env_offset);
+    if (!rt->slot || (rt->slot_bb != l->bb && ts->kind == TCG_TEMP_EBB)) {
+        rt->slot_bb = l->bb;
+        int size = is_vec(l, t) ? 32 : 8;
+        if (l->slot_high - l->slot_low < size) {
+            l->too_big = true;
+            rt->slot = FRAME_SPILL;
+        } else if (ts->kind == TCG_TEMP_LOCAL) {
+            rt->slot = l->slot_low;
+            l->slot_low += size;
+        } else {
+            l->slot_high -= size;
+            rt->slot = l->slot_high;
+        }
+    }
+    return mem_at(RSP, rt->slot);
+}
+
+/* ---- lists of holders ---- */
+
+static void join(Ra *l, TcgTempIdx t, Reg r)
+{
+    RaTemp *rt = &l->t[t];
+    rt->loc = LOC_REG;
+    rt->reg = r;
+    rt->prev = TCG_NO_TEMP;
+    rt->next = l->head[r];
+    if (rt->next != TCG_NO_TEMP)
+        l->t[rt->next].prev = t;
+    l->head[r] = t;
+    if (l->s->temps[t].kind != TCG_TEMP_EBB)
+        l->cached[t / 64] |= 1ull << (t % 64);
+}
+
+/* Leave the register's list; the caller sets the new location. */
+static void leave(Ra *l, TcgTempIdx t)
+{
+    RaTemp *rt = &l->t[t];
+    if (rt->loc == LOC_REG) {
+        if (rt->prev != TCG_NO_TEMP)
+            l->t[rt->prev].next = rt->next;
+        else
+            l->head[rt->reg] = rt->next;
+        if (rt->next != TCG_NO_TEMP)
+            l->t[rt->next].prev = rt->prev;
+    }
+    l->cached[t / 64] &= ~(1ull << (t % 64));
+}
+
+static inline bool untracked(Ra *l, TcgTempIdx t)
+{
+    const TcgTemp *ts = &l->s->temps[t];
+    return ts->kind == TCG_TEMP_CONST || ts->kind == TCG_TEMP_ENV || (ts->kind == TCG_TEMP_GLOBAL && ts->pinned);
+}
+
+void ra_release(Ra *l, TcgTempIdx t)
+{
+    if (t == TCG_NO_TEMP || untracked(l, t))
+        return;
+    leave(l, t);
+    /* Globals and locals have a home for good: whoever reads one after a discard gets what is there. */
+    bool ebb = l->s->temps[t].kind == TCG_TEMP_EBB;
+    l->t[t].loc = ebb ? LOC_DEAD : LOC_MEM;
+    l->t[t].coherent = !ebb;
+}
+
+/* ---- memory ---- */
+
+void ra_store_value(Ra *l, X86Mem m, unsigned bytes, Opnd o, Reg tmp)
+{
+    Emit *e = &l->e;
+    switch (o.kind) {
+    case OPND_REG:
+        if (o.reg >= XMM0) {
+            l->uses_ymm |= bytes == 32;
+            x86_vec_store(e, bytes, m, o.reg);
+        } else {
+            x86_store(e, bytes, m, o.reg);
+        }
+        break;
+    case OPND_IMM:
+        if (bytes < 8 || fits32(o.imm)) {
+            x86_store_imm(e, bytes, m, o.imm);
+        } else if (tmp != NOREG) {
+            x86_mov_ri(e, tmp, o.imm);
+            x86_store(e, 8, m, tmp);
+        } else {
+            x86_store_imm(e, 4, m, o.imm);
+            m.disp += 4;
+            x86_store_imm(e, 4, m, o.imm >> 32);
+        }
+        break;
+    case OPND_MEM: /* general values only; every caller has a free register then */
+        x86_load(e, 8, EXT_ZERO, tmp, o.mem);
+        x86_store(e, bytes, m, tmp);
+        break;
+    }
+}
+
+static Reg free_scratch(Ra *l)
+{
+    for (int r = R11; r >= R8; r--) {
+        if (l->head[r] == TCG_NO_TEMP && !(l->locked >> r & 1))
+            return r;
+    }
+    return NOREG;
+}
+
+static void sync_temp(Ra *l, TcgTempIdx t)
+{
+    RaTemp *rt = &l->t[t];
+    if (rt->coherent || rt->loc == LOC_DEAD || rt->loc == LOC_MEM)
+        return;
+    Opnd o = rt->loc == LOC_REG ? (Opnd){ OPND_REG, .reg = rt->reg } : (Opnd){ OPND_IMM, .reg = NOREG, .imm = rt->value };
+    ra_store_value(l, ra_home(l, t), home_bytes(l, t), o, free_scratch(l));
+    rt->coherent = true;
+}
+
+static void to_memory(Ra *l, TcgTempIdx t)
+{
+    sync_temp(l, t);
+    leave(l, t);
+    l->t[t].loc = LOC_MEM;
+}
+
+void ra_evict(Ra *l, Reg r)
+{
+    while (l->head[r] != TCG_NO_TEMP)
+        to_memory(l, l->head[r]);
+}
+
+/* ---- choosing a register ---- */
+
+static uint32_t next_random(Ra *l)
+{
+    l->rng ^= l->rng << 13;
+    l->rng ^= l->rng >> 17;
+    l->rng ^= l->rng << 5;
+    return l->rng;
+}
+
+static bool all_coherent(Ra *l, Reg r)
+{
+    for (TcgTempIdx t = l->head[r]; t != TCG_NO_TEMP; t = l->t[t].next) {
+        if (!l->t[t].coherent)
+            return false;
+    }
+    return true;
+}
+
+static Reg alloc(Ra *l, uint32_t class)
+{
+    uint32_t candidates = class & ~l->locked;
+    Reg best = NOREG;
+
+    if (!candidates) { /* an op that needs too many registers: a bug of the lowering, answered softly */
+        l->too_big = true;
+        return class & REGS_VEC ? XMM0 : R8;
+    }
+    if (unlikely(l->s->random_regs)) {
+        unsigned n = next_random(l) % __builtin_popcount(candidates);
+        for (uint32_t m = candidates;; m &= m - 1) {
+            if (n-- == 0) {
+                best = __builtin_ctz(m);
+                break;
+            }
+        }
+    } else {
+        uint32_t best_cost = UINT32_MAX;
+        for (uint32_t m = candidates; m; m &= m - 1) {
+            Reg r = __builtin_ctz(m);
+            if (l->head[r] == TCG_NO_TEMP) {
+                best = r;
+                break;
+            }
+            uint32_t cost = l->stamp[r] * 2 + (all_coherent(l, r) ? 0 : 8); /* a store is worth four ops of age */
+            if (cost < best_cost) {
+                best_cost = cost;
+                best = r;
+            }
+        }
+    }
+    ra_evict(l, best);
+    l->locked |= REG_BIT(best);
+    l->stamp[best] = l->op_index;
+    return best;
+}
+
+Reg ra_tmp(Ra *l) { return alloc(l, REGS_SCRATCH); }
+Reg ra_tmpv(Ra *l) { return alloc(l, REGS_VEC); }
+
+/* ---- inputs ---- */
+
+static Reg use(Ra *l, Reg r)
+{
+    l->locked |= REG_BIT(r);
+    l->stamp[r] = l->op_index;
+    return r;
+}
+
+static void load_home(Ra *l, TcgTempIdx t, Reg r)
+{
+    if (r >= XMM0) {
+        unsigned bytes = home_bytes(l, t);
+        l->uses_ymm |= bytes == 32;
+        x86_vec_load(&l->e, bytes, false, r, ra_home(l, t));
+    } else {
+        x86_load(&l->e, 8, EXT_ZERO, r, ra_home(l, t));
+    }
+}
+
+bool ra_is_const(Ra *l, TcgTempIdx t, uint64_t *value)
+{
+    const TcgTemp *ts = &l->s->temps[t];
+    if (ts->kind == TCG_TEMP_CONST) {
+        *value = ts->value;
+        return true;
+    }
+    if (ts->kind == TCG_TEMP_ENV || ra_pin(l, t) != NOREG)
+        return false;
+    if (l->t[t].loc == LOC_CONST) {
+        *value = l->t[t].value;
+        return true;
+    }
+    if (l->t[t].loc == LOC_DEAD && !is_vec(l, t)) { /* never written: zero, as in the interpreter */
+        *value = 0;
+        return true;
+    }
+    return false;
+}
+
+static void load_const(Ra *l, Reg r, uint64_t v)
+{
+    if (v == 0)
+        x86_zero(&l->e, r);
+    else
+        x86_mov_ri(&l->e, r, v);
+}
+
+Reg ra_in(Ra *l, TcgTempIdx t)
+{
+    RaTemp *rt = &l->t[t];
+    Reg r = ra_pin(l, t);
+    uint64_t v;
+
+    if (r != NOREG)
+        return use(l, r);
+    if (l->s->temps[t].kind == TCG_TEMP_ENV)
+        return RBP;
+    if (ra_is_const(l, t, &v)) {
+        r = ra_tmp(l);
+        load_const(l, r, v);
+        if (rt->loc == LOC_CONST && l->s->temps[t].kind != TCG_TEMP_CONST)
+            join(l, t, r);
+        return r;
+    }
+    if (rt->loc == LOC_REG)
+        return use(l, rt->reg);
+    r = alloc(l, is_vec(l, t) ? REGS_VEC : REGS_SCRATCH);
+    if (rt->loc == LOC_DEAD) { /* a vector that was never written */
+        x86_simd_rr(&l->e, SIMD_MAP_0F | 0x57, r - XMM0, r - XMM0, 0);
+        return r;
+    }
+    load_home(l, t, r);
+    join(l, t, r);
+    rt->coherent = true;
+    return r;
+}
+
+static bool imm_for(TcgType type, uint64_t v, int64_t *imm)
+{
+    *imm = type == TCG_I32 ? (int32_t)v : (int64_t)v;
+    return fits32(*imm);
+}
+
+Opnd ra_in_ri(Ra *l, TcgTempIdx t, TcgType type)
+{
+    uint64_t v;
+    int64_t imm;
+    if (ra_is_const(l, t, &v) && imm_for(type, v, &imm))
+        return (Opnd){ OPND_IMM, .reg = NOREG, .imm = imm };
+    return (Opnd){ OPND_REG, .reg = ra_in(l, t) };
+}
+
+Opnd ra_in_rm(Ra *l, TcgTempIdx t)
+{
+    /* Worth a register only if one is free: then a second use finds it there. */
+    if (!untracked(l, t) && l->t[t].loc == LOC_MEM && !is_vec(l, t) && (ra_dies(l, t) || free_scratch(l) == NOREG))
+        return (Opnd){ OPND_MEM, .reg = NOREG, .mem = ra_home(l, t) };
+    return (Opnd){ OPND_REG, .reg = ra_in(l, t) };
+}
+
+Opnd ra_in_rmi(Ra *l, TcgTempIdx t, TcgType type)
+{
+    uint64_t v;
+    int64_t imm;
+    if (ra_is_const(l, t, &v) && imm_for(type, v, &imm))
+        return (Opnd){ OPND_IMM, .reg = NOREG, .imm = imm };
+    return ra_in_rm(l, t);
+}
+
+Opnd ra_in_any(Ra *l, TcgTempIdx t)
+{
+    uint64_t v;
+    Reg r = ra_pin(l, t);
+
+    if (r != NOREG)
+        return (Opnd){ OPND_REG, .reg = use(l, r) };
+    if (l->s->temps[t].kind == TCG_TEMP_ENV)
+        return (Opnd){ OPND_REG, .reg = RBP };
+    if (ra_is_const(l, t, &v))
+        return (Opnd){ OPND_IMM, .reg = NOREG, .imm = v };
+    if (l->t[t].loc == LOC_REG)
+        return (Opnd){ OPND_REG, .reg = use(l, l->t[t].reg) };
+    return (Opnd){ OPND_MEM, .reg = NOREG, .mem = ra_home(l, t) };
+}
+
+Opnd ra_in_not_scratch(Ra *l, TcgTempIdx t)
+{
+    if (!untracked(l, t) && l->t[t].loc == LOC_REG && is_scratch(l->t[t].reg) && !(l->locked >> l->t[t].reg & 1))
+        to_memory(l, t);
+    return ra_in_any(l, t);
+}
+
+bool ra_dies(Ra *l, TcgTempIdx t)
+{
+    const TcgOp *op = l->op;
+    const TcgOpInfo *info = &tcg_op_info[op->opc];
+    for (unsigned i = info->outs; i < info->outs + info->ins; i++) {
+        if (op->arg[i] == t && op->life >> i & 1)
+            return true;
+    }
+    return false;
+}
+
+void ra_kill(Ra *l)
+{
+    const TcgOp *op = l->op;
+    const TcgOpInfo *info = &tcg_op_info[op->opc];
+    for (unsigned i = info->outs; i < info->outs + info->ins; i++) {
+        if (op->life >> i & 1)
+            ra_release(l, op->arg[i]);
+    }
+}
+
+void ra_move_opnd(Ra *l, Reg d, Opnd o)
+{
+    if (o.kind == OPND_IMM)
+        x86_mov_ri(&l->e, d, o.imm);
+    else if (o.kind == OPND_MEM)
+        x86_load(&l->e, 8, EXT_ZERO, d, o.mem);
+    else if (o.reg != d)
+        x86_mov_rr(&l->e, true, d, o.reg);
+}
+
+/* ---- outputs ---- */
+
+void ra_evacuate(Ra *l, Reg pinned)
+{
+    Reg to = NOREG;
+    TcgTempIdx next;
+
+    for (TcgTempIdx t = l->head[pinned]; t != TCG_NO_TEMP; t = next) {
+        next = l->t[t].next;
+        if (ra_dies(l, t))
+            continue;
+        if (l->t[t].coherent || l->s->temps[t].kind == TCG_TEMP_GLOBAL) {
+            to_memory(l, t); /* a global must be stored sooner or later: now, while that is one instruction */
+            continue;
+        }
+        if (to == NOREG) {
+            to = free_scratch(l);
+            if (to != NOREG)
+                x86_mov_rr(&l->e, true, to, pinned);
+        }
+        if (to == NOREG) {
+            to_memory(l, t);
+        } else {
+            leave(l, t);
+            join(l, t, to);
+            l->stamp[to] = l->op_index;
+        }
+    }
+}
+
+Reg ra_out(Ra *l, TcgTempIdx t, Reg prefer)
+{
+    Reg r = ra_pin(l, t);
+    uint32_t class = is_vec(l, t) ? REGS_VEC : REGS_SCRATCH;
+
+    if (r != NOREG) {
+        ra_evacuate(l, r);
+        return use(l, r);
+    }
+    ra_release(l, t);
+    if (prefer != NOREG && class >> prefer & 1 && l->head[prefer] == TCG_NO_TEMP)
+        r = use(l, prefer);
+    else
+        r = alloc(l, class);
+    join(l, t, r);
+    l->t[t].coherent = false;
+    return r;
+}
+
+void ra_out_at(Ra *l, TcgTempIdx t, Reg r)
+{
+    ra_release(l, t);
+    join(l, t, r);
+    l->t[t].coherent = false;
+    l->stamp[r] = l->op_index;
+}
+
+void ra_out_const(Ra *l, TcgTempIdx t, uint64_t value)
+{
+    Reg r = ra_pin(l, t);
+    if (r != NOREG) {
+        ra_evacuate(l, r);
+        load_const(l, r, value);
+        return;
+    }
+    ra_release(l, t);
+    l->t[t].loc = LOC_CONST;
+    l->t[t].value = value;
+    l->t[t].coherent = false;
+    if (l->s->temps[t].kind != TCG_TEMP_EBB)
+        l->cached[t / 64] |= 1ull << (t % 64);
+}
+
+void ra_out_alias(Ra *l, TcgTempIdx t, TcgTempIdx src)
+{
+    Reg d = ra_pin(l, t);
+    uint64_t v;
+
+    if (t == src)
+        return;
+    if (!is_vec(l, src) && ra_is_const(l, src, &v)) {
+        ra_kill(l);
+        ra_out_const(l, t, v);
+        return;
+    }
+    if (d != NOREG) {
+        Opnd o = ra_dies(l, src) ? ra_in_any(l, src) : (Opnd){ OPND_REG, .reg = ra_in(l, src) };
+        ra_kill(l);
+        if (o.kind == OPND_REG && o.reg == d)
+            return; /* it is there already, and its aliases keep their value */
+        ra_out(l, t, NOREG);
+        ra_move_opnd(l, d, o);
+        return;
+    }
+    Reg r = ra_in(l, src);
+    ra_kill(l);
+    ra_release(l, t);
+    if (r == RBP) { /* the env pointer itself has no list of holders */
+        Reg c = ra_out(l, t, NOREG);
+        x86_mov_rr(&l->e, true, c, RBP);
+        return;
+    }
+    join(l, t, r);
+    l->t[t].coherent = false;
+}
+
+/* ---- block ends, calls ---- */
+
+#define FOR_EACH_CACHED(l, t) \
+    for (unsigned w_ = 0; w_ < (l)->cached_words; w_++) \
+        for (uint64_t m_ = (l)->cached[w_]; m_ && ((t) = w_ * 64 + __builtin_ctzll(m_), true); m_ &= m_ - 1)
+
+void ra_sync(Ra *l)
+{
+    TcgTempIdx t;
+    FOR_EACH_CACHED(l, t)
+        sync_temp(l, t);
+}
+
+void ra_sync_globals(Ra *l)
+{
+    TcgTempIdx t;
+    FOR_EACH_CACHED(l, t) {
+        if (l->s->temps[t].kind == TCG_TEMP_GLOBAL)
+            sync_temp(l, t);
+    }
+}
+
+void ra_forget_globals(Ra *l)
+{
+    TcgTempIdx t;
+    FOR_EACH_CACHED(l, t) {
+        if (l->s->temps[t].kind == TCG_TEMP_GLOBAL) {
+            leave(l, t);
+            l->t[t].loc = LOC_MEM;
+            l->t[t].coherent = true;
+        }
+    }
+}
+
+void ra_forget(Ra *l)
+{
+    TcgTempIdx t;
+    FOR_EACH_CACHED(l, t) {
+        leave(l, t);
+        l->t[t].loc = LOC_MEM;
+        l->t[t].coherent = true;
+    }
+}
+
+void ra_end_bb(Ra *l)
+{
+    for (Reg r = 0; r < NB_REGS; r++) {
+        TcgTempIdx next;
+        for (TcgTempIdx t = l->head[r]; t != TCG_NO_TEMP; t = next) {
+            next = l->t[t].next;
+            if (l->s->temps[t].kind == TCG_TEMP_EBB)
+                ra_release(l, t);
+        }
+    }
+    l->bb++;
+    l->slot_high = FRAME_SPILL + FRAME_SPILL_SIZE; /* slots of EBB temps are free again */
+}
+
+void ra_drop_vectors(Ra *l)
+{
+    for (Reg r = XMM0; r <= XMM15; r++)
+        ra_evict(l, r);
+}
+
+void ra_drop_scratch(Ra *l)
+{
+    for (Reg r = R8; r <= R11; r++)
+        ra_evict(l, r);
+}
+
+int ra_vec_live(Ra *l)
+{
+    for (Reg r = XMM0; r <= XMM15; r++) {
+        if (l->head[r] != TCG_NO_TEMP)
+            return l->uses_ymm ? 2 : 1;
+    }
+    return 0;
+}
+
+void ra_snapshot(Ra *l, Stub *stub)
+{
+    TcgTempIdx t;
+    stub->snap = l->nb_snaps;
+    FOR_EACH_CACHED(l, t) {
+        RaTemp *rt = &l->t[t];
+        if (l->s->temps[t].kind != TCG_TEMP_GLOBAL || rt->coherent)
+            continue;
+        if (l->nb_snaps == MAX_SNAPS) {
+            l->too_big = true;
+            break;
+        }
+        l->snap[l->nb_snaps++] = (SnapEntry){ t, rt->loc, rt->reg, rt->value };
+    }
+    stub->nb_snap = l->nb_snaps - stub->snap;
+}
+
+/* ---- the driver ---- */
+
+static void begin(Ra *l, TcgContext *s)
+{
+    l->s = s;
+    l->e = (Emit){ .p = s->buf->ptr, .start = s->buf->ptr, .end = s->buf->end, .rx_diff = s->buf->rx_diff };
+    l->locked = 0;
+    l->too_big = l->uses_ymm = false;
+    l->bb = 0;
+    l->nb_fixups = l->nb_exits = l->nb_stubs = l->nb_snaps = l->nb_tails = 0;
+    l->slot_low = FRAME_SPILL;
+    l->slot_high = FRAME_SPILL + FRAME_SPILL_SIZE;
+    l->cached_words = (s->nb_temps + 63) / 64;
+    memset(l->cached, 0, l->cached_words * 8);
+    memset(l->stamp, 0, sizeof l->stamp);
+    memset(l->head, 0xff, sizeof l->head);
+    if (!l->rng)
+        l->rng = 2463534242u;
+    memset(l->label_off, 0xff, s->nb_labels * sizeof l->label_off[0]);
+    for (unsigned i = 0; i < s->nb_temps; i++) {
+        TcgTempKind k = s->temps[i].kind;
+        l->t[i] = (RaTemp){ .loc = k == TCG_TEMP_GLOBAL ? LOC_MEM : LOC_DEAD, .reg = NOREG, .coherent = k == TCG_TEMP_GLOBAL };
+        /* A local that a label makes live before its first write (on some path) is read from its slot. */
+        if (k == TCG_TEMP_LOCAL)
+            l->t[i].loc = LOC_MEM, l->t[i].coherent = true;
+    }
+}
+
+static void end_op(Ra *l)
+{
+    const TcgOp *op = l->op;
+    for (unsigned i = 0; i < tcg_op_info[op->opc].outs; i++) {
+        if (op->life >> (8 + i) & 1)
+            ra_release(l, op->arg[i]);
+    }
+    l->locked = 0;
+}
+
+TcgResult tcg_regalloc_and_emit(TcgContext *s)
+{
+    if (!s->backend)
+        s->backend = g_new0(Ra, 1);
+    Ra *l = s->backend;
+
+    if (s->overflow)
+        return TCG_TOO_BIG;
+    s->buf->ptr = (uint8_t *)ROUND_UP((uintptr_t)s->buf->ptr, 16);
+    if (s->buf->ptr + 64 >= s->buf->end)
+        return TCG_BUFFER_FULL;
+    begin(l, s);
+    s->nb_insns = s->nb_stubs = 0;
+    s->goto_tb_jump[0] = s->goto_tb_jump[1] = s->goto_tb_reset[0] = s->goto_tb_reset[1] = ~0u;
+    for (unsigned i = 0; i < s->nb_ops && !l->too_big && !l->e.full; i++) {
+        l->op = &s->ops[i];
+        l->op_index = i;
+        if (l->op->opc == TCG_OP_nop)
+            continue;
+        lower_op(l);
+        end_op(l);
+    }
+    if (s->nb_insns)
+        s->insn_map[s->nb_insns - 1].host_end = l->e.p - l->e.start;
+    s->in_asm_host_size[0] = l->e.p - l->e.start;
+    if (!l->e.full && !l->too_big)
+        lower_finish(l);
+    if (l->e.full)
+        return TCG_BUFFER_FULL;
+    if (l->too_big)
+        return TCG_TOO_BIG;
+    s->code_rx = (uint8_t *)codebuf_rx(s->buf, l->e.start);
+    s->code_size = l->e.p - l->e.start;
+    s->buf->ptr = l->e.p;
+    return TCG_OK;
+}

@@ -1,0 +1,156 @@
+/* regalloc.h - private to the back end: where every temp's value is while a TB's code is written.
+ *
+ * One pass forward over the ops, no look-ahead beyond what liveness left in TcgOp.life. A value is in
+ * memory (env slot or spill slot), in a register, or a constant. Several temps may share one register:
+ * `mov` only adds its destination to the register's list of holders, which is what makes keeping
+ * cc_dst = result free. A pinned global never leaves its host register; it is not in the list of
+ * holders, but others may be (aliases), and they are moved away when the pinned global is written.
+ *
+ * An op's life (every lower_* function follows it):
+ *   1. ra_in*() its inputs: they are in registers (or immediate, or memory) and those are locked;
+ *   2. ra_tmp() for scratch; 3. ra_kill(): inputs that die here let go of their registers;
+ *   4. ra_out() its outputs; 5. write instructions. The caller then unlocks everything. */
+#ifndef TCG_REGALLOC_H
+#define TCG_REGALLOC_H
+
+#include "tcg/tcg.h"
+#include "tcg/x86_64/emit.h"
+
+typedef enum Loc { LOC_DEAD, LOC_MEM, LOC_REG, LOC_CONST } Loc;
+
+typedef struct RaTemp {
+    uint8_t loc;
+    int8_t reg;
+    bool coherent;    /* its home in memory holds the value */
+    uint16_t slot_bb; /* the basic block that an EBB temp's slot belongs to */
+    int32_t slot;     /* frame offset, 0: none yet (locals and EBB temps) */
+    TcgTempIdx next, prev; /* holders of one register */
+    uint64_t value;   /* LOC_CONST */
+} RaTemp;
+
+typedef enum OpndKind { OPND_REG, OPND_IMM, OPND_MEM } OpndKind;
+typedef struct Opnd {
+    OpndKind kind;
+    Reg reg;
+    int64_t imm;
+    X86Mem mem;
+} Opnd;
+
+/* A dirty global at an access that may fault: what its stub must store. */
+typedef struct SnapEntry {
+    TcgTempIdx temp;
+    uint8_t loc;
+    int8_t reg;
+    uint64_t value;
+} SnapEntry;
+
+/* An out-of-line part, written at the end of the TB. */
+typedef struct Stub {
+    uint8_t opc;               /* TCG_OP_guest_*, poll_exit, goto_ptr */
+    uint8_t nb_from;
+    uint8_t reason;            /* goto_ptr: TbExit */
+    uint8_t vec_live;          /* 0: no vector register in use, 1: xmm, 2: ymm */
+    int8_t out;                /* register that the result goes to, or NOREG */
+    int8_t tmp;                /* free in the stub */
+    Opnd arg[3];               /* address, value(s) */
+    int32_t disp;
+    uint32_t oi, rmw;
+    uint8_t *from[3], *back;   /* jumps to the stub; where it returns to */
+    uint32_t snap, nb_snap;
+    uint64_t data[2];          /* insn_start's; data[0] is the eip for poll_exit */
+} Stub;
+
+enum { MAX_STUBS = 2048, MAX_SNAPS = 16384, MAX_FIXUPS = 1024, MAX_EXITS = 2048, CACHED_WORDS = TCG_MAX_TEMPS / 64 };
+
+typedef struct ExitTail { uint8_t *from; uint8_t reason; } ExitTail;
+
+typedef struct Ra {
+    TcgContext *s;
+    Emit e;
+    TcgOp *op;
+    unsigned op_index;
+    uint32_t locked;                 /* registers that the current op needs */
+    uint32_t stamp[NB_REGS];         /* op index of the last use */
+    TcgTempIdx head[NB_REGS];        /* holders, TCG_NO_TEMP: none */
+    TcgTempIdx pin[16];              /* the pinned global of a host register */
+    uint64_t cached[CACHED_WORDS];   /* globals and locals that are in a register or constant */
+    unsigned cached_words;
+    int32_t slot_low, slot_high;     /* spill area: locals from below, EBB temps from above until the block ends */
+    uint16_t bb;                     /* counts basic blocks */
+    bool too_big;
+    bool uses_ymm;
+    uint32_t rng;
+    uint64_t insn_data[2];
+    uint32_t label_off[TCG_MAX_LABELS];
+    struct { uint8_t *pos; uint16_t label; } fixup[MAX_FIXUPS];
+    unsigned nb_fixups;
+    ExitTail exit[MAX_EXITS];
+    unsigned nb_exits;
+    Stub stub[MAX_STUBS];
+    unsigned nb_stubs;
+    SnapEntry snap[MAX_SNAPS];
+    unsigned nb_snaps;
+    struct { uint8_t *jump; uint64_t eip; uint8_t slot; } tail[2]; /* unlinked goto_tb */
+    unsigned nb_tails;
+    RaTemp t[TCG_MAX_TEMPS];
+} Ra;
+
+/* regalloc.c */
+Reg ra_in(Ra *l, TcgTempIdx t);                /* in a register; may clobber the flags */
+Opnd ra_in_ri(Ra *l, TcgTempIdx t, TcgType type);  /* register, or an immediate that fits 32 bits */
+Opnd ra_in_rmi(Ra *l, TcgTempIdx t, TcgType type); /* or memory */
+Opnd ra_in_rm(Ra *l, TcgTempIdx t);            /* register or memory */
+Opnd ra_in_any(Ra *l, TcgTempIdx t);           /* as it is, any 64-bit constant; nothing is loaded */
+Opnd ra_in_not_scratch(Ra *l, TcgTempIdx t);   /* as ra_in_any, but does not occupy a scratch register */
+bool ra_is_const(Ra *l, TcgTempIdx t, uint64_t *value);
+void ra_kill(Ra *l);                           /* inputs that die at this op */
+Reg ra_out(Ra *l, TcgTempIdx t, Reg prefer);   /* register to write t into */
+void ra_out_at(Ra *l, TcgTempIdx t, Reg r);    /* unpinned t has just been written into the free scratch r */
+void ra_out_alias(Ra *l, TcgTempIdx t, TcgTempIdx src); /* t = src without code, where possible */
+void ra_out_const(Ra *l, TcgTempIdx t, uint64_t value);
+Reg ra_tmp(Ra *l);
+Reg ra_tmpv(Ra *l);
+void ra_evict(Ra *l, Reg r);                   /* nobody holds r afterwards (not for pinned registers) */
+void ra_evacuate(Ra *l, Reg pinned);           /* aliases that outlive this op leave the register */
+bool ra_dies(Ra *l, TcgTempIdx t);             /* t is an input that dies at this op */
+Reg ra_pin(Ra *l, TcgTempIdx t);               /* host register of a pinned global, or NOREG */
+void ra_release(Ra *l, TcgTempIdx t);          /* the value is gone */
+void ra_sync_globals(Ra *l);                   /* dirty unpinned globals to env */
+void ra_sync(Ra *l);                           /* and locals to their slots */
+void ra_forget_globals(Ra *l);                 /* unpinned globals: only env counts */
+void ra_forget(Ra *l);                         /* at a label: only memory counts */
+void ra_end_bb(Ra *l);                         /* EBB temps are dead */
+void ra_drop_vectors(Ra *l);                   /* write back what lives in vector registers, and empty them */
+void ra_drop_scratch(Ra *l);                   /* the same for r8-r11 */
+void ra_snapshot(Ra *l, Stub *stub);
+int ra_vec_live(Ra *l);
+X86Mem ra_home(Ra *l, TcgTempIdx t);
+void ra_move_opnd(Ra *l, Reg d, Opnd o);       /* 64 bits; leaves the flags alone */
+void ra_store_value(Ra *l, X86Mem m, unsigned bytes, Opnd o, Reg tmp); /* tmp: NOREG or free */
+
+static inline bool fits32(int64_t v) { return v == (int32_t)v; }
+
+/* lower*.c: one op each */
+void lower_op(Ra *l);
+bool lower_alu_op(Ra *l);     /* true: it was its op */
+bool lower_bits_op(Ra *l);    /* lower-bits.c */
+bool lower_vec_op(Ra *l);     /* lower-vec.c */
+bool lower_control_op(Ra *l); /* lower-control.c */
+bool lower_guest_op(Ra *l);   /* guest-ldst.c */
+X86Cond lower_compare(Ra *l, TcgType type, TcgCond cond, TcgTempIdx a, TcgTempIdx b); /* emits cmp or test */
+void lower_finish(Ra *l);     /* tails and fix-ups at the end of the TB */
+void guest_stubs(Ra *l);
+Stub *stub_new(Ra *l, unsigned opc); /* never NULL: when there are too many the last one is reused */
+void stub_from(Stub *st, uint8_t *jump);
+void lower_exit(Ra *l, uint8_t *jump, TbExit reason); /* let the jump lead to the epilogue */
+X86Mem lower_host_mem(Ra *l, TcgTempIdx base, int64_t off);
+void stub_store_snapshot(Ra *l, const Stub *st);
+void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s);
+
+/* frame.c */
+enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, NB_THUNKS };
+const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live);
+typedef struct HostFeatures { bool bmi1, bmi2, lzcnt, popcnt, avx; } HostFeatures;
+extern HostFeatures host_features; /* tests may clear some */
+
+#endif

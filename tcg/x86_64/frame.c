@@ -1,0 +1,209 @@
+/* frame.c - the code around TBs: prologue, epilogue, slow-path thunks, jump patching, host features.
+ * Spec: System V AMD64 ABI; Intel SDM vol. 3, 9.1.3 (an aligned 4-byte store into code that runs elsewhere
+ * is seen whole).
+ *
+ * Inside translated code: rbp = env, rsp 16-aligned with the frame of regs.h, pinned guest registers in
+ * their host registers, MXCSR as the guest's. A slow path that raises longjmps away from inside a thunk;
+ * the pinned registers are in env then, and mxcsr is still the guest's. */
+#include "tcg/regalloc.h"
+#include <cpuid.h>
+
+#define ENV(field) mem_at(RBP, offsetof(TcgEnvHead, field))
+
+HostFeatures host_features;
+
+static void detect_features(void)
+{
+    static gsize once;
+    unsigned a, b, c, d;
+
+    if (!g_once_init_enter(&once))
+        return;
+    __builtin_cpu_init();
+    host_features.avx = __builtin_cpu_supports("avx"); /* asks the operating system too */
+    if (__get_cpuid(1, &a, &b, &c, &d))
+        host_features.popcnt = c >> 23 & 1;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) {
+        host_features.bmi1 = b >> 3 & 1;
+        host_features.bmi2 = b >> 8 & 1;
+    }
+    if (__get_cpuid(0x80000001, &a, &b, &c, &d))
+        host_features.lzcnt = c >> 5 & 1;
+    if (!host_features.avx) /* VEX-coded integer instructions need the same state enabled in some hypervisors */
+        host_features.bmi1 = host_features.bmi2 = false;
+    g_once_init_leave(&once, 1);
+}
+
+bool tcg_host_has_simd(const char *feature)
+{
+    __builtin_cpu_init();
+#define HAS(name) if (!strcmp(feature, name)) return __builtin_cpu_supports(name)
+    HAS("sse"); HAS("sse2"); HAS("sse3"); HAS("ssse3"); HAS("sse4.1"); HAS("sse4.2"); HAS("sse4a"); HAS("avx"); HAS("avx2");
+    HAS("fma"); HAS("f16c"); HAS("bmi"); HAS("bmi2"); HAS("aes"); HAS("pclmul"); HAS("sha"); HAS("popcnt"); HAS("lzcnt");
+    HAS("gfni"); HAS("vaes"); HAS("vpclmulqdq"); HAS("adx"); HAS("movbe");
+#undef HAS
+    return false;
+}
+
+int tcg_host_pin(int guest_reg) { return guest_reg < 0 || guest_reg > 15 ? -1 : host_pin[guest_reg]; }
+
+void tcg_backend_free(TcgContext *s)
+{
+    g_free(s->backend);
+    s->backend = NULL;
+}
+
+static void move_pinned(Emit *e, bool to_env, uint32_t regs)
+{
+    for (unsigned n = 0; n < 16; n++) {
+        int r = host_pin[n];
+        if (r < 0 || !(regs >> r & 1))
+            continue;
+        if (to_env)
+            x86_store(e, 8, ENV(gpr[n]), r);
+        else
+            x86_load(e, 8, EXT_ZERO, r, ENV(gpr[n]));
+    }
+}
+
+static const Reg callee_saved[] = { RBX, RBP, R12, R13, R14, R15 };
+
+static void gen_enter(Emit *e)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(callee_saved); i++)
+        x86_push(e, callee_saved[i]);
+    x86_alu_ri(e, X86_SUB, true, RSP, FRAME_SIZE);
+    x86_mov_rr(e, true, RBP, RDI);
+    x86_mov_rr(e, true, R11, RSI);
+    x86_stmxcsr(e, ENV(mxcsr_host));
+    x86_ldmxcsr(e, ENV(mxcsr_run));
+    move_pinned(e, false, ~0u);
+    x86_jmp_r(e, R11);
+}
+
+static void gen_epilogue(Emit *e)
+{
+    move_pinned(e, true, ~0u);
+    x86_stmxcsr(e, ENV(mxcsr_run));
+    x86_ldmxcsr(e, ENV(mxcsr_host));
+    if (host_features.avx)
+        x86_vzeroupper(e);
+    x86_mov_rr(e, true, RAX, R11);
+    x86_alu_ri(e, X86_ADD, true, RSP, FRAME_SIZE);
+    for (int i = ARRAY_SIZE(callee_saved) - 1; i >= 0; i--)
+        x86_pop(e, callee_saved[i]);
+    x86_ret(e);
+}
+
+/* One slow path's thunk. In: arguments in the frame, return address on the stack. Out: everything as it
+ * was, result in the frame. vec: 0 nothing, 1 xmm, 2 ymm registers are in use and saved. */
+static void gen_thunk(Emit *e, const void *fn, unsigned kind, unsigned vec)
+{
+    enum { DOWN = 16 }; /* our return address, and 8 bytes to align */
+    unsigned bytes = vec == 2 ? 32 : 16;
+    Reg ra_reg;
+
+    x86_alu_ri(e, X86_SUB, true, RSP, 8);
+    move_pinned(e, true, ~0u);
+    for (unsigned i = 0; i < 4; i++)
+        x86_store(e, 8, mem_at(RSP, DOWN + FRAME_REGS + 8 * i), R8 + i);
+    if (vec) {
+        for (unsigned i = 0; i < 16; i++)
+            x86_vec_store(e, bytes, mem_at(RSP, DOWN + FRAME_VSAVE + 32 * i), XMM0 + i);
+        if (vec == 2)
+            x86_vzeroupper(e);
+    }
+    x86_mov_rr(e, true, RDI, RBP);
+    x86_load(e, 8, EXT_ZERO, RSI, mem_at(RSP, DOWN + FRAME_ARG0));
+    switch (kind) {
+    case THUNK_LD:
+        x86_load(e, 4, EXT_ZERO, RDX, mem_at(RSP, DOWN + FRAME_OI));
+        ra_reg = RCX;
+        break;
+    case THUNK_LDV: case THUNK_STV:
+        x86_lea(e, true, RDX, mem_at(RSP, DOWN + FRAME_VBUF));
+        x86_load(e, 4, EXT_ZERO, RCX, mem_at(RSP, DOWN + FRAME_OI));
+        ra_reg = R8;
+        break;
+    case THUNK_CMPXCHG:
+        x86_load(e, 8, EXT_ZERO, RDX, mem_at(RSP, DOWN + FRAME_ARG1));
+        x86_load(e, 8, EXT_ZERO, RCX, mem_at(RSP, DOWN + FRAME_ARG2));
+        x86_load(e, 4, EXT_ZERO, R8, mem_at(RSP, DOWN + FRAME_OI));
+        ra_reg = R9;
+        break;
+    case THUNK_RMW:
+        x86_load(e, 8, EXT_ZERO, RDX, mem_at(RSP, DOWN + FRAME_ARG1));
+        x86_load(e, 4, EXT_ZERO, RCX, mem_at(RSP, DOWN + FRAME_OI));
+        x86_load(e, 4, EXT_ZERO, R8, mem_at(RSP, DOWN + FRAME_RMW));
+        ra_reg = R9;
+        break;
+    default:
+        x86_load(e, 8, EXT_ZERO, RDX, mem_at(RSP, DOWN + FRAME_ARG1));
+        x86_load(e, 4, EXT_ZERO, RCX, mem_at(RSP, DOWN + FRAME_OI));
+        ra_reg = R8;
+        break;
+    }
+    x86_load(e, 8, EXT_ZERO, ra_reg, mem_at(RSP, 8));
+    x86_mov_ri(e, RAX, (uintptr_t)fn);
+    x86_call_r(e, RAX);
+    x86_store(e, 8, mem_at(RSP, DOWN + FRAME_RES), RAX);
+    if (vec) {
+        for (unsigned i = 0; i < 16; i++)
+            x86_vec_load(e, bytes, false, XMM0 + i, mem_at(RSP, DOWN + FRAME_VSAVE + 32 * i));
+    }
+    for (unsigned i = 0; i < 4; i++)
+        x86_load(e, 8, EXT_ZERO, R8 + i, mem_at(RSP, DOWN + FRAME_REGS + 8 * i));
+    move_pinned(e, false, REGS_PIN_CLOBBERED);
+    x86_alu_ri(e, X86_ADD, true, RSP, 8);
+    x86_ret(e);
+}
+
+/* thunk[0] points to the thunks' addresses, a table in the code buffer itself. */
+const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live)
+{
+    const uint8_t *const *table = (const void *)b->thunk[0];
+    return table[kind * 3 + vec_live];
+}
+
+void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
+{
+    const void *fn[NB_THUNKS] = {
+        [THUNK_LD] = guest->slow_ld, [THUNK_ST] = guest->slow_st, [THUNK_RMW] = guest->slow_rmw,
+        [THUNK_CMPXCHG] = guest->slow_cmpxchg, [THUNK_LDV] = guest->slow_ldv, [THUNK_STV] = guest->slow_stv,
+    };
+    detect_features();
+    uint8_t *at = (uint8_t *)ROUND_UP((uintptr_t)b->ptr, 16);
+    Emit e = { .p = at, .start = at, .end = b->end, .rx_diff = b->rx_diff };
+    const uint8_t **table;
+
+    b->enter = (uintptr_t(*)(void *, const void *))(uintptr_t)codebuf_rx(b, e.p);
+    gen_enter(&e);
+    x86_align_nop(&e, 16, 0);
+    b->epilogue_rx = codebuf_rx(b, e.p);
+    gen_epilogue(&e);
+    x86_align_nop(&e, 16, 0);
+    table = (const uint8_t **)(void *)e.p;
+    b->thunk[0] = codebuf_rx(b, e.p);
+    e.p += NB_THUNKS * 3 * sizeof *table;
+    for (unsigned kind = 0; kind < NB_THUNKS; kind++) {
+        for (unsigned vec = 0; vec < 3; vec++) {
+            if (vec == 2 && !host_features.avx) {
+                table[kind * 3 + vec] = table[kind * 3 + 1];
+                continue;
+            }
+            x86_align_nop(&e, 16, 0);
+            table[kind * 3 + vec] = codebuf_rx(b, e.p);
+            gen_thunk(&e, fn[kind], kind, vec);
+        }
+    }
+    g_assert(!e.full);
+    b->prologue_size = e.p - b->rw;
+    b->start = b->ptr = (uint8_t *)ROUND_UP((uintptr_t)e.p, 64);
+}
+
+void tcg_patch_jump(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, const uint8_t *target_rx)
+{
+    uint8_t *at_rx = code_rx + jump_off;
+    int32_t rel = target_rx - (at_rx + 4);
+    __atomic_store_n((int32_t *)(void *)(at_rx - b->rx_diff), rel, __ATOMIC_RELEASE);
+}

@@ -1,0 +1,386 @@
+/* guest-ldst.c - accesses to guest memory: the inline soft-TLB hit, and the out-of-line rest.
+ *
+ * In line (layout and the meaning of a hit: tlb-entry.h):
+ *     rorx t, addr, 7 ; and t, [mask] ; add t, [table]          the entry of the first byte's page
+ *     lea u, [addr + size - 1] ; and u, -4096 ; cmp u, [t + tag] ; jne stub
+ *     mov t, [t + addend] ; access [t + addr]
+ * A hit writes nothing to env and changes no register but t, u and the output, and the output only by the
+ * access itself; so at the jump to the stub every value is where it was before the op. The stub stores
+ * the dirty globals (snapshot), puts the arguments into the frame and calls a thunk (frame.c), whose
+ * return address is what a fault is found by (stub_map).
+ *
+ * An access with an alignment demand leaves its low address bits in the value compared with the tag, so
+ * that a misaligned one misses: no extra instruction. */
+#include "tcg/regalloc.h"
+
+_Static_assert(TCG_PAGE_BITS - TLB_ENTRY_BITS == 7, "the shift above");
+
+static Stub stub_overflow;
+
+Stub *stub_new(Ra *l, unsigned opc)
+{
+    Stub *st;
+    if (l->nb_stubs == MAX_STUBS) {
+        l->too_big = true;
+        st = &stub_overflow;
+    } else {
+        st = &l->stub[l->nb_stubs++];
+    }
+    memset(st, 0, sizeof *st);
+    st->opc = opc;
+    st->out = NOREG;
+    st->tmp = NOREG;
+    st->data[0] = l->insn_data[0];
+    st->data[1] = l->insn_data[1];
+    return st;
+}
+
+void stub_from(Stub *st, uint8_t *jump) { st->from[st->nb_from++] = jump; }
+
+/* The address's check. Afterwards t is the addend: the byte is at [t + a + disp]. */
+static void tlb_check(Ra *l, Stub *st, Reg a, bool write, Reg t, Reg u)
+{
+    Emit *e = &l->e;
+    MemOp op = memopidx_op(st->oi);
+    unsigned size = memop_size(op), mmu = memopidx_mmu(st->oi) % TCG_MMU_MODES;
+    bool aligned = op & (MO_ALIGN_AC | MO_ALIGN_GP) && size > 1;
+    int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast);
+    int64_t last = (int64_t)st->disp + (aligned ? 0 : size - 1);
+
+    if (st->disp == 0 && host_features.bmi2) {
+        x86_rorx(e, true, t, a, 7); /* the low bits, now on top, fall to the mask */
+    } else {
+        if (st->disp == 0)
+            x86_mov_rr(e, true, t, a);
+        else
+            x86_lea(e, true, t, mem_at(a, st->disp));
+        x86_shift_ri(e, X86_SHR, true, t, 7);
+    }
+    x86_alu_rm(e, X86_AND, true, t, mem_at(RBP, fast + offsetof(TlbFast, mask)));
+    x86_alu_rm(e, X86_ADD, true, t, mem_at(RBP, fast + offsetof(TlbFast, table)));
+    if (last == 0) {
+        x86_mov_rr(e, true, u, a);
+    } else if (fits32(last)) {
+        x86_lea(e, true, u, mem_at(a, last));
+    } else {
+        x86_lea(e, true, u, mem_at(a, st->disp));
+        x86_alu_ri(e, X86_ADD, true, u, size - 1);
+    }
+    x86_alu_ri(e, X86_AND, true, u, (int32_t)TCG_PAGE_MASK | (aligned ? size - 1 : 0));
+    x86_alu_rm(e, X86_CMP, true, u, mem_at(t, write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read)));
+    stub_from(st, x86_jcc(e, CC_NE));
+    x86_load(e, 8, EXT_ZERO, t, mem_at(t, offsetof(TlbEntry, addend)));
+}
+
+/* What every access does between having its inputs and scratch and writing the hit path's access. */
+static Stub *begin_access(Ra *l, const TcgOp *op, Reg a, int32_t disp, uint32_t oi, bool write, Reg pin, Reg t, Reg u)
+{
+    Stub *st = stub_new(l, op->opc);
+    if (pin != NOREG)
+        ra_evacuate(l, pin);
+    ra_snapshot(l, st);
+    st->disp = disp;
+    st->oi = oi;
+    st->tmp = t;
+    st->arg[0] = (Opnd){ OPND_REG, .reg = a };
+    tlb_check(l, st, a, write, t, u);
+    ra_kill(l);
+    st->vec_live = ra_vec_live(l);
+    return st;
+}
+
+static void lower_guest_ld(Ra *l, const TcgOp *op)
+{
+    MemOp mo = memopidx_op(op->arg[3]);
+    unsigned size = memop_size(mo);
+    Reg a = ra_in(l, op->arg[1]), t = ra_tmp(l), u = ra_tmp(l), pin = ra_pin(l, op->arg[0]);
+    Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], false, pin, t, u);
+    Reg d = pin != NOREG ? pin : u;
+    X86Ext ext = !(mo & MO_SIGN) ? EXT_ZERO : mo & MO_SIGN32 ? EXT_SIGN32 : EXT_SIGN64;
+
+    if (size == 4 && ext == EXT_SIGN32)
+        ext = EXT_ZERO;
+    x86_load(&l->e, MIN(size, 8u), ext, d, mem_idx(t, a, 0, st->disp));
+    st->out = d;
+    st->back = l->e.p;
+    if (pin == NOREG)
+        ra_out_at(l, op->arg[0], u);
+}
+
+static void lower_guest_st(Ra *l, const TcgOp *op)
+{
+    unsigned size = memop_size(memopidx_op(op->arg[3]));
+    Reg a = ra_in(l, op->arg[1]);
+    Opnd v = ra_in_ri(l, op->arg[0], size >= 8 ? TCG_I64 : TCG_I32);
+    Reg t = ra_tmp(l), u = ra_tmp(l);
+    Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], true, NOREG, t, u);
+
+    st->arg[1] = v;
+    ra_store_value(l, mem_idx(t, a, 0, st->disp), MIN(size, 8u), v, NOREG);
+    st->back = l->e.p;
+}
+
+/* ---- read-modify-write ---- */
+
+/* One memory operand instruction (two for andc: (x | b) ^ b), old value not wanted. u is free. */
+static void rmw_memory(Ra *l, unsigned rop, unsigned size, bool lock, X86Mem m, Opnd b, Reg u, bool u_is_free)
+{
+    static const uint8_t alu_of[] = { [RMW_ADD] = X86_ADD, [RMW_SUB] = X86_SUB, [RMW_AND] = X86_AND, [RMW_OR] = X86_OR, [RMW_XOR] = X86_XOR };
+    Emit *e = &l->e;
+
+    switch (rop) {
+    case RMW_NEG: x86_grp3_m(e, X86_NEG, size, lock, m); break;
+    case RMW_NOT: x86_grp3_m(e, X86_NOT, size, lock, m); break;
+    case RMW_XCHG: ra_store_value(l, m, size, b, NOREG); break;
+    case RMW_ANDC:
+        if (b.kind == OPND_IMM) {
+            x86_alu_mi(e, X86_AND, size, lock, m, ~b.imm);
+        } else if (u_is_free) {
+            x86_mov_rr(e, true, u, b.reg);
+            x86_grp3_r(e, X86_NOT, true, u);
+            x86_alu_mr(e, X86_AND, size, lock, m, u);
+        } else { /* not locked: two steps are allowed */
+            x86_alu_mr(e, X86_OR, size, false, m, b.reg);
+            x86_alu_mr(e, X86_XOR, size, false, m, b.reg);
+        }
+        break;
+    default:
+        if (b.kind == OPND_IMM)
+            x86_alu_mi(e, alu_of[rop], size, lock, m, b.imm);
+        else
+            x86_alu_mr(e, alu_of[rop], size, lock, m, b.reg);
+    }
+}
+
+/* Atomically, with the old value wanted, for what xadd and xchg cannot do. t: host pointer. Old value in
+ * rax at the end, zero-extended; the guest's rax is in the frame. */
+static void rmw_loop(Ra *l, unsigned rop, unsigned size, Reg t, Opnd b, Reg u)
+{
+    static const uint8_t alu_of[] = { [RMW_AND] = X86_AND, [RMW_OR] = X86_OR, [RMW_XOR] = X86_XOR, [RMW_ANDC] = X86_OR };
+    Emit *e = &l->e;
+    X86Mem m = mem_at(t, 0), saved = mem_at(RSP, FRAME_SAVE_AX);
+
+    x86_store(e, 8, saved, RAX);
+    x86_load(e, size, EXT_ZERO, RAX, m);
+    const uint8_t *loop = e->p;
+    x86_mov_rr(e, true, u, RAX);
+    if (rop == RMW_NEG || rop == RMW_NOT) {
+        x86_grp3_r(e, rop == RMW_NEG ? X86_NEG : X86_NOT, true, u);
+    } else {
+        for (unsigned step = 0; step < (rop == RMW_ANDC ? 2 : 1); step++) {
+            X86Alu alu = step ? X86_XOR : alu_of[rop];
+            if (b.kind == OPND_IMM)
+                x86_alu_ri(e, alu, true, u, b.imm);
+            else if (b.reg == RAX)
+                x86_alu_rm(e, alu, true, u, saved);
+            else
+                x86_alu_rr(e, alu, true, u, b.reg);
+        }
+    }
+    x86_cmpxchg_mr(e, size, true, m, u);
+    x86_jcc_to(e, CC_NE, loop);
+}
+
+static void extend_old(Ra *l, unsigned size, Reg d, Reg s)
+{
+    if (size < 8)
+        x86_movx_rr(&l->e, size, EXT_ZERO, d, s);
+    else if (d != s)
+        x86_mov_rr(&l->e, true, d, s);
+}
+
+static void lower_guest_rmw(Ra *l, const TcgOp *op)
+{
+    Emit *e = &l->e;
+    unsigned size = MIN(memop_size(memopidx_op(op->arg[4])), 8u), rop = op->arg[5] & RMW_OP;
+    bool lock = op->arg[5] & RMW_LOCK, dead = op->life >> 8 & 1, unary = rop == RMW_NEG || rop == RMW_NOT;
+    Reg a = ra_in(l, op->arg[1]);
+    Opnd b = unary ? (Opnd){ OPND_IMM, .reg = NOREG } : ra_in_ri(l, op->arg[2], size == 8 ? TCG_I64 : TCG_I32);
+    Reg t = ra_tmp(l), u = ra_tmp(l), pin = dead ? NOREG : ra_pin(l, op->arg[0]);
+    Stub *st = begin_access(l, op, a, op->arg[3], op->arg[4], true, pin, t, u);
+    X86Mem m = mem_idx(t, a, 0, st->disp);
+    Reg d = dead ? NOREG : pin != NOREG ? pin : u;
+
+    st->arg[1] = b;
+    st->rmw = op->arg[5];
+    st->out = d;
+    if (dead && !(lock && rop == RMW_XCHG)) {
+        rmw_memory(l, rop, size, lock, m, b, u, true);
+    } else if (rop == RMW_XCHG && lock) {
+        ra_move_opnd(l, u, b);
+        x86_xchg_mr(e, size, m, u);
+        if (d != NOREG)
+            extend_old(l, size, d, u);
+    } else if (!lock) {
+        Reg old = d == a || d == b.reg ? u : d;
+        x86_load(e, size, EXT_ZERO, old, m);
+        rmw_memory(l, rop, size, false, m, b, NOREG, false);
+        if (old != d)
+            x86_mov_rr(e, true, d, old);
+    } else if (rop == RMW_ADD || rop == RMW_SUB) {
+        ra_move_opnd(l, u, b);
+        if (rop == RMW_SUB)
+            x86_grp3_r(e, X86_NEG, true, u);
+        x86_xadd_mr(e, size, true, m, u);
+        extend_old(l, size, d, u);
+    } else {
+        x86_lea(e, true, t, m); /* a may be rax */
+        rmw_loop(l, rop, size, t, b, u);
+        if (d != RAX) {
+            x86_mov_rr(e, true, d, RAX);
+            x86_load(e, 8, EXT_ZERO, RAX, mem_at(RSP, FRAME_SAVE_AX));
+        }
+    }
+    st->back = e->p;
+    if (d == u)
+        ra_out_at(l, op->arg[0], u);
+}
+
+static void lower_guest_cmpxchg(Ra *l, const TcgOp *op)
+{
+    Emit *e = &l->e;
+    unsigned size = MIN(memop_size(memopidx_op(op->arg[5])), 8u);
+    bool dead = op->life >> 8 & 1;
+    Reg a = ra_in(l, op->arg[1]), new = ra_in(l, op->arg[3]);
+    Opnd cmp = ra_in_not_scratch(l, op->arg[2]);
+    Reg t = ra_tmp(l), u = ra_tmp(l), pin = dead ? NOREG : ra_pin(l, op->arg[0]);
+    Stub *st = begin_access(l, op, a, op->arg[4], op->arg[5], true, pin, t, u);
+    Reg d = dead ? NOREG : pin != NOREG ? pin : u;
+
+    st->arg[1] = cmp;
+    st->arg[2] = (Opnd){ OPND_REG, .reg = new };
+    st->rmw = op->arg[6];
+    st->out = d;
+    x86_lea(e, true, t, mem_idx(t, a, 0, st->disp));
+    if (d != RAX)
+        x86_store(e, 8, mem_at(RSP, FRAME_SAVE_AX), RAX);
+    if (new == RAX) {
+        x86_mov_rr(e, true, u, RAX);
+        new = u;
+    }
+    ra_move_opnd(l, RAX, cmp);
+    x86_cmpxchg_mr(e, size, op->arg[6] & RMW_LOCK, mem_at(t, 0), new);
+    if (d != NOREG)
+        extend_old(l, size, d, RAX);
+    if (d != RAX)
+        x86_load(e, 8, EXT_ZERO, RAX, mem_at(RSP, FRAME_SAVE_AX));
+    st->back = e->p;
+    if (d == u)
+        ra_out_at(l, op->arg[0], u);
+}
+
+/* ---- vectors ---- */
+
+static void lower_guest_ldv(Ra *l, const TcgOp *op)
+{
+    unsigned size = memop_size(memopidx_op(op->arg[3]));
+    bool ymm = op->type == TCG_V256 && host_features.avx;
+    Reg a = ra_in(l, op->arg[1]), t = ra_tmp(l), u = ra_tmp(l), v = ra_tmpv(l);
+
+    l->uses_ymm |= ymm;
+    Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], false, NOREG, t, u);
+    x86_vec_load(&l->e, size, ymm, v, mem_idx(t, a, 0, st->disp));
+    st->out = v;
+    st->rmw = ymm ? 32 : 16;
+    st->back = l->e.p;
+    ra_out_at(l, op->arg[0], v);
+}
+
+static void lower_guest_stv(Ra *l, const TcgOp *op)
+{
+    unsigned size = memop_size(memopidx_op(op->arg[3]));
+    Reg v = ra_in(l, op->arg[0]), a = ra_in(l, op->arg[1]), t = ra_tmp(l), u = ra_tmp(l);
+
+    l->uses_ymm |= size == 32;
+    Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], true, NOREG, t, u);
+    st->arg[1] = (Opnd){ OPND_REG, .reg = v };
+    st->rmw = size == 32 ? 32 : 16;
+    x86_vec_store(&l->e, size, mem_idx(t, a, 0, st->disp), v);
+    st->back = l->e.p;
+}
+
+/* ---- stubs ---- */
+
+void stub_store_snapshot(Ra *l, const Stub *st)
+{
+    /* Registers first: a 64-bit constant needs tmp, which in a poll stub may still hold one of them. */
+    for (int pass = LOC_REG; pass <= LOC_CONST; pass++) {
+        for (unsigned i = st->snap; i < st->snap + st->nb_snap; i++) {
+            const SnapEntry *s = &l->snap[i];
+            if (s->loc != pass)
+                continue;
+            TcgType type = l->s->temps[s->temp].type;
+            unsigned bytes = type == TCG_V256 && host_features.avx ? 32 : type >= TCG_V128 ? 16 : 8;
+            Opnd o = pass == LOC_REG ? (Opnd){ OPND_REG, .reg = s->reg } : (Opnd){ OPND_IMM, .reg = NOREG, .imm = s->value };
+            ra_store_value(l, ra_home(l, s->temp), bytes, o, st->tmp);
+        }
+    }
+}
+
+static void add_stub_map(Ra *l, const Stub *st)
+{
+    TcgContext *s = l->s;
+    if (s->nb_stubs == s->stub_cap) {
+        s->stub_cap = MAX(64, s->stub_cap * 2);
+        s->stub_map = g_renew(TcgInsnMap, s->stub_map, s->stub_cap);
+    }
+    s->stub_map[s->nb_stubs++] = (TcgInsnMap){ l->e.p - l->e.start, { st->data[0], st->data[1] } };
+}
+
+static void guest_stub(Ra *l, const Stub *st)
+{
+    static const uint8_t kind_of[TCG_OP_COUNT] = {
+        [TCG_OP_guest_ld] = THUNK_LD, [TCG_OP_guest_st] = THUNK_ST, [TCG_OP_guest_rmw] = THUNK_RMW,
+        [TCG_OP_guest_cmpxchg] = THUNK_CMPXCHG, [TCG_OP_guest_ldv] = THUNK_LDV, [TCG_OP_guest_stv] = THUNK_STV,
+    };
+    Emit *e = &l->e;
+    unsigned kind = kind_of[st->opc];
+    Reg a = st->arg[0].reg;
+
+    for (unsigned i = 0; i < st->nb_from; i++)
+        x86_patch_here(e, st->from[i]);
+    stub_store_snapshot(l, st);
+    if (st->disp) {
+        x86_lea(e, true, st->tmp, mem_at(a, st->disp));
+        a = st->tmp;
+    }
+    x86_store(e, 8, mem_at(RSP, FRAME_ARG0), a);
+    if (kind == THUNK_STV)
+        x86_vec_store(e, st->rmw, mem_at(RSP, FRAME_VBUF), st->arg[1].reg);
+    else if (kind != THUNK_LD && kind != THUNK_LDV)
+        ra_store_value(l, mem_at(RSP, FRAME_ARG1), 8, st->arg[1], st->tmp);
+    if (kind == THUNK_CMPXCHG)
+        ra_store_value(l, mem_at(RSP, FRAME_ARG2), 8, st->arg[2], st->tmp);
+    if (kind == THUNK_RMW)
+        x86_store_imm(e, 4, mem_at(RSP, FRAME_RMW), st->rmw);
+    x86_store_imm(e, 4, mem_at(RSP, FRAME_OI), st->oi);
+    x86_call_rx(e, frame_thunk(l->s->buf, kind, st->vec_live));
+    add_stub_map(l, st);
+    if (kind == THUNK_LDV)
+        x86_vec_load(e, st->rmw, false, st->out, mem_at(RSP, FRAME_VBUF));
+    else if (st->out != NOREG)
+        x86_load(e, 8, EXT_ZERO, st->out, mem_at(RSP, FRAME_RES));
+    x86_jmp_to(e, st->back);
+}
+
+void guest_stubs(Ra *l)
+{
+    for (unsigned i = 0; i < l->nb_stubs && !l->e.full; i++) {
+        if (l->stub[i].opc != TCG_OP_poll_exit && l->stub[i].opc != TCG_OP_goto_ptr)
+            guest_stub(l, &l->stub[i]);
+    }
+}
+
+bool lower_guest_op(Ra *l)
+{
+    switch (l->op->opc) {
+    case TCG_OP_guest_ld: lower_guest_ld(l, l->op); break;
+    case TCG_OP_guest_st: lower_guest_st(l, l->op); break;
+    case TCG_OP_guest_rmw: lower_guest_rmw(l, l->op); break;
+    case TCG_OP_guest_cmpxchg: lower_guest_cmpxchg(l, l->op); break;
+    case TCG_OP_guest_ldv: lower_guest_ldv(l, l->op); break;
+    case TCG_OP_guest_stv: lower_guest_stv(l, l->op); break;
+    default: return false;
+    }
+    return true;
+}

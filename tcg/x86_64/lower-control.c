@@ -1,0 +1,387 @@
+/* lower-control.c - labels, branches, helper calls, and the ways out of a TB.
+ *
+ * goto_tb is a jump whose rel32 is 4-aligned, so that another thread can patch it with one store; unlinked
+ * it leads to a tail at the end of the TB. All exits of a TB share one piece of code that loads the TB's
+ * cookie; the reason is in r11 by then. */
+#include "tcg/regalloc.h"
+
+#define ENV(field) mem_at(RBP, offsetof(TcgEnvHead, field))
+
+static void to_label(Ra *l, uint8_t *pos, unsigned label)
+{
+    if (l->nb_fixups == MAX_FIXUPS) {
+        l->too_big = true;
+        return;
+    }
+    l->fixup[l->nb_fixups].pos = pos;
+    l->fixup[l->nb_fixups++].label = label;
+}
+
+void lower_exit(Ra *l, uint8_t *jump, TbExit reason)
+{
+    if (l->nb_exits == MAX_EXITS) {
+        l->too_big = true;
+        return;
+    }
+    l->exit[l->nb_exits++] = (ExitTail){ jump, reason };
+}
+
+static void lower_insn_start(Ra *l, const TcgOp *op)
+{
+    TcgContext *s = l->s;
+    if (s->nb_insns)
+        s->insn_map[s->nb_insns - 1].host_end = l->e.p - l->e.start;
+    if (s->nb_insns == TCG_MAX_INSNS) {
+        l->too_big = true;
+        return;
+    }
+    TcgInsnMap *m = &s->insn_map[s->nb_insns++];
+    m->data[0] = l->insn_data[0] = op->arg[0];
+    m->data[1] = l->insn_data[1] = op->arg[1];
+}
+
+static void lower_label(Ra *l, const TcgOp *op)
+{
+    ra_sync(l);
+    ra_end_bb(l);
+    ra_forget(l);
+    l->label_off[op->arg[0]] = l->e.p - l->e.start;
+}
+
+static void lower_br(Ra *l, const TcgOp *op)
+{
+    unsigned label = op->arg[0];
+    ra_sync(l);
+    ra_end_bb(l);
+    ra_forget(l);
+    if (l->label_off[label] != ~0u)
+        x86_jmp_to(&l->e, l->e.start + l->label_off[label]);
+    else
+        to_label(l, x86_jmp(&l->e), label);
+}
+
+static void lower_brcond(Ra *l, const TcgOp *op)
+{
+    unsigned label = op->arg[3];
+    ra_sync(l); /* the fall-through path keeps its registers, which agree with memory now */
+    X86Cond cc = lower_compare(l, op->type, op->arg[2], op->arg[0], op->arg[1]);
+    if (l->label_off[label] != ~0u)
+        x86_jcc_to(&l->e, cc, l->e.start + l->label_off[label]);
+    else
+        to_label(l, x86_jcc(&l->e, cc), label);
+    ra_kill(l);
+    ra_end_bb(l);
+}
+
+/* ---- helpers ---- */
+
+/* Moves between registers as if all happened at once; cycles are cut with xchg. */
+static void parallel_moves(Ra *l, Reg *dst, Reg *src, unsigned n)
+{
+    bool progress = true;
+    while (progress) {
+        progress = false;
+        for (unsigned i = 0; i < n; i++) {
+            if (dst[i] == NOREG)
+                continue;
+            bool blocked = false;
+            for (unsigned j = 0; j < n; j++)
+                blocked |= j != i && dst[j] != NOREG && src[j] == dst[i] && src[j] != dst[j];
+            if (blocked)
+                continue;
+            if (dst[i] != src[i])
+                x86_mov_rr(&l->e, true, dst[i], src[i]);
+            dst[i] = NOREG;
+            progress = true;
+        }
+        for (unsigned i = 0; i < n && !progress; i++) {
+            if (dst[i] == NOREG)
+                continue;
+            x86_xchg_rr(&l->e, true, dst[i], src[i]); /* dst[i] is right now; its old value is in src[i] */
+            for (unsigned j = 0; j < n; j++) {
+                if (j != i && dst[j] != NOREG) {
+                    if (src[j] == dst[i])
+                        src[j] = src[i];
+                    else if (src[j] == src[i])
+                        src[j] = dst[i];
+                }
+            }
+            dst[i] = NOREG;
+            progress = true;
+        }
+    }
+}
+
+static void move_pinned(Ra *l, uint32_t regs, bool to_env)
+{
+    for (unsigned n = 0; n < 16; n++) {
+        int r = host_pin[n];
+        if (r < 0 || !(regs >> r & 1))
+            continue;
+        if (to_env)
+            x86_store(&l->e, 8, ENV(gpr[n]), r);
+        else
+            x86_load(&l->e, 8, EXT_ZERO, r, ENV(gpr[n]));
+    }
+}
+
+static void lower_call(Ra *l, const TcgOp *op)
+{
+    static const Reg arg_reg[6] = { RDI, RSI, RDX, RCX, R8, R9 };
+    const TcgHelperInfo *h = (const void *)(uintptr_t)op->arg[7];
+    bool sync = h->flags & (HELPER_READS_REGS | HELPER_WRITES_REGS | HELPER_RAISES | HELPER_NORETURN);
+    bool writes = h->flags & HELPER_WRITES_REGS;
+    TcgTempIdx out = op->arg[0];
+    Reg pin = out == TCG_NO_TEMP ? NOREG : ra_pin(l, out);
+    uint32_t all_pinned = 0;
+    Emit *e = &l->e;
+    Opnd in[6];
+    Reg dst[6], src[6];
+    unsigned n = 0, moves = 0;
+
+    for (unsigned i = 0; i < 16; i++)
+        all_pinned |= host_pin[i] < 0 ? 0 : REG_BIT(host_pin[i]);
+    if (sync)
+        ra_sync_globals(l);
+    if (!(h->flags & HELPER_NO_VEC))
+        ra_drop_vectors(l);
+    for (; n < 6 && op->arg[1 + n] != TCG_NO_TEMP; n++)
+        in[n] = ra_in_any(l, op->arg[1 + n]);
+    ra_kill(l);
+    ra_drop_scratch(l); /* values that live on go to memory; the registers still hold them for the moves below */
+    if (writes) {
+        for (unsigned i = 0; i < 16; i++) {
+            if (host_pin[i] >= 0)
+                ra_evict(l, host_pin[i]);
+        }
+    } else if (pin != NOREG) {
+        ra_evict(l, pin);
+    }
+    move_pinned(l, sync ? all_pinned : REGS_PIN_CLOBBERED & ~(pin == NOREG ? 0 : REG_BIT(pin)), true);
+
+    for (unsigned i = 0; i < n; i++) {
+        if (in[i].kind == OPND_REG) {
+            dst[moves] = arg_reg[i];
+            src[moves++] = in[i].reg;
+        }
+    }
+    parallel_moves(l, dst, src, moves);
+    for (unsigned i = 0; i < n; i++) {
+        if (in[i].kind == OPND_IMM && in[i].imm == 0)
+            x86_zero(e, arg_reg[i]);
+        else if (in[i].kind != OPND_REG)
+            ra_move_opnd(l, arg_reg[i], in[i]);
+    }
+    x86_mov_ri(e, RAX, (uintptr_t)h->fn);
+    x86_call_r(e, RAX);
+    l->locked = 0;
+    if (h->flags & HELPER_NORETURN)
+        return;
+    if (writes)
+        ra_forget_globals(l);
+    if (out != TCG_NO_TEMP && !(op->life >> 8 & 1)) {
+        Reg d = ra_out(l, out, NOREG);
+        if (d != RAX || h->ret == HARG_I32)
+            x86_mov_rr(e, h->ret != HARG_I32, d, RAX);
+    }
+    move_pinned(l, (writes ? all_pinned : REGS_PIN_CLOBBERED) & ~(pin == NOREG ? 0 : REG_BIT(pin)), false);
+}
+
+/* ---- exits ---- */
+
+static void lower_poll_exit(Ra *l, const TcgOp *op)
+{
+    Stub *st = stub_new(l, TCG_OP_poll_exit);
+    ra_snapshot(l, st);
+    st->data[0] = op->arg[0];
+    st->tmp = R11;
+    x86_alu_mi(&l->e, X86_CMP, 4, false, ENV(exit_request), 0);
+    stub_from(st, x86_jcc(&l->e, CC_NE));
+}
+
+static void end_tb_path(Ra *l)
+{
+    ra_end_bb(l);
+    ra_forget(l);
+}
+
+static void lower_goto_tb(Ra *l, const TcgOp *op)
+{
+    TcgContext *s = l->s;
+    unsigned slot = op->arg[0] & 1;
+
+    ra_sync_globals(l);
+    end_tb_path(l);
+    if (l->nb_tails == 2) { /* one per slot */
+        l->too_big = true;
+        return;
+    }
+    l->tail[l->nb_tails].eip = op->arg[1];
+    l->tail[l->nb_tails].slot = slot;
+    if (!s->no_chain)
+        x86_align_nop(&l->e, 4, 1);
+    uint8_t *jump = x86_jmp(&l->e);
+    if (!s->no_chain)
+        s->goto_tb_jump[slot] = jump - l->e.start;
+    l->tail[l->nb_tails++].jump = jump;
+}
+
+static void lower_exit_tb(Ra *l, const TcgOp *op)
+{
+    ra_sync_globals(l);
+    end_tb_path(l);
+    lower_exit(l, x86_jmp(&l->e), op->arg[0]);
+}
+
+static void compare_mem_imm64(Ra *l, X86Mem m, uint64_t v, Reg t)
+{
+    if (fits32(v)) {
+        x86_alu_mi(&l->e, X86_CMP, 8, false, m, v);
+    } else {
+        x86_mov_ri(&l->e, t, v);
+        x86_alu_mr(&l->e, X86_CMP, 8, false, m, t);
+    }
+}
+
+static void lower_goto_ptr(Ra *l, const TcgOp *op)
+{
+    Emit *e = &l->e;
+    uint64_t pc;
+    bool known = ra_is_const(l, op->arg[0], &pc);
+    Opnd target = { OPND_IMM, .reg = NOREG };
+
+    ra_sync_globals(l);
+    if (known)
+        target.imm = pc;
+    else
+        target = (Opnd){ OPND_REG, .reg = ra_in(l, op->arg[0]) };
+    Reg t = ra_tmp(l), u = ra_tmp(l);
+    if (!(op->arg[1] & TCG_GOTO_NOPOLL)) {
+        Stub *st = stub_new(l, TCG_OP_goto_ptr);
+        st->arg[0] = target;
+        st->tmp = u;
+        st->reason = TB_EXIT_POLL;
+        x86_alu_mi(e, X86_CMP, 4, false, ENV(exit_request), 0);
+        stub_from(st, x86_jcc(e, CC_NE));
+    }
+    Stub *st = stub_new(l, TCG_OP_goto_ptr);
+    st->arg[0] = target;
+    st->tmp = u;
+    st->reason = TB_EXIT_LOOKUP;
+    int32_t slot = 0;
+    if (known) {
+        slot = jump_cache_index(pc) << JUMP_CACHE_ENTRY_BITS;
+        x86_load(e, 8, EXT_ZERO, t, ENV(jump_cache));
+        compare_mem_imm64(l, mem_at(t, slot + offsetof(JumpCacheEntry, pc)), pc, u);
+    } else {
+        x86_mov_rr(e, false, t, target.reg);
+        x86_alu_ri(e, X86_AND, false, t, JUMP_CACHE_SIZE - 1);
+        x86_shift_ri(e, X86_SHL, false, t, JUMP_CACHE_ENTRY_BITS);
+        x86_alu_rm(e, X86_ADD, true, t, ENV(jump_cache));
+        x86_alu_mr(e, X86_CMP, 8, false, mem_at(t, offsetof(JumpCacheEntry, pc)), target.reg);
+    }
+    stub_from(st, x86_jcc(e, CC_NE));
+    compare_mem_imm64(l, mem_at(t, slot + offsetof(JumpCacheEntry, key)), l->s->key, u);
+    stub_from(st, x86_jcc(e, CC_NE));
+    x86_jmp_m(e, mem_at(t, slot + offsetof(JumpCacheEntry, code)));
+    ra_kill(l);
+    end_tb_path(l);
+}
+
+static void store_eip(Ra *l, uint64_t eip)
+{
+    ra_store_value(l, ENV(eip), 8, (Opnd){ OPND_IMM, .reg = NOREG, .imm = eip }, R11);
+}
+
+/* The cold end of a poll_exit or goto_ptr. */
+static void exit_stub(Ra *l, const Stub *st)
+{
+    Emit *e = &l->e;
+    TcgContext *s = l->s;
+
+    for (unsigned i = 0; i < st->nb_from; i++)
+        x86_patch_here(e, st->from[i]);
+    if (st->opc == TCG_OP_poll_exit) {
+        stub_store_snapshot(l, st);
+        store_eip(l, st->data[0]);
+        lower_exit(l, x86_jmp(e), TB_EXIT_POLL);
+        return;
+    }
+    if (st->arg[0].kind == OPND_IMM) {
+        uint64_t eip = st->arg[0].imm - s->cs_base;
+        store_eip(l, s->eip_is_32 ? (uint32_t)eip : eip);
+    } else if (s->cs_base == 0 && !s->eip_is_32) {
+        x86_store(e, 8, ENV(eip), st->arg[0].reg);
+    } else {
+        x86_mov_ri(e, st->tmp, -s->cs_base);
+        x86_alu_rr(e, X86_ADD, !s->eip_is_32, st->tmp, st->arg[0].reg); /* 32-bit: truncates */
+        x86_store(e, 8, ENV(eip), st->tmp);
+    }
+    lower_exit(l, x86_jmp(e), st->reason);
+}
+
+void lower_finish(Ra *l)
+{
+    Emit *e = &l->e;
+    TcgContext *s = l->s;
+
+    for (unsigned i = 0; i < l->nb_fixups; i++) {
+        uint32_t off = l->label_off[l->fixup[i].label];
+        g_assert(off != ~0u); /* the verifier's job: every label that is used is set */
+        x86_patch(e, l->fixup[i].pos, e->start + off);
+    }
+    guest_stubs(l);
+    for (unsigned i = 0; i < l->nb_stubs && !e->full; i++) {
+        if (l->stub[i].opc == TCG_OP_poll_exit || l->stub[i].opc == TCG_OP_goto_ptr)
+            exit_stub(l, &l->stub[i]);
+    }
+    for (unsigned i = 0; i < l->nb_tails; i++) {
+        unsigned slot = l->tail[i].slot;
+        x86_patch_here(e, l->tail[i].jump);
+        if (!s->no_chain)
+            s->goto_tb_reset[slot] = e->p - e->start;
+        store_eip(l, l->tail[i].eip);
+        lower_exit(l, x86_jmp(e), s->no_chain ? TB_EXIT_LOOKUP : slot == 0 ? TB_EXIT_SLOT0 : TB_EXIT_SLOT1);
+    }
+    uint8_t *common[TB_EXIT_MASK + 1];
+    unsigned nb_common = 0;
+    for (unsigned reason = 0; reason <= TB_EXIT_MASK; reason++) {
+        bool used = false;
+        for (unsigned i = 0; i < l->nb_exits; i++) {
+            if (l->exit[i].reason == reason) {
+                x86_patch_here(e, l->exit[i].from);
+                used = true;
+            }
+        }
+        if (used) {
+            x86_mov_ri(e, R11, reason);
+            common[nb_common++] = x86_jmp(e);
+        }
+    }
+    if (!nb_common)
+        return;
+    for (unsigned i = 0; i < nb_common; i++)
+        x86_patch_here(e, common[i]);
+    x86_mov_ri(e, R10, s->tb_cookie);
+    x86_alu_rr(e, X86_OR, true, R11, R10);
+    x86_jmp_rx(e, s->buf->epilogue_rx);
+}
+
+bool lower_control_op(Ra *l)
+{
+    const TcgOp *op = l->op;
+    switch (op->opc) {
+    case TCG_OP_insn_start: lower_insn_start(l, op); break;
+    case TCG_OP_discard: ra_release(l, op->arg[0]); break;
+    case TCG_OP_set_label: lower_label(l, op); break;
+    case TCG_OP_br: lower_br(l, op); break;
+    case TCG_OP_brcond: lower_brcond(l, op); break;
+    case TCG_OP_call: lower_call(l, op); break;
+    case TCG_OP_poll_exit: lower_poll_exit(l, op); break;
+    case TCG_OP_goto_tb: lower_goto_tb(l, op); break;
+    case TCG_OP_goto_ptr: lower_goto_ptr(l, op); break;
+    case TCG_OP_exit_tb: lower_exit_tb(l, op); break;
+    default: return false;
+    }
+    return true;
+}

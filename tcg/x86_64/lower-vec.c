@@ -1,0 +1,87 @@
+/* lower-vec.c - vector moves, and one host vector instruction per simd op (SimdEnc in tcg.h).
+ * Legacy SSE encodings write the destination over their first operand, so it is copied first unless its
+ * register is free to be overwritten. Not done: VEX forms, folded memory operands. */
+#include "tcg/regalloc.h"
+
+static void lower_ldv(Ra *l, const TcgOp *op)
+{
+    X86Mem m = lower_host_mem(l, op->arg[1], op->arg[2]);
+    bool ymm = op->type == TCG_V256 && host_features.avx;
+    ra_kill(l);
+    Reg d = ra_out(l, op->arg[0], NOREG);
+    l->uses_ymm |= ymm;
+    x86_vec_load(&l->e, op->arg[3], ymm, d, m);
+}
+
+static void lower_stv(Ra *l, const TcgOp *op)
+{
+    Reg v = ra_in(l, op->arg[0]);
+    X86Mem m = lower_host_mem(l, op->arg[1], op->arg[2]);
+    l->uses_ymm |= op->arg[3] == 32;
+    x86_vec_store(&l->e, op->arg[3], m, v);
+    ra_kill(l);
+}
+
+static void lower_simd(Ra *l, const TcgOp *op)
+{
+    SimdEnc enc = op->arg[4];
+    uint8_t imm = op->arg[5];
+    bool reads_d = enc & (SIMD_DST_READ | SIMD_GROUP) && !(enc & SIMD_DST_GPR);
+    TcgTempIdx mask = enc & SIMD_XMM0 ? op->arg[3] : TCG_NO_TEMP;
+    Reg a = NOREG, b = NOREG, d;
+
+    if (mask != TCG_NO_TEMP) {
+        if (l->t[mask].loc != LOC_REG || l->t[mask].reg != XMM0)
+            ra_evict(l, XMM0);
+        l->locked |= REG_BIT(XMM0); /* nobody else is to be loaded into it */
+        Reg c = ra_in(l, mask);
+        if (c != XMM0)
+            x86_movaps_rr(&l->e, XMM0, c);
+    }
+    if (reads_d)
+        a = ra_in(l, op->arg[1]);
+    if (op->arg[2] != TCG_NO_TEMP && !(enc & SIMD_GROUP))
+        b = ra_in(l, op->arg[2]);
+    ra_kill(l);
+    Reg prefer = reads_d ? a : b;
+    d = ra_out(l, op->arg[0], prefer == XMM0 && mask != TCG_NO_TEMP ? NOREG : prefer);
+    if (reads_d)
+        emit_vec_move(l, op->type, d, a);
+    if (enc & SIMD_GROUP)
+        x86_simd_rr(&l->e, enc, enc >> SIMD_EXT_SHIFT & 7, d & 15, imm);
+    else if (enc & SIMD_RM_DST)
+        x86_simd_rr(&l->e, enc, b & 15, d & 15, imm);
+    else
+        x86_simd_rr(&l->e, enc, d & 15, b & 15, imm);
+}
+
+/* The compare's flags as ZF << 6 | PF << 2 | CF; lahf would need the guest's rax. */
+static void lower_simd_flags(Ra *l, const TcgOp *op)
+{
+    Emit *e = &l->e;
+    Reg a = ra_in(l, op->arg[1]), b = ra_in(l, op->arg[2]), t = ra_tmp(l);
+    ra_kill(l);
+    Reg d = ra_out(l, op->arg[0], NOREG);
+    x86_zero(e, d);
+    x86_zero(e, t);
+    x86_simd_rr(e, op->arg[3], a & 15, b & 15, op->arg[4]);
+    x86_setcc(e, CC_B, d);
+    x86_setcc(e, CC_P, t);
+    x86_lea(e, false, d, mem_idx(d, t, 2, 0)); /* lea keeps the flags */
+    x86_setcc(e, CC_E, t);
+    x86_shift_ri(e, X86_SHL, false, t, 6);
+    x86_alu_rr(e, X86_OR, false, d, t);
+}
+
+bool lower_vec_op(Ra *l)
+{
+    switch (l->op->opc) {
+    case TCG_OP_movv: ra_out_alias(l, l->op->arg[0], l->op->arg[1]); break;
+    case TCG_OP_ldv: lower_ldv(l, l->op); break;
+    case TCG_OP_stv: lower_stv(l, l->op); break;
+    case TCG_OP_simd: lower_simd(l, l->op); break;
+    case TCG_OP_simd_flags: lower_simd_flags(l, l->op); break;
+    default: return false;
+    }
+    return true;
+}

@@ -1,0 +1,370 @@
+/* lower.c - an IR op to host instructions: dispatch, comparisons, moves, arithmetic, host memory.
+ *
+ * The families: arithmetic here, lower-bits.c (shifts and fields), lower-vec.c, lower-control.c,
+ * guest-ldst.c. The order inside every function is the one of regalloc.h: inputs, scratch, kill, outputs,
+ * instructions. An output may be the same register as an input (a pinned global on both sides, or a
+ * scratch register that an input just left), so `d == b` is a case wherever d is written early. */
+#include "tcg/regalloc.h"
+
+X86Cond lower_compare(Ra *l, TcgType type, TcgCond cond, TcgTempIdx a, TcgTempIdx b)
+{
+    /* ORDER of TcgCond; ^1 inverts both there and here */
+    static const uint8_t cc_of[] = {
+        [TCG_COND_EQ] = CC_E, [TCG_COND_NE] = CC_NE, [TCG_COND_LT] = CC_L, [TCG_COND_GE] = CC_GE,
+        [TCG_COND_LE] = CC_LE, [TCG_COND_GT] = CC_G, [TCG_COND_LTU] = CC_B, [TCG_COND_GEU] = CC_AE,
+        [TCG_COND_LEU] = CC_BE, [TCG_COND_GTU] = CC_A, [TCG_COND_TSTEQ] = CC_E, [TCG_COND_TSTNE] = CC_NE,
+    };
+    Emit *e = &l->e;
+    bool w = type != TCG_I32, test = cond >= TCG_COND_TSTEQ;
+    uint64_t v;
+
+    if (ra_is_const(l, a, &v) && !ra_is_const(l, b, &v)) {
+        TcgTempIdx t = a;
+        a = b;
+        b = t;
+        cond = tcg_cond_swap(cond);
+    }
+    Opnd ob = ra_in_ri(l, b, type);
+    Opnd oa = ra_in_rm(l, a);
+    if (test) {
+        if (oa.kind == OPND_MEM)
+            oa = (Opnd){ OPND_REG, .reg = ra_in(l, a) };
+        if (ob.kind == OPND_IMM)
+            x86_test_ri(e, w, oa.reg, ob.imm);
+        else
+            x86_test_rr(e, w, oa.reg, ob.reg);
+    } else if (oa.kind == OPND_MEM) {
+        if (ob.kind == OPND_IMM)
+            x86_alu_mi(e, X86_CMP, w ? 8 : 4, false, oa.mem, ob.imm);
+        else
+            x86_alu_mr(e, X86_CMP, w ? 8 : 4, false, oa.mem, ob.reg);
+    } else if (ob.kind == OPND_IMM) {
+        if (ob.imm == 0)
+            x86_test_rr(e, w, oa.reg, oa.reg); /* same flags as cmp with 0 */
+        else
+            x86_alu_ri(e, X86_CMP, w, oa.reg, ob.imm);
+    } else {
+        x86_alu_rr(e, X86_CMP, w, oa.reg, ob.reg);
+    }
+    return cc_of[cond];
+}
+
+static void lower_mov(Ra *l, const TcgOp *op, bool w)
+{
+    uint64_t v;
+    if (w) {
+        ra_out_alias(l, op->arg[0], op->arg[1]);
+        return;
+    }
+    if (ra_is_const(l, op->arg[1], &v)) {
+        ra_kill(l);
+        ra_out_const(l, op->arg[0], (uint32_t)v);
+        return;
+    }
+    Opnd a = ra_in_rm(l, op->arg[1]);
+    ra_kill(l);
+    Reg d = ra_out(l, op->arg[0], a.reg);
+    if (a.kind == OPND_MEM)
+        x86_load(&l->e, 4, EXT_ZERO, d, a.mem);
+    else
+        x86_mov_rr(&l->e, false, d, a.reg);
+}
+
+/* add, sub, and, or, xor */
+static void lower_alu(Ra *l, const TcgOp *op, bool w, X86Alu alu)
+{
+    Emit *e = &l->e;
+    TcgTempIdx ta = op->arg[1], tb = op->arg[2];
+    uint64_t v;
+    bool commutes = alu != X86_SUB;
+
+    if (commutes && ra_is_const(l, ta, &v)) {
+        ta = op->arg[2];
+        tb = op->arg[1];
+    }
+    Reg a = ra_in(l, ta);
+    if (alu == X86_AND && ra_is_const(l, tb, &v)) {
+        unsigned size = v == 0xff ? 1 : v == 0xffff ? 2 : v == 0xffffffff ? 4 : 0;
+        if (size) {
+            ra_kill(l);
+            Reg d = ra_out(l, op->arg[0], a);
+            x86_movx_rr(e, size, EXT_ZERO, d, a);
+            return;
+        }
+        if (w && v < 0x80000000)
+            w = false; /* the upper half becomes zero anyway, and the instruction shorter */
+    }
+    Opnd b = ra_in_rmi(l, tb, w ? TCG_I64 : TCG_I32);
+    ra_kill(l);
+    Reg d = ra_out(l, op->arg[0], a);
+    if (b.kind == OPND_REG && d == b.reg && d != a) {
+        if (commutes) {
+            x86_alu_rr(e, alu, w, d, a);
+        } else { /* a - d */
+            x86_grp3_r(e, X86_NEG, w, d);
+            x86_alu_rr(e, X86_ADD, w, d, a);
+        }
+        return;
+    }
+    if (d != a) {
+        if (alu == X86_ADD && b.kind == OPND_REG) {
+            x86_lea(e, w, d, mem_idx(a, b.reg, 0, 0));
+            return;
+        }
+        if (b.kind == OPND_IMM && (alu == X86_ADD || (alu == X86_SUB && b.imm != INT32_MIN))) {
+            x86_lea(e, w, d, mem_at(a, alu == X86_ADD ? b.imm : -b.imm));
+            return;
+        }
+        x86_mov_rr(e, w, d, a);
+    }
+    if (b.kind == OPND_IMM)
+        x86_alu_ri(e, alu, w, d, b.imm);
+    else if (b.kind == OPND_MEM)
+        x86_alu_rm(e, alu, w, d, b.mem);
+    else
+        x86_alu_rr(e, alu, w, d, b.reg);
+}
+
+static void lower_andc(Ra *l, const TcgOp *op, bool w)
+{
+    Reg a = ra_in(l, op->arg[1]), b = ra_in(l, op->arg[2]);
+    if (host_features.bmi1) {
+        ra_kill(l);
+        Reg d = ra_out(l, op->arg[0], a);
+        x86_andn(&l->e, w, d, b, a);
+        return;
+    }
+    Reg t = ra_tmp(l);
+    ra_kill(l);
+    Reg d = ra_out(l, op->arg[0], a);
+    x86_mov_rr(&l->e, w, t, b);
+    x86_grp3_r(&l->e, X86_NOT, w, t);
+    x86_alu_rr(&l->e, X86_AND, w, t, a);
+    x86_mov_rr(&l->e, w, d, t);
+}
+
+static void lower_unary(Ra *l, const TcgOp *op, bool w, X86Grp3 grp)
+{
+    Reg a = ra_in(l, op->arg[1]);
+    ra_kill(l);
+    Reg d = ra_out(l, op->arg[0], a);
+    if (d != a)
+        x86_mov_rr(&l->e, w, d, a);
+    x86_grp3_r(&l->e, grp, w, d);
+}
+
+static void lower_mul(Ra *l, const TcgOp *op, bool w)
+{
+    Emit *e = &l->e;
+    TcgTempIdx ta = op->arg[1], tb = op->arg[2];
+    uint64_t v;
+
+    if (ra_is_const(l, ta, &v)) {
+        ta = op->arg[2];
+        tb = op->arg[1];
+    }
+    Reg a = ra_in(l, ta);
+    Opnd b = ra_in_rmi(l, tb, w ? TCG_I64 : TCG_I32);
+    ra_kill(l);
+    Reg d = ra_out(l, op->arg[0], a);
+    if (b.kind == OPND_IMM) {
+        x86_imul_rri(e, w, d, a, b.imm);
+        return;
+    }
+    if (b.kind == OPND_REG && d == b.reg) {
+        x86_imul_rr(e, w, d, a);
+        return;
+    }
+    if (d != a)
+        x86_mov_rr(e, w, d, a);
+    if (b.kind == OPND_MEM)
+        x86_imul_rm(e, w, d, b.mem);
+    else
+        x86_imul_rr(e, w, d, b.reg);
+}
+
+/* mulu2, muls2, divu2, divs2: the host wants rax and rdx. When they are guest registers that the op does
+ * not write, they wait in the frame. */
+static void lower_wide(Ra *l, const TcgOp *op, bool w, X86Grp3 grp)
+{
+    Emit *e = &l->e;
+    bool div = grp >= X86_DIV;
+    const uint64_t *in = &op->arg[2];
+    TcgTempIdx tc = div ? in[2] : in[1];
+    Opnd lo = ra_in_any(l, in[0]), hi = { OPND_IMM, .reg = NOREG };
+    uint64_t v;
+
+    if (div)
+        hi = ra_in_any(l, in[1]);
+    Opnd c = ra_is_const(l, tc, &v) ? (Opnd){ OPND_REG, .reg = ra_in(l, tc) } : ra_in_rm(l, tc);
+    Reg pin0 = ra_pin(l, op->arg[0]), pin1 = ra_pin(l, op->arg[1]);
+    if (pin0 != NOREG)
+        ra_evacuate(l, pin0);
+    if (pin1 != NOREG)
+        ra_evacuate(l, pin1);
+    if (!div && c.kind == OPND_REG && c.reg == RAX && lo.kind == OPND_REG) {
+        Opnd t = lo;
+        lo = c;
+        c = t;
+    }
+    bool keep_ax = pin0 != RAX && pin1 != RAX, keep_dx = pin0 != RDX && pin1 != RDX;
+    bool c_in_ax = c.kind == OPND_REG && c.reg == RAX && !(lo.kind == OPND_REG && lo.reg == RAX);
+    bool c_in_dx = c.kind == OPND_REG && c.reg == RDX && div;
+    if (keep_ax || c_in_ax)
+        x86_store(e, 8, mem_at(RSP, FRAME_SAVE_AX), RAX);
+    if (keep_dx || c_in_dx)
+        x86_store(e, 8, mem_at(RSP, FRAME_SAVE_DX), RDX);
+    if (c_in_ax)
+        c = (Opnd){ OPND_MEM, .reg = NOREG, .mem = mem_at(RSP, FRAME_SAVE_AX) };
+    else if (c_in_dx)
+        c = (Opnd){ OPND_MEM, .reg = NOREG, .mem = mem_at(RSP, FRAME_SAVE_DX) };
+    if (div && hi.kind == OPND_REG && hi.reg == RAX) {
+        if (lo.kind == OPND_REG && lo.reg == RDX) {
+            x86_xchg_rr(e, true, RAX, RDX);
+        } else {
+            x86_mov_rr(e, true, RDX, RAX);
+            ra_move_opnd(l, RAX, lo);
+        }
+    } else {
+        ra_move_opnd(l, RAX, lo);
+        if (div)
+            ra_move_opnd(l, RDX, hi);
+    }
+    if (c.kind == OPND_MEM)
+        x86_grp3_m(e, grp, w ? 8 : 4, false, c.mem);
+    else
+        x86_grp3_r(e, grp, w, c.reg);
+
+    /* The inputs are used up; the results are in rax and rdx. */
+    l->locked = 0;
+    ra_kill(l);
+    bool dead0 = op->life >> 8 & 1, dead1 = op->life >> 9 & 1;
+    Reg d0 = dead0 ? NOREG : ra_out(l, op->arg[0], NOREG), d1 = dead1 ? NOREG : ra_out(l, op->arg[1], NOREG);
+    if (d0 == RDX && d1 == RAX) {
+        x86_xchg_rr(e, true, RAX, RDX);
+    } else if (d0 == RDX) {
+        if (d1 != NOREG)
+            ra_move_opnd(l, d1, (Opnd){ OPND_REG, .reg = RDX });
+        x86_mov_rr(e, true, RDX, RAX);
+    } else {
+        if (d0 != NOREG)
+            ra_move_opnd(l, d0, (Opnd){ OPND_REG, .reg = RAX });
+        if (d1 != NOREG)
+            ra_move_opnd(l, d1, (Opnd){ OPND_REG, .reg = RDX });
+    }
+    if (keep_ax)
+        x86_load(e, 8, EXT_ZERO, RAX, mem_at(RSP, FRAME_SAVE_AX));
+    if (keep_dx)
+        x86_load(e, 8, EXT_ZERO, RDX, mem_at(RSP, FRAME_SAVE_DX));
+}
+
+static void lower_setcond(Ra *l, const TcgOp *op)
+{
+    X86Cond cc = lower_compare(l, op->type, op->arg[3], op->arg[1], op->arg[2]);
+    l->locked = 0; /* the operands are used up; what follows is moves only, the flags stay */
+    ra_kill(l);
+    Reg d = ra_out(l, op->arg[0], NOREG);
+    x86_setcc(&l->e, cc, d);
+    x86_movx_rr(&l->e, 1, EXT_ZERO, d, d);
+}
+
+static void lower_movcond(Ra *l, const TcgOp *op, bool w)
+{
+    Emit *e = &l->e;
+    Opnd yes = ra_in_rm(l, op->arg[3]), no = ra_in_any(l, op->arg[4]);
+    uint32_t needed = (yes.kind == OPND_REG ? REG_BIT(yes.reg) : 0) | (no.kind == OPND_REG ? REG_BIT(no.reg) : 0);
+    X86Cond cc = lower_compare(l, op->type, op->arg[5], op->arg[1], op->arg[2]);
+
+    l->locked = needed;
+    ra_kill(l);
+    Reg d = ra_out(l, op->arg[0], no.reg);
+    if (yes.kind == OPND_REG && d == yes.reg && !(no.kind == OPND_REG && no.reg == d)) {
+        if (no.kind == OPND_IMM) {
+            Reg t = ra_tmp(l);
+            x86_mov_ri(e, t, no.imm);
+            no = (Opnd){ OPND_REG, .reg = t };
+        }
+        if (no.kind == OPND_MEM)
+            x86_cmov_rm(e, cc ^ 1, w, d, no.mem);
+        else
+            x86_cmov_rr(e, cc ^ 1, w, d, no.reg);
+        return;
+    }
+    ra_move_opnd(l, d, no);
+    if (yes.kind == OPND_MEM)
+        x86_cmov_rm(e, cc, w, d, yes.mem);
+    else
+        x86_cmov_rr(e, cc, w, d, yes.reg);
+}
+
+/* ---- host memory ---- */
+
+X86Mem lower_host_mem(Ra *l, TcgTempIdx base, int64_t off)
+{
+    Reg b = ra_in(l, base);
+    if (fits32(off))
+        return mem_at(b, off);
+    Reg t = ra_tmp(l);
+    x86_mov_ri(&l->e, t, off);
+    return mem_idx(b, t, 0, 0);
+}
+
+static void lower_ld(Ra *l, const TcgOp *op, unsigned size, bool sign)
+{
+    X86Mem m = lower_host_mem(l, op->arg[1], op->arg[2]);
+    ra_kill(l);
+    Reg d = ra_out(l, op->arg[0], m.base);
+    x86_load(&l->e, size, !sign ? EXT_ZERO : op->type == TCG_I32 ? EXT_SIGN32 : EXT_SIGN64, d, m);
+}
+
+static void lower_st(Ra *l, const TcgOp *op, unsigned size)
+{
+    Opnd v = ra_in_ri(l, op->arg[0], size == 8 ? TCG_I64 : TCG_I32);
+    X86Mem m = lower_host_mem(l, op->arg[1], op->arg[2]);
+    ra_store_value(l, m, size, v, NOREG);
+    ra_kill(l);
+}
+
+bool lower_alu_op(Ra *l)
+{
+    const TcgOp *op = l->op;
+    bool w = op->type != TCG_I32;
+
+    switch (op->opc) {
+    case TCG_OP_mov: lower_mov(l, op, w); break;
+    case TCG_OP_setcond: lower_setcond(l, op); break;
+    case TCG_OP_movcond: lower_movcond(l, op, w); break;
+    case TCG_OP_add: lower_alu(l, op, w, X86_ADD); break;
+    case TCG_OP_sub: lower_alu(l, op, w, X86_SUB); break;
+    case TCG_OP_and: lower_alu(l, op, w, X86_AND); break;
+    case TCG_OP_or: lower_alu(l, op, w, X86_OR); break;
+    case TCG_OP_xor: lower_alu(l, op, w, X86_XOR); break;
+    case TCG_OP_andc: lower_andc(l, op, w); break;
+    case TCG_OP_neg: lower_unary(l, op, w, X86_NEG); break;
+    case TCG_OP_not: lower_unary(l, op, w, X86_NOT); break;
+    case TCG_OP_mul: lower_mul(l, op, w); break;
+    case TCG_OP_mulu2: lower_wide(l, op, w, X86_MUL); break;
+    case TCG_OP_muls2: lower_wide(l, op, w, X86_IMUL); break;
+    case TCG_OP_divu2: lower_wide(l, op, w, X86_DIV); break;
+    case TCG_OP_divs2: lower_wide(l, op, w, X86_IDIV); break;
+    case TCG_OP_ld8u: lower_ld(l, op, 1, false); break;
+    case TCG_OP_ld8s: lower_ld(l, op, 1, true); break;
+    case TCG_OP_ld16u: lower_ld(l, op, 2, false); break;
+    case TCG_OP_ld16s: lower_ld(l, op, 2, true); break;
+    case TCG_OP_ld32u: lower_ld(l, op, 4, false); break;
+    case TCG_OP_ld32s: lower_ld(l, op, 4, true); break;
+    case TCG_OP_ld64: lower_ld(l, op, 8, false); break;
+    case TCG_OP_st8: lower_st(l, op, 1); break;
+    case TCG_OP_st16: lower_st(l, op, 2); break;
+    case TCG_OP_st32: lower_st(l, op, 4); break;
+    case TCG_OP_st64: lower_st(l, op, 8); break;
+    default: return false;
+    }
+    return true;
+}
+
+void lower_op(Ra *l)
+{
+    if (!lower_alu_op(l) && !lower_guest_op(l) && !lower_control_op(l) && !lower_bits_op(l) && !lower_vec_op(l))
+        g_error("back end: op %s is not lowered", tcg_op_info[l->op->opc].name);
+}
