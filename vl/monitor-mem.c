@@ -139,15 +139,15 @@ void mon_print(Monitor *m, const MonArgs *a)
     case 'u':
         monitor_printf(m, "%" PRIu64 "\n", (uint64_t)v);
         break;
-    case 'd':
-        monitor_printf(m, "%" PRId64 "\n", v);
+    case 'x':
+        monitor_printf(m, "%#" PRIx64 "\n", (uint64_t)v);
         break;
     case 'c':
         print_char(m, (int)(uint8_t)v);
         monitor_printf(m, "\n");
         break;
-    default:
-        monitor_printf(m, "%#" PRIx64 "\n", (uint64_t)v);
+    default: /* d, and i left over from a disassembly */
+        monitor_printf(m, "%" PRId64 "\n", v);
         break;
     }
 }

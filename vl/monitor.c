@@ -190,10 +190,9 @@ static bool take_format(const char **p, MonArgs *a, const char *cmd, GError **er
     a->fmt.count = count;
     a->fmt.format = format ? format : last.format;
     a->fmt.size = size > 0 ? size : last.size;
-    if (a->fmt.format != 'i') {
-        last.format = a->fmt.format;
+    last.format = a->fmt.format;
+    if (a->fmt.format != 'i')
         last.size = a->fmt.size;
-    }
     return true;
 }
 
