@@ -1,0 +1,222 @@
+/* pc-devices.c - -device for this board, and the boot order that drives and ROMs ask for
+ * Spec: QEMU's -device syntax; the boot order file holds one Open Firmware path per line, as SeaBIOS's
+ * boot.c compares them. Not modelled: hot plug. */
+#include "host/base/osdep.h"
+#include "hw/pc/pc.h"
+
+#include "host/base/keyval.h"
+#include "host/block/block.h"
+#include "hw/block/ide.h"
+#include "hw/char/debugcon.h"
+#include "hw/char/parallel.h"
+#include "hw/char/uart16550.h"
+#include "hw/display/vga.h"
+#include "hw/pc/isa-debug-exit.h"
+#include "hw/pc/pc-internal.h"
+
+static const DeviceClass *const isa_classes[] = {&uart16550_class, &debugcon_class, &isa_debug_exit_class,
+                                                 &parallel_class};
+
+/* Devices that are no class of their own on this board. */
+static const struct {
+    const char *name, *bus, *desc;
+} special[] = {
+    {"ide-hd", "IDE", "virtual IDE disk"},
+    {"ide-cd", "IDE", "virtual IDE CD-ROM"},
+    {"VGA", "PCI", "standard VGA"},
+};
+
+static void print_props(const DeviceProp *p, GString *out)
+{
+    static const char *const kinds[] = {"bool", "uint8", "uint16", "uint32", "uint64", "str"};
+
+    for (; p && p->name; p++)
+        g_string_append_printf(out, "  %s=<%s>%*s - %s\n", p->name, kinds[p->kind],
+                               (int)MAX(0, 20 - (int)strlen(p->name) - (int)strlen(kinds[p->kind])), "",
+                               p->help ? p->help : "");
+}
+
+static void list_bus(const char *title, const char *bus, GString *out)
+{
+    g_string_append_printf(out, "%s%s devices:\n", out->len ? "\n" : "", title);
+    for (size_t i = 0; i < ARRAY_SIZE(special); i++)
+        if (!strcmp(special[i].bus, bus))
+            g_string_append_printf(out, "name \"%s\", bus %s, desc \"%s\"\n", special[i].name, bus, special[i].desc);
+    for (size_t i = 0; i < ARRAY_SIZE(isa_classes); i++)
+        if (!strcmp(isa_classes[i]->bus, bus))
+            g_string_append_printf(out, "name \"%s\", bus %s, desc \"%s\"\n", isa_classes[i]->name, bus,
+                                   isa_classes[i]->desc);
+}
+
+void pc_device_help(const char *name, GString *out)
+{
+    if (!name) {
+        list_bus("Storage", "IDE", out);
+        list_bus("Input", "ISA", out);
+        list_bus("Display", "PCI", out);
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(isa_classes); i++)
+        if (!strcmp(isa_classes[i]->name, name)) {
+            g_string_append_printf(out, "%s options:\n", name);
+            print_props(isa_classes[i]->props, out);
+            return;
+        }
+    if (!strcmp(name, "ide-hd") || !strcmp(name, "ide-cd"))
+        g_string_append_printf(out, "%s options:\n  drive=<str>           - id of a drive made with -drive if=none\n"
+                                    "  bus=<str>             - ide.0 or ide.1\n  unit=<uint32>         - 0 or 1\n"
+                                    "  bootindex=<int32>     - place in the boot order\n"
+                                    "  serial=<str>          - serial number\n  model=<str>           - model name\n",
+                               name);
+    else if (!strcmp(name, "VGA"))
+        g_string_append(out, "VGA options:\n  id=<str>\n");
+}
+
+static bool add_ide(PcMachine *pc, const char *name, const GPtrArray *kv, GError **errp)
+{
+    const char *drive = keyval_get(kv, "drive"), *bus = keyval_get(kv, "bus");
+    uint64_t unit = UINT64_MAX, index = UINT64_MAX;
+    int n = -1;
+    Drive *d;
+
+    if (!keyval_check(kv, name, "driver id drive bus unit bootindex serial model", errp) ||
+        !keyval_uint(kv, "unit", 0, 1, &unit, errp) || !keyval_uint(kv, "bootindex", 0, INT32_MAX, &index, errp))
+        return false;
+    if (bus) {
+        if (strcmp(bus, "ide.0") && strcmp(bus, "ide.1"))
+            return error_set(errp, "Bus '%s' not found (ide.0 and ide.1 exist)", bus);
+        n = bus[4] - '0';
+    }
+    if (!drive) {
+        if (!strcmp(name, "ide-hd"))
+            return error_set(errp, "ide-hd: the drive property is needed");
+        d = drive_new_empty(DRIVE_NONE, 0, 0, true);
+    } else {
+        d = drive_find(drive);
+        if (!d)
+            return error_set(errp, "Property '%s.drive' can't find value '%s'", name, drive);
+    }
+    if (index != UINT64_MAX)
+        d->bootindex = (int)index;
+    return ide_attach(pc_priv(pc)->ide, n, unit == UINT64_MAX ? -1 : (int)unit, d, !strcmp(name, "ide-cd"),
+                      keyval_get(kv, "serial"), keyval_get(kv, "model"), errp);
+}
+
+static void wire_isa(PcMachine *pc, Device *dev)
+{
+    if (dev->cls == &uart16550_class)
+        ((UartState *)dev)->isa_irq = pc->isa_irq;
+    else if (dev->cls == &parallel_class)
+        ((ParallelState *)dev)->isa_irq = pc->isa_irq;
+}
+
+/* -device isa-serial without an index takes the first COM port that is free. */
+static uint32_t free_serial_index(void)
+{
+    bool used[4] = {false};
+    uint32_t i = 0;
+
+    for (GList *l = device_list(); l; l = l->next) {
+        Device *d = l->data;
+        if (d->cls == &uart16550_class)
+            used[((UartState *)d)->index & 3] = true;
+    }
+    while (i < 3 && used[i])
+        i++;
+    return i;
+}
+
+static bool add_isa(PcMachine *pc, const DeviceClass *cls, const GPtrArray *kv, GError **errp)
+{
+    Device *dev = device_new(cls, keyval_get(kv, "id"));
+
+    wire_isa(pc, dev);
+    if (cls == &uart16550_class && !keyval_get(kv, "index"))
+        ((UartState *)dev)->index = free_serial_index();
+    for (guint i = 0; i < kv->len; i++) {
+        const KeyVal *k = kv->pdata[i];
+        if (!strcmp(k->key, "driver") || !strcmp(k->key, "id"))
+            continue;
+        if (!device_set_prop(dev, k->key, k->val, errp)) {
+            device_free(dev);
+            return false;
+        }
+    }
+    return device_realize(dev, errp);
+}
+
+bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(optstr, "driver");
+    const char *name = keyval_get(kv, "driver");
+    bool ok;
+
+    if (!name) {
+        ok = error_set(errp, "Parameter 'driver' is missing");
+    } else if (!strcmp(name, "ide-hd") || !strcmp(name, "ide-cd")) {
+        ok = add_ide(pc, name, kv, errp);
+        if (ok)
+            pc_write_boot_order_file(pc);
+    } else if (!strcmp(name, "VGA")) {
+        ok = pc_add_vga(pc, keyval_get(kv, "id"), errp);
+    } else {
+        const DeviceClass *cls = NULL;
+        for (size_t i = 0; i < ARRAY_SIZE(isa_classes); i++)
+            if (!strcmp(isa_classes[i]->name, name))
+                cls = isa_classes[i];
+        ok = cls ? add_isa(pc, cls, kv, errp)
+                 : error_set(errp, "'%s' is not a valid device model name (-device help lists them)", name);
+    }
+    keyval_free(kv);
+    return ok;
+}
+
+/* --- boot order --- */
+
+typedef struct BootEntry {
+    int index;
+    char *path;
+} BootEntry;
+
+static gint by_index(gconstpointer a, gconstpointer b)
+{
+    return ((const BootEntry *)a)->index - ((const BootEntry *)b)->index;
+}
+
+static void add_entry(GArray *entries, int index, char *path)
+{
+    BootEntry e = {index, path};
+
+    g_array_append_val(entries, e);
+}
+
+void pc_write_boot_order_file(PcMachine *pc)
+{
+    PcPriv *p = pc_priv(pc);
+    GArray *entries = g_array_new(false, false, sizeof(BootEntry));
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (p->kernel_rom) /* an index of its own, before all others */
+        add_entry(entries, -1, g_strdup_printf("/rom@%s", p->kernel_rom));
+    for (GList *l = drive_list(); l; l = l->next) {
+        Drive *d = l->data;
+        if (d->bootindex < 0)
+            continue;
+        if (d->iface == DRIVE_FLOPPY)
+            add_entry(entries, d->bootindex, g_strdup_printf("/pci@i0cf8/isa@1/fdc@03f0/floppy@%x", d->unit));
+        else
+            add_entry(entries, d->bootindex,
+                      g_strdup_printf("/pci@i0cf8/ide@1,1/drive@%x/disk@%x", d->bus, d->unit));
+    }
+    g_array_sort(entries, by_index);
+    for (guint i = 0; i < entries->len; i++) {
+        BootEntry *e = &g_array_index(entries, BootEntry, i);
+        g_string_append_printf(text, "%s%s", text->len ? "\n" : "", e->path);
+        g_free(e->path);
+    }
+    if (pc->cfg.boot_strict)
+        g_string_append_printf(text, "%sHALT", text->len ? "\n" : "");
+    if (text->len)
+        fw_cfg_set_file(p->fw_cfg, "bootorder", text->str, text->len + 1);
+    g_array_free(entries, true);
+}

@@ -1,0 +1,42 @@
+/* pc-internal.h - the board's chips, shared by pc.c, pc-devices.c and pc-info.c. */
+#ifndef HW_PC_PC_INTERNAL_H
+#define HW_PC_PC_INTERNAL_H
+
+#include "hw/bus/pci.h"
+#include "hw/intc/i8259.h"
+#include "hw/intc/ioapic.h"
+#include "hw/intc/lapic.h"
+#include "hw/pc/boot.h"
+#include "hw/pc/fw-cfg.h"
+#include "hw/pc/pc.h"
+#include "hw/timer/mc146818.h"
+
+typedef struct PcPriv {
+    MemoryRegion ram, ram_low, ram_high, pci_mem, ioport80, fpu_port;
+    uint64_t low_size, high_size;
+    BootRoms roms;
+    MemoryRegion vga_rom;
+    Device *vga;
+    /* chips */
+    PicState *pic;
+    IoapicState *ioapic;
+    LapicState *lapic;
+    RtcState *rtc;
+    FwCfgState *fw_cfg;
+    Device *i440fx, *piix3, *pm, *ide, *fdc, *i8042, *pit, *dma;
+    bool have_ram, have_pci_mem, have_ports;
+    const char *kernel_rom; /* name for the boot order, or NULL */
+    char *boot_order;
+    bool boot_once_armed;
+    int64_t tsc_base, ns_base; /* a point on both clocks: the TSC's rate */
+} PcPriv;
+
+static inline PcPriv *pc_priv(PcMachine *pc) { return pc->priv; }
+
+bool pc_add_vga(PcMachine *pc, const char *id, GError **errp);
+void pc_set_boot_order(PcMachine *pc, const char *order); /* into CMOS */
+
+/* pc-devices.c */
+void pc_write_boot_order_file(PcMachine *pc);
+
+#endif
