@@ -53,6 +53,9 @@ $(BUILD)/%.o: %.c config.h
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
+# x87 helpers are called without saving vector registers (HELPER_NO_VEC)
+$(BUILD)/target-x86/helper-x87.o $(BUILD)/target-x86/helper-x87-trans.o: CFLAGS += -mno-sse -mno-mmx
+
 -include roms/rules.mk
 -include tests/rules.mk
 

@@ -1,0 +1,188 @@
+/* helper-sse.c - SSE instructions that are C functions: MXCSR, string compares, masked stores, CRC32, FS/GS base.
+ *
+ * The guest's MXCSR runs in the host's MXCSR with all exceptions masked (head.mxcsr_run); the prologue and
+ * epilogue of translated code swap it. While cpu->in_code the sticky flags are in the host register, else in
+ * head.mxcsr_run.
+ * Spec: Intel SDM vol. 1 section 10.2.3 and 11.5 (MXCSR, exceptions); vol. 2 (instructions). */
+#include "host/base/osdep.h"
+#include "target-x86/helper.h"
+#include "accel/cputlb.h"
+#include <immintrin.h>
+
+enum {
+    MX_FLAGS = 0x3f, MX_PRE = 0x07 /* IE DE ZE: detected before the result is computed */, MX_DAZ = 0x40,
+    MX_MASK_SHIFT = 7, MX_MASKS = 0x1f80, MX_UM = 1 << 11, MX_FTZ = 0x8000, MX_VALID = 0xffff,
+};
+
+static inline uint32_t host_stmxcsr(void)
+{
+    uint32_t v;
+    asm volatile("stmxcsr %0" : "=m"(v));
+    return v;
+}
+static inline void host_ldmxcsr(uint32_t v) { asm volatile("ldmxcsr %0" : : "m"(v)); }
+
+static uint32_t mxcsr_to_run(uint32_t val)
+{
+    uint32_t run = (val & MX_VALID) | MX_MASKS;
+    /* An unmasked underflow traps on a tiny result even if it is exact; with flush-to-zero the host flags those too.
+     * The flushed result itself is never seen. */
+    if (!(val & MX_UM))
+        run |= MX_FTZ;
+    return run;
+}
+
+uint32_t cpu_get_mxcsr(CPUX86State *env)
+{
+    uint32_t run = env->cpu && env->cpu->in_code ? host_stmxcsr() : env->head.mxcsr_run;
+    return (env->mxcsr & ~MX_FLAGS) | (run & MX_FLAGS);
+}
+
+static void mxcsr_set_run(CPUX86State *env, uint32_t run)
+{
+    env->head.mxcsr_run = run;
+    if (env->cpu && env->cpu->in_code)
+        host_ldmxcsr(run);
+}
+
+void cpu_set_mxcsr(CPUX86State *env, uint32_t val)
+{
+    env->mxcsr = val & MX_VALID;
+    mxcsr_set_run(env, mxcsr_to_run(env->mxcsr));
+    cpu_update_hflags(env);
+}
+
+uint32_t helper_stmxcsr(CPUX86State *env) { return cpu_get_mxcsr(env); }
+
+/* True: TB flags changed. */
+uint32_t helper_ldmxcsr(CPUX86State *env, uint32_t val)
+{
+    uint32_t old = env->hflags;
+
+    if (val & ~MX_VALID)
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
+    cpu_set_mxcsr(env, val);
+    return env->hflags != old;
+}
+
+/* Around an instruction while an exception is unmasked: collect its own flags only, then decide. The
+ * flags that were sticky before wait in env->mxcsr. */
+void helper_simd_fp_begin(CPUX86State *env)
+{
+    env->mxcsr = cpu_get_mxcsr(env);
+    mxcsr_set_run(env, mxcsr_to_run(env->mxcsr) & ~MX_FLAGS);
+}
+
+void helper_simd_fp_end(CPUX86State *env)
+{
+    uint32_t seen = cpu_get_mxcsr(env) & MX_FLAGS;
+    uint32_t unmasked = seen & ~(env->mxcsr >> MX_MASK_SHIFT);
+
+    if (unmasked & MX_PRE)
+        seen &= MX_PRE; /* the computation did not take place */
+    env->mxcsr |= seen;
+    mxcsr_set_run(env, mxcsr_to_run(env->mxcsr));
+    if (unmasked)
+        raise_exception(env, env->cr[4] & CR4_OSXMMEXCPT ? EXCP_XM : EXCP_UD, GETPC());
+}
+
+/* ---- PCMPxSTRx ---- */
+
+/* IntRes2 (one bit per element) for control bits 0-5, by the host's instruction: imm8 is an immediate. */
+__attribute__((target("sse4.2"))) static unsigned pcmpestr_bits(unsigned ctl, __m128i a, int la, __m128i b, int lb)
+{
+    __m128i r;
+#define C1(n) case n: r = _mm_cmpestrm(a, la, b, lb, n); break;
+#define C4(n) C1(n) C1(n + 1) C1(n + 2) C1(n + 3)
+#define C16(n) C4(n) C4(n + 4) C4(n + 8) C4(n + 12)
+    switch (ctl & 0x3f) {
+        C16(0) C16(16) C16(32) C16(48)
+    default: __builtin_unreachable();
+    }
+#undef C16
+#undef C4
+#undef C1
+    return _mm_cvtsi128_si32(r) & 0xffff;
+}
+
+static unsigned clamp_len(int64_t len, int64_t max) { return len < -max || len > max ? max : len < 0 ? -len : len; }
+
+static unsigned implicit_len(const void *p, bool words)
+{
+    unsigned n = 0, max = words ? 8 : 16;
+    while (n < max && (words ? ((const uint16_t *)p)[n] : ((const uint8_t *)p)[n]))
+        n++;
+    return n;
+}
+
+/* ctl: imm8 bits 0-6, bit 8: explicit lengths. Operands in mm_scratch[0..1] and [2..3]; the mask goes to [4..5].
+ * Result: flags, index in the upper half. */
+uint64_t helper_pcmpstr(CPUX86State *env, uint32_t ctl, uint64_t la, uint64_t lb)
+{
+    bool words = ctl & 1;
+    unsigned max = words ? 8 : 16;
+    unsigned na = ctl & 0x100 ? clamp_len(la, max) : implicit_len(&env->mm_scratch[0], words);
+    unsigned nb = ctl & 0x100 ? clamp_len(lb, max) : implicit_len(&env->mm_scratch[2], words);
+    __m128i a = _mm_loadu_si128((const __m128i *)&env->mm_scratch[0]);
+    __m128i b = _mm_loadu_si128((const __m128i *)&env->mm_scratch[2]);
+    unsigned bits = pcmpestr_bits(ctl, a, na, b, nb);
+    unsigned index = !bits ? max : ctl & 0x40 ? 31 - __builtin_clz(bits) : __builtin_ctz(bits);
+    unsigned flags = (bits ? CC_C : 0) | (nb < max ? CC_Z : 0) | (na < max ? CC_S : 0) | (bits & 1 ? CC_O : 0);
+
+    if (ctl & 0x40) {
+        uint8_t m[16];
+        for (unsigned i = 0; i < 16; i++)
+            m[i] = bits >> (words ? i / 2 : i) & 1 ? 0xff : 0;
+        memcpy(&env->mm_scratch[4], m, 16);
+    } else {
+        env->mm_scratch[4] = bits;
+        env->mm_scratch[5] = 0;
+    }
+    return flags | (uint64_t)index << 32;
+}
+
+/* ---- the rest ---- */
+
+/* MASKMOVQ, MASKMOVDQU: value in mm_scratch[0..1], mask in [2..3]. */
+void helper_maskmov(CPUX86State *env, uint64_t addr, uint32_t bytes)
+{
+    uintptr_t ra = GETPC();
+    const uint8_t *val = (const uint8_t *)&env->mm_scratch[0], *mask = (const uint8_t *)&env->mm_scratch[2];
+
+    for (unsigned i = 0; i < bytes; i++) {
+        if (mask[i] & 0x80)
+            cpu_st(env->cpu, addr + i, 1, val[i], cpu_mmu_index(env), ra);
+    }
+}
+
+__attribute__((target("sse4.2"))) uint64_t helper_crc32(uint32_t crc, uint64_t val, uint32_t size_log2)
+{
+    switch (size_log2) {
+    case MO_8: return _mm_crc32_u8(crc, val);
+    case MO_16: return _mm_crc32_u16(crc, val);
+    case MO_32: return _mm_crc32_u32(crc, val);
+    default: return _mm_crc32_u64(crc, val);
+    }
+}
+
+void helper_mfence(void) { __sync_synchronize(); }
+
+static void check_fsgsbase(CPUX86State *env, uintptr_t ra)
+{
+    if (!(env->cr[4] & CR4_FSGSBASE))
+        raise_exception(env, EXCP_UD, ra);
+}
+
+uint64_t helper_rdsegbase(CPUX86State *env, uint32_t seg)
+{
+    check_fsgsbase(env, GETPC());
+    return env->segs[seg].base;
+}
+
+void helper_wrsegbase(CPUX86State *env, uint32_t seg, uint64_t val)
+{
+    check_fsgsbase(env, GETPC());
+    if ((int64_t)(val << 16) >> 16 != (int64_t)val)
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
+    env->segs[seg].base = val;
+}

@@ -1,0 +1,235 @@
+/* helper-x87-env.c - x87 state in memory: FLDENV, FNSTENV, FNSAVE, FRSTOR, FXSAVE, FXRSTOR; #MF and FERR#.
+ * Spec: Intel SDM vol. 1 section 8.1.10 (environment layouts) and 10.5 (FXSAVE); vol. 3 section 22.18.3 and
+ * 8.7 of vol. 1 (exception handling in software: FERR#, IGNNE#). */
+#include "host/base/osdep.h"
+#include "target-x86/x87.h"
+#include "accel/cputlb.h"
+#include "softmmu/bql.h"
+
+enum { FX_BYTES = 512, FX_XMM = 160 };
+
+typedef struct Mem { /* where the words of one image go to or come from */
+    CPUX86State *env;
+    vaddr addr;
+    unsigned mmu_idx;
+    uintptr_t ra;
+} Mem;
+
+static Mem mem_at(CPUX86State *env, vaddr addr, uintptr_t ra) { return (Mem){env, addr, cpu_mmu_index(env), ra}; }
+static void put(const Mem *m, unsigned off, unsigned size, uint64_t v) { cpu_st(m->env->cpu, m->addr + off, size, v, m->mmu_idx, m->ra); }
+static uint64_t get(const Mem *m, unsigned off, unsigned size) { return cpu_ld(m->env->cpu, m->addr + off, size, m->mmu_idx, m->ra); }
+
+void helper_raise_mf(CPUX86State *env)
+{
+    if (env->cr[0] & CR0_NE)
+        raise_exception(env, EXCP_MF, GETPC());
+    /* The PC's way: FERR# to IRQ 13. The waiting instruction goes on, as with IGNNE#; the interrupt comes next. */
+    if (env->irq_ops && env->irq_ops->ferr) {
+        bool locked = bql_locked();
+        if (!locked)
+            bql_lock();
+        env->irq_ops->ferr(env->irq_opaque);
+        if (!locked)
+            bql_unlock();
+    }
+}
+
+uint16_t cpu_get_fptag(const CPUX86State *env)
+{
+    uint16_t tag = 0;
+
+    for (int i = 7; i >= 0; i--) {
+        const FpReg *r = &env->fpregs[i];
+        unsigned exp = r->exp & 0x7fff, t;
+        if (env->fptags[i])
+            t = 3;
+        else if (exp == 0 && r->mant == 0)
+            t = 1;
+        else if (exp == 0 || exp == 0x7fff || !(r->mant >> 63))
+            t = 2; /* NaN, infinity, denormal, unsupported */
+        else
+            t = 0;
+        tag = tag << 2 | t;
+    }
+    return tag;
+}
+
+static void set_fptag(CPUX86State *env, uint16_t tag)
+{
+    for (unsigned i = 0; i < 8; i++)
+        env->fptags[i] = (tag >> 2 * i & 3) == 3;
+}
+
+static void set_fpsw(CPUX86State *env, uint16_t sw)
+{
+    env->fpus = sw & ~0x3800;
+    env->fpstt = sw >> 11 & 7;
+}
+
+/* ---- environment ---- */
+
+static unsigned env_bytes(uint32_t fmt) { return fmt & X87_ENV_32 ? 28 : 14; }
+
+/* Linear pointers of real mode, 20 bits in the 16-bit layout. */
+static uint32_t real_ptr(uint16_t seg, uint64_t off) { return ((uint32_t)seg << 4) + (uint32_t)off; }
+
+static void store_env(CPUX86State *env, const Mem *m, uint32_t fmt)
+{
+    unsigned step = fmt & X87_ENV_32 ? 4 : 2, op = env->fpop & 0x7ff;
+    uint32_t ones = fmt & X87_ENV_32 ? 0xffff0000 : 0;
+    uint32_t w[7] = {env->fpuc | ones, cpu_get_fpsw(env) | ones, cpu_get_fptag(env) | ones};
+
+    if (fmt & X87_ENV_REAL) {
+        uint32_t ip = real_ptr(env->fpcs, env->fpip), dp = real_ptr(env->fpds, env->fpdp);
+        w[3] = ip & 0xffff;
+        w[4] = (ip >> 16 << 12) | op;
+        w[5] = dp & 0xffff;
+        w[6] = dp >> 16 << 12;
+    } else {
+        w[3] = env->fpip;
+        w[4] = fmt & X87_ENV_32 ? env->fpcs | op << 16 : env->fpcs;
+        w[5] = env->fpdp;
+        w[6] = env->fpds | ones;
+    }
+    for (unsigned i = 0; i < 7; i++)
+        put(m, i * step, step, w[i]);
+}
+
+static void load_env(CPUX86State *env, const Mem *m, uint32_t fmt)
+{
+    unsigned step = fmt & X87_ENV_32 ? 4 : 2;
+    uint32_t w[7];
+
+    for (unsigned i = 0; i < 7; i++)
+        w[i] = get(m, i * step, step);
+    env->fpuc = (w[0] & 0x1f3f) | 0x40;
+    set_fpsw(env, w[1]);
+    set_fptag(env, w[2]);
+    if (fmt & X87_ENV_REAL) {
+        env->fpip = (w[3] & 0xffff) | (w[4] & 0x0ffff000) << 4;
+        env->fpop = w[4] & 0x7ff;
+        env->fpdp = (w[5] & 0xffff) | (w[6] & 0x0ffff000) << 4;
+        env->fpcs = env->fpds = 0;
+    } else {
+        env->fpip = w[3];
+        env->fpcs = w[4];
+        env->fpop = fmt & X87_ENV_32 ? w[4] >> 16 & 0x7ff : 0;
+        env->fpdp = w[5];
+        env->fpds = w[6];
+    }
+    x87_update_es(env);
+}
+
+void helper_fnstenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
+{
+    Mem m = mem_at(env, addr, GETPC());
+    store_env(env, &m, fmt);
+    env->fpuc |= FPUS_EXC;
+    x87_update_es(env);
+}
+
+void helper_fldenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
+{
+    Mem m = mem_at(env, addr, GETPC());
+    load_env(env, &m, fmt);
+}
+
+void helper_fnsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
+{
+    Mem m = mem_at(env, addr, GETPC());
+
+    store_env(env, &m, fmt);
+    for (unsigned i = 0; i < 8; i++) {
+        const FpReg *r = &env->fpregs[x87_phys(env, i)];
+        put(&m, env_bytes(fmt) + i * 10, 8, r->mant);
+        put(&m, env_bytes(fmt) + i * 10 + 8, 2, r->exp);
+    }
+    cpu_fpu_reset(env);
+}
+
+void helper_frstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
+{
+    Mem m = mem_at(env, addr, GETPC());
+    FpReg regs[8] = {0};
+
+    for (unsigned i = 0; i < 8; i++) {
+        regs[i].mant = get(&m, env_bytes(fmt) + i * 10, 8);
+        regs[i].exp = get(&m, env_bytes(fmt) + i * 10 + 8, 2);
+    }
+    load_env(env, &m, fmt);
+    for (unsigned i = 0; i < 8; i++)
+        env->fpregs[x87_phys(env, i)] = regs[i];
+}
+
+/* ---- FXSAVE: fmt 0: 8 xmm registers, selectors; 1: 16 registers; 2: 16 registers, 64-bit pointers ---- */
+
+void helper_fxsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
+{
+    uint8_t b[FX_XMM + 256] = {0};
+    Mem m = mem_at(env, addr, GETPC());
+    unsigned bytes = FX_XMM + (fmt ? 16 : 8) * 16;
+    uint8_t valid = 0;
+
+    if (addr & 15)
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
+    for (unsigned i = 0; i < 8; i++)
+        valid |= (env->fptags[i] ? 0 : 1) << i;
+    *(uint16_t *)(b + 0) = env->fpuc;
+    *(uint16_t *)(b + 2) = cpu_get_fpsw(env);
+    b[4] = valid;
+    *(uint16_t *)(b + 6) = env->fpop & 0x7ff;
+    if (fmt == 2) {
+        *(uint64_t *)(b + 8) = env->fpip;
+        *(uint64_t *)(b + 16) = env->fpdp;
+    } else {
+        *(uint32_t *)(b + 8) = env->fpip;
+        *(uint16_t *)(b + 12) = env->fpcs;
+        *(uint32_t *)(b + 16) = env->fpdp;
+        *(uint16_t *)(b + 20) = env->fpds;
+    }
+    *(uint32_t *)(b + 24) = cpu_get_mxcsr(env);
+    *(uint32_t *)(b + 28) = 0xffff; /* MXCSR_MASK */
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(b + 32 + 16 * i, &env->fpregs[x87_phys(env, i)], 10);
+    for (unsigned i = 0; i < (fmt ? 16 : 8); i++)
+        memcpy(b + FX_XMM + 16 * i, &env->xmm[i], 16);
+    for (unsigned i = 0; i < bytes; i += 8)
+        put(&m, i, 8, *(uint64_t *)(b + i));
+}
+
+uint32_t helper_fxrstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
+{
+    uint8_t b[FX_XMM + 256];
+    Mem m = mem_at(env, addr, GETPC());
+    unsigned bytes = FX_XMM + (fmt ? 16 : 8) * 16;
+    uint32_t old_hflags = env->hflags;
+
+    if (addr & 15)
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
+    for (unsigned i = 0; i < bytes; i += 8)
+        *(uint64_t *)(b + i) = get(&m, i, 8);
+    if (*(uint32_t *)(b + 24) & ~0xffffu)
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
+    env->fpuc = (*(uint16_t *)(b + 0) & 0x1f3f) | 0x40;
+    set_fpsw(env, *(uint16_t *)(b + 2));
+    for (unsigned i = 0; i < 8; i++)
+        env->fptags[i] = !(b[4] >> i & 1);
+    env->fpop = *(uint16_t *)(b + 6) & 0x7ff;
+    if (fmt == 2) {
+        env->fpip = *(uint64_t *)(b + 8);
+        env->fpdp = *(uint64_t *)(b + 16);
+        env->fpcs = env->fpds = 0;
+    } else {
+        env->fpip = *(uint32_t *)(b + 8);
+        env->fpcs = *(uint16_t *)(b + 12);
+        env->fpdp = *(uint32_t *)(b + 16);
+        env->fpds = *(uint16_t *)(b + 20);
+    }
+    x87_update_es(env);
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(&env->fpregs[x87_phys(env, i)], b + 32 + 16 * i, 10);
+    for (unsigned i = 0; i < (fmt ? 16 : 8); i++)
+        memcpy(&env->xmm[i], b + FX_XMM + 16 * i, 16);
+    cpu_set_mxcsr(env, *(uint32_t *)(b + 24));
+    return env->hflags != old_hflags;
+}
