@@ -25,6 +25,12 @@ static bool in_foreground(void)
     return fg < 0 || fg == getpgrp();
 }
 
+static void raw_again(void)
+{
+    if (saved && in_foreground())
+        tcsetattr(STDIN_FILENO, TCSANOW, &tty_raw);
+}
+
 static void on_tstp(int sig);
 
 static void catch_tstp(void)
@@ -43,16 +49,16 @@ static void on_tstp(int sig)
     sigemptyset(&set);
     sigaddset(&set, SIGTSTP);
     raise(SIGTSTP);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* stops here */
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL); /* stops here, unless nobody could continue it (orphaned group) */
     catch_tstp();
+    raw_again();
     errno = err;
 }
 
 static void on_cont(int sig)
 {
     int err = errno;
-    if (saved && in_foreground())
-        tcsetattr(STDIN_FILENO, TCSANOW, &tty_raw);
+    raw_again();
     errno = err;
 }
 
