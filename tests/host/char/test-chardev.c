@@ -187,7 +187,7 @@ static void test_telnet(void)
     front(&c, legacy("client", cspec));
     WAIT(f.opened && c.in->len >= 6);
     g_assert_cmpmem(c.in->str, 6, "\xff\xfb\x01\xff\xfb\x03", 6);
-    chardev_fe_write(&c.fe, (const uint8_t *)"\xff\xfd\x01" "a\xff\xf3" "b\xff\xff\xff\xfa\x18zz\xff\xf0" "c", 18);
+    chardev_fe_write(&c.fe, (const uint8_t *)"\xff\xfd\x01" "a\xff\xf3" "b\xff\xff\xff\xfa\x18zz\xff\xf0" "c", 17);
     WAIT(f.in->len == 4);
     g_assert_cmpmem(f.in->str, 4, "ab\xff" "c", 4);
     g_assert_cmpint(f.breaks, ==, 1);
