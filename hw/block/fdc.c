@@ -1,70 +1,12 @@
-/* fdc.c - 82077AA floppy disk controller with two drives
+/* fdc.c - 82077AA floppy disk controller with two drives: registers, control commands, media
  * Spec: Intel 82077AA data sheet (290166); ports of the AT and PS/2 (model 30 status registers).
  * Guest view: ports 3f0h-3f5h and 3f7h, IRQ 6, DMA channel 2. A transfer reads or writes all its
  * sectors in one request to the image; the data rate must suit the medium, as formats are probed by it.
  * Not modelled: mechanical timing, scan commands, sector sizes other than 512; a read or write seeks to
  * its cylinder by itself, and tracks cannot be formatted differently from the image's geometry. */
 #include "host/base/osdep.h"
-#include "hw/block/fdc.h"
+#include "hw/block/fdc-internal.h"
 #include "host/base/log.h"
-#include "hw/dma/i8237.h"
-#include "softmmu/memory.h"
-#include "softmmu/timer.h"
-
-enum { REG_SRA = 0, REG_SRB = 1, REG_DOR = 2, REG_TDR = 3, REG_MSR = 4, REG_FIFO = 5, REG_DIR = 7 };
-enum { DOR_SELECT = 0x03, DOR_NOT_RESET = 0x04, DOR_DMA = 0x08, DOR_MOTOR0 = 0x10 };
-enum { MSR_BUSY = 0x10, MSR_NONDMA = 0x20, MSR_DIO = 0x40, MSR_RQM = 0x80 };
-enum { DSR_RESET = 0x80, DIR_CHANGED = 0x80, SRA_INT = 0x80 };
-enum { ST0_HEAD = 0x04, ST0_SEEK_END = 0x20, ST0_ABNORMAL = 0x40, ST0_INVALID = 0x80, ST0_POLLED = 0xc0 };
-enum { ST1_NO_ADDRESS = 0x01, ST1_NOT_WRITABLE = 0x02, ST1_NO_DATA = 0x04, ST1_DATA_ERROR = 0x20, ST1_END_OF_TRACK = 0x80 };
-enum { ST3_TWO_SIDES = 0x08, ST3_TRACK0 = 0x10, ST3_READY = 0x20, ST3_PROTECTED = 0x40 };
-enum { CMD_READ_TRACK = 0x02, CMD_SPECIFY = 0x03, CMD_SENSE_DRIVE = 0x04, CMD_WRITE = 0x05, CMD_READ = 0x06, CMD_RECALIBRATE = 0x07,
-       CMD_SENSE_INT = 0x08, CMD_WRITE_DELETED = 0x09, CMD_READ_ID = 0x0a, CMD_READ_DELETED = 0x0c, CMD_FORMAT = 0x0d,
-       CMD_DUMPREG = 0x0e, CMD_SEEK = 0x0f, CMD_VERSION = 0x10, CMD_PERPENDICULAR = 0x12, CMD_CONFIGURE = 0x13, CMD_LOCK = 0x14,
-       CMD_VERIFY = 0x16 };
-enum { BIT_MT = 0x80, BIT_RELATIVE = 0x80, BIT_RELATIVE_IN = 0x40, BIT_LOCK = 0x80 };
-enum { FDC_DMA_CHANNEL = 2, FDC_SECTOR = 512, FDC_BUF = 2 * 64 * FDC_SECTOR, FDC_DRIVES = 2, FDC_MAX_TRACK = 85, FIFO_MAX = 16 };
-enum { VERSION_ENHANCED = 0x90 };
-
-typedef enum FdcPhase { FDC_IDLE, FDC_PARAMS, FDC_BUSY, FDC_READ_DATA, FDC_WRITE_DATA, FDC_RESULT } FdcPhase;
-
-typedef struct FdcDrive {
-    Drive *drive; /* wiring */
-    FdcState *fdc;
-    char path[48];
-    uint8_t track;       /* head position */
-    bool disk_changed;
-    uint8_t id_sector;   /* which sector READ ID sees next */
-    /* derived from the image */
-    uint8_t spt, heads, tracks;
-    uint8_t rate;        /* 0: 500, 2: 250 (300 also), 3: 1000 kbit/s */
-    uint8_t cmos_type;
-} FdcDrive;
-
-struct FdcState {
-    Device dev;
-    /* wiring */
-    IrqLine irq;
-    I8237State *dma;
-    /* guest-visible */
-    uint8_t dor, tdr, dsr, ccr;
-    uint8_t phase;
-    uint8_t cmd[FIFO_MAX], cmd_len, cmd_need;
-    uint8_t result[FIFO_MAX], result_pos, result_len;
-    uint8_t st0, reset_sense; /* what SENSE INTERRUPT reports; drives left to report after a reset */
-    bool irq_pending, seek_pending;
-    uint8_t specify[2], config, pretrack, perpendicular, lock;
-    uint8_t unit;             /* drive of the command */
-    uint8_t c, h, r, eot;     /* address of the transfer */
-    uint32_t buf_len, buf_pos;
-    bool multi_track, terminal_count, formatting, writing;
-    uint8_t *buf;
-    FdcDrive drv[FDC_DRIVES];
-    /* derived */
-    BlockReq *req;
-    struct iovec iov;
-    MemoryRegion io, io_dir;
-};
 
 static const struct { uint32_t kib; uint8_t spt, tracks, heads, rate, cmos; } formats[] = {
     {160, 8, 40, 1, 2, 1},   {180, 9, 40, 1, 2, 1},   {320, 8, 40, 2, 2, 1},   {360, 9, 40, 2, 2, 1},
@@ -73,7 +15,7 @@ static const struct { uint32_t kib; uint8_t spt, tracks, heads, rate, cmos; } fo
 
 static void fdc_update_irq(FdcState *s) { irq_set(&s->irq, s->irq_pending && (s->dor & DOR_DMA)); }
 
-static void raise_irq(FdcState *s)
+void fdc_raise_irq(FdcState *s)
 {
     s->irq_pending = true;
     fdc_update_irq(s);
@@ -85,12 +27,6 @@ static void lower_irq(FdcState *s)
     fdc_update_irq(s);
 }
 
-static FdcDrive *unit_drive(FdcState *s) { return s->unit < FDC_DRIVES && s->drv[s->unit].drive ? &s->drv[s->unit] : NULL; }
-static BlockImage *medium(const FdcDrive *d) { return d && d->drive ? d->drive->image : NULL; }
-static bool non_dma(const FdcState *s) { return (s->specify[1] & 1) || !s->dma; }
-
-/* ---- ends ---- */
-
 static void go_idle(FdcState *s)
 {
     s->phase = FDC_IDLE;
@@ -98,7 +34,7 @@ static void go_idle(FdcState *s)
     s->buf_len = s->buf_pos = 0;
 }
 
-static void put_result(FdcState *s, const uint8_t *bytes, unsigned n)
+void fdc_put_result(FdcState *s, const uint8_t *bytes, unsigned n)
 {
     memcpy(s->result, bytes, n);
     s->result_pos = 0;
@@ -106,260 +42,22 @@ static void put_result(FdcState *s, const uint8_t *bytes, unsigned n)
     s->phase = FDC_RESULT;
 }
 
-#define RESULT(s, ...) put_result(s, (const uint8_t[]){__VA_ARGS__}, sizeof(uint8_t[]){__VA_ARGS__})
-
-static void end_transfer(FdcState *s, uint8_t st0, uint8_t st1, uint8_t st2)
-{
-    if (s->dma)
-        i8237_release_dreq(s->dma, FDC_DMA_CHANNEL);
-    s->st0 = st0 | s->unit | (s->h ? ST0_HEAD : 0);
-    RESULT(s, s->st0, st1, st2, s->c, s->h, s->r, 2);
-    s->buf_len = s->buf_pos = 0;
-    raise_irq(s);
-}
-
-/* Move the result's address on by n sectors (data sheet table 5-7). */
-static void advance(FdcState *s, unsigned n)
-{
-    while (n--) {
-        if (s->r != s->eot) {
-            s->r++;
-        } else if (s->multi_track && !s->h) {
-            s->r = 1;
-            s->h = 1;
-        } else {
-            s->r = 1;
-            s->c++;
-            if (s->multi_track)
-                s->h = 0;
-        }
-    }
-}
-
-static void finish_data(FdcState *s)
-{
-    /* Running out of sectors before terminal count is abnormal: without DMA always. */
-    bool normal = s->terminal_count;
-    if (!s->formatting)
-        advance(s, (s->buf_pos + FDC_SECTOR - 1) / FDC_SECTOR);
-    end_transfer(s, normal ? 0 : ST0_ABNORMAL, normal ? 0 : ST1_END_OF_TRACK, 0);
-}
-
-/* ---- data phase ---- */
-
-static void write_done(void *opaque, int ret)
-{
-    FdcState *s = opaque;
-    s->req = NULL;
-    if (ret == -ECANCELED)
-        return;
-    if (ret < 0)
-        end_transfer(s, ST0_ABNORMAL, ST1_DATA_ERROR, 0);
-    else
-        finish_data(s);
-}
-
-static uint64_t image_offset(const FdcDrive *d, uint8_t c, uint8_t h, uint8_t r)
-{
-    return (((uint64_t)c * d->heads + h) * d->spt + r - 1) * FDC_SECTOR;
-}
-
-/* All data of a write or format are here: put them into the image. */
-static void start_write(FdcState *s)
-{
-    FdcDrive *d = unit_drive(s);
-    BlockImage *img = medium(d);
-    uint32_t len = ROUND_UP(s->buf_pos, FDC_SECTOR);
-
-    s->phase = FDC_BUSY;
-    if (!img || block_read_only(img)) {
-        end_transfer(s, ST0_ABNORMAL, ST1_NOT_WRITABLE, 0);
-        return;
-    }
-    if (s->formatting) { /* the ID fields came; every sector of the track gets the filler */
-        len = d->spt * FDC_SECTOR;
-        memset(s->buf, s->cmd[5], len);
-        s->r = 1;
-    } else {
-        memset(s->buf + s->buf_pos, 0, len - s->buf_pos); /* terminal count in mid-sector: the rest is zeros */
-    }
-    s->iov = (struct iovec){s->buf, len};
-    s->req = block_aio_writev(img, image_offset(d, s->c, s->h, s->r), &s->iov, 1, write_done, s);
-}
-
-static void data_complete(FdcState *s)
-{
-    if (s->dma)
-        i8237_release_dreq(s->dma, FDC_DMA_CHANNEL);
-    if (s->writing)
-        start_write(s);
-    else
-        finish_data(s);
-}
-
-static int fdc_dma_handler(void *opaque, int nchan, int pos, int len)
-{
-    FdcState *s = opaque;
-    int n = MIN((int)(s->buf_len - s->buf_pos), len - pos);
-
-    if ((s->phase != FDC_READ_DATA && s->phase != FDC_WRITE_DATA) || non_dma(s) || n < 0)
-        return pos;
-    if (s->phase == FDC_READ_DATA)
-        i8237_write_memory(s->dma, nchan, s->buf + s->buf_pos, pos, n);
-    else
-        i8237_read_memory(s->dma, nchan, s->buf + s->buf_pos, pos, n);
-    s->buf_pos += n;
-    pos += n;
-    s->terminal_count = pos >= len;
-    if (s->terminal_count || s->buf_pos >= s->buf_len)
-        data_complete(s);
-    return pos;
-}
-
-static void start_data(FdcState *s)
-{
-    s->phase = s->writing ? FDC_WRITE_DATA : FDC_READ_DATA;
-    s->buf_pos = 0;
-    if (non_dma(s))
-        raise_irq(s);
-    else
-        i8237_hold_dreq(s->dma, FDC_DMA_CHANNEL);
-}
-
-static void read_done(void *opaque, int ret)
-{
-    FdcState *s = opaque;
-    s->req = NULL;
-    if (ret == -ECANCELED)
-        return;
-    if (ret < 0) {
-        end_transfer(s, ST0_ABNORMAL, ST1_DATA_ERROR, 0);
-    } else if ((s->cmd[0] & 0x1f) == CMD_VERIFY) {
-        s->terminal_count = true;
-        s->buf_pos = s->buf_len;
-        finish_data(s);
-    } else {
-        start_data(s);
-    }
-}
-
-/* Is there a track under the head that this data rate reads? Reports the failure. */
-static bool check_track(FdcState *s)
-{
-    FdcDrive *d = unit_drive(s);
-    uint8_t rate = s->ccr & 3;
-
-    if (!medium(d) || !(s->dor & DOR_MOTOR0 << s->unit)) {
-        end_transfer(s, ST0_ABNORMAL, ST1_NO_ADDRESS, 0);
-        return false;
-    }
-    if (rate != d->rate && !(d->rate == 2 && rate == 1)) {
-        end_transfer(s, ST0_ABNORMAL, ST1_NO_ADDRESS, 0);
-        return false;
-    }
-    return true;
-}
-
-static void cmd_transfer(FdcState *s)
-{
-    FdcDrive *d = unit_drive(s);
-    uint8_t op = s->cmd[0] & 0x1f;
-    unsigned count, first;
-
-    s->c = s->cmd[2];
-    s->h = s->cmd[3];
-    s->r = s->cmd[4];
-    s->eot = s->cmd[6];
-    s->multi_track = (s->cmd[0] & BIT_MT) && op != CMD_READ_TRACK;
-    s->writing = op == CMD_WRITE || op == CMD_WRITE_DELETED;
-    s->formatting = s->terminal_count = false;
-    if (op == CMD_READ_TRACK)
-        s->r = 1;
-    if (!check_track(s))
-        return;
-    if (s->cmd[5] != 2 || s->c >= d->tracks || s->h >= d->heads || !s->r || s->r > d->spt || s->eot < s->r) {
-        end_transfer(s, ST0_ABNORMAL, ST1_NO_DATA, 0);
-        return;
-    }
-    d->track = s->c;
-    first = s->r;
-    count = MIN(s->eot, d->spt) - first + 1;
-    /* With MT the second side follows; its sectors lie right behind in the image only after a full track. */
-    if (s->multi_track && !s->h && d->heads == 2 && s->eot >= d->spt)
-        count += d->spt;
-    s->buf_len = MIN(count * FDC_SECTOR, (unsigned)FDC_BUF);
-    s->buf_pos = 0;
-    if (s->writing) {
-        if (block_read_only(medium(d)))
-            end_transfer(s, ST0_ABNORMAL, ST1_NOT_WRITABLE, 0);
-        else
-            start_data(s);
-        return;
-    }
-    s->phase = FDC_BUSY;
-    s->iov = (struct iovec){s->buf, s->buf_len};
-    s->req = block_aio_readv(medium(d), image_offset(d, s->c, s->h, s->r), &s->iov, 1, read_done, s);
-}
-
-static void cmd_format(FdcState *s)
-{
-    FdcDrive *d = unit_drive(s);
-
-    s->h = !!(s->cmd[1] & 4);
-    s->r = 1;
-    s->c = d ? d->track : 0;
-    s->eot = s->cmd[3];
-    s->formatting = s->writing = true;
-    s->multi_track = s->terminal_count = false;
-    if (!check_track(s))
-        return;
-    if (block_read_only(medium(d))) {
-        end_transfer(s, ST0_ABNORMAL, ST1_NOT_WRITABLE, 0);
-        return;
-    }
-    if (s->cmd[2] != 2 || s->cmd[3] != d->spt || s->h >= d->heads || s->c >= d->tracks) {
-        log_unimp("fdc: format of %u sectors of size code %u refused\n", s->cmd[3], s->cmd[2]);
-        end_transfer(s, ST0_ABNORMAL, ST1_NO_DATA, 0);
-        return;
-    }
-    s->buf_len = s->cmd[3] * 4;
-    start_data(s);
-}
-
-static void cmd_read_id(FdcState *s)
-{
-    FdcDrive *d = unit_drive(s);
-
-    s->h = !!(s->cmd[1] & 4);
-    s->c = d ? d->track : 0;
-    s->r = 1;
-    if (!check_track(s))
-        return;
-    if (s->h >= d->heads || s->c >= d->tracks) {
-        end_transfer(s, ST0_ABNORMAL, ST1_NO_ADDRESS, 0);
-        return;
-    }
-    d->id_sector = d->id_sector % d->spt + 1;
-    s->r = d->id_sector;
-    end_transfer(s, 0, 0, 0);
-}
-
 /* ---- control commands ---- */
 
 static void seek_to(FdcState *s, int track)
 {
-    FdcDrive *d = unit_drive(s);
+    FdcDrive *d = fdc_unit_drive(s);
     s->st0 = ST0_SEEK_END | (s->cmd[1] & 7);
     if (d) {
         d->track = CLAMP(track, 0, FDC_MAX_TRACK);
-        if (medium(d))
+        if (fdc_medium(d))
             d->disk_changed = false; /* a step pulse with a disk in resets the line */
     } else if ((s->cmd[0] & 0x1f) == CMD_RECALIBRATE) {
         s->st0 |= ST0_ABNORMAL | 0x10; /* track 0 signal never came */
     }
     s->seek_pending = true;
     go_idle(s);
-    raise_irq(s);
+    fdc_raise_irq(s);
 }
 
 static void cmd_sense_int(FdcState *s)
@@ -367,26 +65,26 @@ static void cmd_sense_int(FdcState *s)
     if (s->reset_sense) {
         uint8_t unit = 4 - s->reset_sense--;
         lower_irq(s);
-        RESULT(s, ST0_POLLED | unit, unit < FDC_DRIVES ? s->drv[unit].track : 0);
+        FDC_RESULT_BYTES(s, ST0_POLLED | unit, unit < FDC_DRIVES ? s->drv[unit].track : 0);
     } else if (s->seek_pending) {
         uint8_t unit = s->st0 & 3;
         s->seek_pending = false;
         lower_irq(s);
-        RESULT(s, s->st0, unit < FDC_DRIVES ? s->drv[unit].track : 0);
+        FDC_RESULT_BYTES(s, s->st0, unit < FDC_DRIVES ? s->drv[unit].track : 0);
     } else {
-        RESULT(s, ST0_INVALID);
+        FDC_RESULT_BYTES(s, ST0_INVALID);
     }
 }
 
 static void cmd_sense_drive(FdcState *s)
 {
-    FdcDrive *d = unit_drive(s);
+    FdcDrive *d = fdc_unit_drive(s);
     uint8_t st3 = (s->cmd[1] & 7) | ST3_READY | ST3_TWO_SIDES;
     if (d && !d->track)
         st3 |= ST3_TRACK0;
-    if (medium(d) && block_read_only(medium(d)))
+    if (fdc_medium(d) && block_read_only(fdc_medium(d)))
         st3 |= ST3_PROTECTED;
-    RESULT(s, st3);
+    FDC_RESULT_BYTES(s, st3);
 }
 
 static void execute(FdcState *s)
@@ -401,13 +99,13 @@ static void execute(FdcState *s)
     case CMD_WRITE:
     case CMD_WRITE_DELETED:
     case CMD_VERIFY:
-        cmd_transfer(s);
+        fdc_transfer(s);
         break;
     case CMD_FORMAT:
-        cmd_format(s);
+        fdc_format(s);
         break;
     case CMD_READ_ID:
-        cmd_read_id(s);
+        fdc_read_id(s);
         break;
     case CMD_SPECIFY:
         s->specify[0] = s->cmd[1];
@@ -425,17 +123,17 @@ static void execute(FdcState *s)
         break;
     case CMD_SEEK:
         if (op & BIT_RELATIVE) {
-            int now = unit_drive(s) ? unit_drive(s)->track : 0;
+            int now = fdc_unit_drive(s) ? fdc_unit_drive(s)->track : 0;
             seek_to(s, op & BIT_RELATIVE_IN ? now + s->cmd[2] : now - s->cmd[2]);
         } else {
             seek_to(s, s->cmd[2]);
         }
         break;
     case CMD_VERSION:
-        RESULT(s, VERSION_ENHANCED);
+        FDC_RESULT_BYTES(s, VERSION_ENHANCED);
         break;
     case CMD_DUMPREG:
-        RESULT(s, s->drv[0].track, s->drv[1].track, 0, 0, s->specify[0], s->specify[1], s->eot,
+        FDC_RESULT_BYTES(s, s->drv[0].track, s->drv[1].track, 0, 0, s->specify[0], s->specify[1], s->eot,
                s->lock << 7 | (s->perpendicular & 0x7f), s->config, s->pretrack);
         break;
     case CMD_PERPENDICULAR:
@@ -449,10 +147,10 @@ static void execute(FdcState *s)
         break;
     case CMD_LOCK:
         s->lock = !!(op & BIT_LOCK);
-        RESULT(s, s->lock << 4);
+        FDC_RESULT_BYTES(s, s->lock << 4);
         break;
     default:
-        RESULT(s, ST0_INVALID);
+        FDC_RESULT_BYTES(s, ST0_INVALID);
         break;
     }
 }
@@ -517,7 +215,7 @@ static void fdc_soft_reset(FdcState *s, bool interrupt)
     s->perpendicular &= 0x3c; /* the drive bits survive a software reset */
     if (interrupt) {
         s->reset_sense = 4;
-        raise_irq(s);
+        fdc_raise_irq(s);
     }
 }
 
@@ -531,9 +229,9 @@ static uint8_t read_msr(const FdcState *s)
     case FDC_PARAMS:
         return MSR_RQM | MSR_BUSY;
     case FDC_READ_DATA:
-        return MSR_BUSY | (non_dma(s) ? MSR_RQM | MSR_DIO | MSR_NONDMA : 0);
+        return MSR_BUSY | (fdc_non_dma(s) ? MSR_RQM | MSR_DIO | MSR_NONDMA : 0);
     case FDC_WRITE_DATA:
-        return MSR_BUSY | (non_dma(s) ? MSR_RQM | MSR_NONDMA : 0);
+        return MSR_BUSY | (fdc_non_dma(s) ? MSR_RQM | MSR_NONDMA : 0);
     case FDC_RESULT:
         return MSR_RQM | MSR_DIO | MSR_BUSY;
     default:
@@ -545,10 +243,10 @@ static uint8_t read_fifo(FdcState *s)
 {
     uint8_t val = 0;
 
-    if (s->phase == FDC_READ_DATA && non_dma(s) && s->buf_pos < s->buf_len) {
+    if (s->phase == FDC_READ_DATA && fdc_non_dma(s) && s->buf_pos < s->buf_len) {
         val = s->buf[s->buf_pos++];
         if (s->buf_pos == s->buf_len)
-            data_complete(s);
+            fdc_data_complete(s);
     } else if (s->phase == FDC_RESULT) {
         if (s->result_pos == 0 && !s->seek_pending && !s->reset_sense)
             lower_irq(s);
@@ -576,7 +274,7 @@ static void write_fifo(FdcState *s, uint8_t val)
         s->cmd_need = n < 0 ? 1 : 1 + n;
         s->phase = FDC_PARAMS;
         if (n < 0)
-            RESULT(s, ST0_INVALID);
+            FDC_RESULT_BYTES(s, ST0_INVALID);
         else if (n == 0)
             execute(s);
         break;
@@ -586,10 +284,10 @@ static void write_fifo(FdcState *s, uint8_t val)
             execute(s);
         break;
     case FDC_WRITE_DATA:
-        if (non_dma(s) && s->buf_pos < s->buf_len) {
+        if (fdc_non_dma(s) && s->buf_pos < s->buf_len) {
             s->buf[s->buf_pos++] = val;
             if (s->buf_pos == s->buf_len)
-                data_complete(s);
+                fdc_data_complete(s);
         }
         break;
     default:
@@ -615,7 +313,7 @@ static uint8_t read_dir(const FdcState *s)
     unsigned unit = s->dor & DOR_SELECT;
     if (unit >= FDC_DRIVES || !s->drv[unit].drive || !(s->dor & DOR_MOTOR0 << unit))
         return 0;
-    return s->drv[unit].disk_changed || !medium(&s->drv[unit]) ? DIR_CHANGED : 0;
+    return s->drv[unit].disk_changed || !fdc_medium(&s->drv[unit]) ? DIR_CHANGED : 0;
 }
 
 static uint64_t fdc_read(void *opaque, hwaddr off, unsigned size)
@@ -682,8 +380,11 @@ static void revalidate(FdcDrive *d)
 {
     uint64_t kib = d->drive && d->drive->image ? block_length(d->drive->image) / 1024 : 1440;
     size_t i = 0;
-    while (i < ARRAY_SIZE(formats) - 1 && formats[i].kib < kib)
+    while (i < ARRAY_SIZE(formats) && formats[i].kib != kib)
         i++;
+    if (i == ARRAY_SIZE(formats)) /* of no known size: boot sectors on their own, padded images */
+        for (i = ARRAY_SIZE(formats) - 1; kib <= 1440 && formats[i].kib != 1440;)
+            i--;
     d->spt = formats[i].spt;
     d->tracks = formats[i].tracks;
     d->heads = formats[i].heads;

@@ -626,7 +626,7 @@ void ata_command(IdeDrive *d, uint8_t cmd)
 
 void ata_media_geometry(IdeDrive *d)
 {
-    d->sectors = d->drive->image ? block_length(d->drive->image) / ATA_SECTOR : 0;
+    d->sectors = d->drive->image ? (block_length(d->drive->image) + ATA_SECTOR - 1) / ATA_SECTOR : 0; /* a last part counts */
     d->heads = 16;
     d->secs = 63;
     d->cyls = CLAMP(d->sectors / (16 * 63), 1, MAX_CYLS);

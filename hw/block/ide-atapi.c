@@ -23,7 +23,7 @@ static bool has_medium(const IdeDrive *d) { return d->drive->image && !d->tray_o
 
 static uint32_t total_sectors(const IdeDrive *d)
 {
-    uint64_t n = has_medium(d) ? block_length(d->drive->image) / CD_SECTOR : 0;
+    uint64_t n = has_medium(d) ? (block_length(d->drive->image) + CD_SECTOR - 1) / CD_SECTOR : 0;
     return MIN(n, UINT32_MAX);
 }
 

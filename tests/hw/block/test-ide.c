@@ -333,6 +333,29 @@ static void test_media_change(void)
     teardown();
 }
 
+static void test_plug(void)
+{
+    GError *err = NULL;
+    Device *d;
+    setup();
+    d = device_new(&ide_hd_class, NULL);
+    g_assert_false(device_realize(d, &err)); /* no drive */
+    g_clear_error(&err);
+    d = device_new(&ide_cd_class, NULL);
+    g_assert_true(device_set_prop(d, "bus", "ide.1", &err));
+    g_assert_true(device_set_prop(d, "unit", "1", &err));
+    g_assert_true(device_realize(d, &err));
+    g_assert_no_error(err);
+    outb(0x176, 0xb0);
+    g_assert_cmphex(inb(0x174), ==, 0x14);
+    d = device_new(&ide_cd_class, NULL);
+    g_assert_true(device_set_prop(d, "bus", "ide.1", &err));
+    g_assert_false(device_realize(d, &err)); /* full */
+    g_assert_nonnull(err);
+    g_clear_error(&err);
+    teardown();
+}
+
 static void test_fuzz(void)
 {
     static const uint16_t ports[] = {0x1f0, 0x1f1, 0x1f2, 0x1f3, 0x1f4, 0x1f5, 0x1f6, 0x1f7, 0x1f7, 0x3f6, 0x170, 0x171, 0x172, 0x173,
@@ -379,6 +402,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/ide/nien-and-soft-reset", test_nien_srst);
     g_test_add_func("/hw/ide/atapi", test_atapi);
     g_test_add_func("/hw/ide/media-change", test_media_change);
+    g_test_add_func("/hw/ide/device-ide-cd", test_plug);
     g_test_add_func("/hw/ide/fuzz", test_fuzz);
     return g_test_run();
 }
