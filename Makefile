@@ -54,7 +54,7 @@ $(BUILD)/%.o: %.c config.h
 	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 # x87 helpers are called without saving vector registers (HELPER_NO_VEC)
-$(BUILD)/target-x86/helper-x87.o $(BUILD)/target-x86/helper-x87-trans.o: CFLAGS += -mno-sse -mno-mmx
+$(BUILD)/target-x86/helper-x87.o $(BUILD)/target-x86/helper-x87-trans.o: CFLAGS_ALL += -mno-sse -mno-mmx
 
 -include roms/rules.mk
 -include tests/rules.mk
@@ -67,12 +67,12 @@ $(BUILD)/vireo.1: $(BUILD)/vireo
 run: all
 	$(BUILD)/vireo -demo -nographic $(ARGS)
 
-# ROM images are built by roms/rules.mk, which lists them in ROM_FILES.
+# ROMS: what roms/rules.mk builds.
 install: all $(BUILD)/vireo.1
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/vireo $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(BUILD)/vireo $(DESTDIR)$(PREFIX)/bin/vireo
 	ln -sf vireo $(DESTDIR)$(PREFIX)/bin/vireo-system-x86_64
-	$(if $(ROM_FILES),install -m 644 $(ROM_FILES) $(DESTDIR)$(PREFIX)/share/vireo/)
+	install -m 644 $(ROMS) $(DESTDIR)$(PREFIX)/share/vireo/
 	install -m 644 $(BUILD)/vireo.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	ln -sf vireo.1 $(DESTDIR)$(PREFIX)/share/man/man1/vireo-system-x86_64.1
 

@@ -28,7 +28,7 @@ tests: $(TEST_BIN)
 TEST_SLOW ?= $(filter $(BUILD)/tests/target-x86/test-host%,$(TEST_BIN))
 TEST_SCRIPTS := $(shell find tests -name 'test-*.sh' -o -name 'test-*.py' 2>/dev/null | grep -v '^tests/boot/' | sort)
 TEST_BOOT := $(shell find tests/boot -name 'test-*.sh' -o -name 'test-*.py' 2>/dev/null | sort)
-prove = VIREO=$(abspath $(BUILD))/vireo prove --exec 'tests/tap.sh' $(1)
+prove = BUILD=$(abspath $(BUILD)) VIREO=$(abspath $(BUILD))/vireo prove --exec 'tests/tap.sh' $(1)
 
 check-quick: check-layers $(TEST_BIN)
 	$(call prove,-j2 $(filter-out $(TEST_SLOW),$(TEST_BIN)))

@@ -31,7 +31,7 @@ static char *find_demo(GError **errp)
 {
     g_autofree char *exe = g_file_read_link("/proc/self/exe", NULL);
     g_autofree char *dir = exe ? g_path_get_dirname(exe) : g_strdup(".");
-    char *tries[] = {g_build_filename(dir, "demo.img", NULL), g_build_filename(dir, "roms", "demo", "demo.img", NULL),
+    char *tries[] = {g_build_filename(dir, "demo.img", NULL), g_build_filename(dir, "roms", "demo.img", NULL),
                      g_build_filename(dir, "..", "share", "vireo", "demo.img", NULL),
                      g_build_filename(CONFIG_PREFIX, "share", "vireo", "demo.img", NULL)};
     char *found = NULL;
