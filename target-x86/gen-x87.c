@@ -34,10 +34,8 @@ void gen_leave_if(DisasContext *dc, Tv changed)
 {
     TcgContext *s = dc->s;
 
-    if (dc->tf || dc->end != DISAS_NEXT) { /* the end of the TB does it all */
-        dc->end = DISAS_LOOKUP;
+    if (dc->plain_exits) /* the end of the TB looks up afresh anyway */
         return;
-    }
     TcgLabel same = tcg_label(s);
     gen_sync_cc_op(dc);
     tcg_gen_brcondi(s, TCG_I32, TCG_COND_EQ, changed, 0, same);

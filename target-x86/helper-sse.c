@@ -126,7 +126,7 @@ uint64_t helper_pcmpstr(CPUX86State *env, uint32_t ctl, uint64_t la, uint64_t lb
     __m128i a = _mm_loadu_si128((const __m128i *)&env->mm_scratch[0]);
     __m128i b = _mm_loadu_si128((const __m128i *)&env->mm_scratch[2]);
     unsigned bits = pcmpestr_bits(ctl, a, na, b, nb);
-    unsigned index = !bits ? max : ctl & 0x40 ? 31 - __builtin_clz(bits) : __builtin_ctz(bits);
+    unsigned index = !bits ? max : ctl & 0x40 ? 31u - __builtin_clz(bits) : (unsigned)__builtin_ctz(bits);
     unsigned flags = (bits ? CC_C : 0) | (nb < max ? CC_Z : 0) | (na < max ? CC_S : 0) | (bits & 1 ? CC_O : 0);
 
     if (ctl & 0x40) {
