@@ -186,6 +186,8 @@ CPUX86State *cpu_x86_create(const char *model, GError **errp);
 void cpu_x86_free(CPUX86State *env);
 void cpu_x86_list_models(GString *out);     /* -cpu help */
 extern const VMField cpu_x86_fields[];
+void cpu_x86_pre_load(CPUX86State *env);    /* before fields are loaded, and after: rebuild what is derived */
+void cpu_x86_post_load(CPUX86State *env);
 extern const CPUOps cpu_x86_ops;
 void cpu_x86_set_a20(CPUX86State *env, bool on); /* under the BQL */
 void cpu_x86_nmi(CPUX86State *env);         /* any thread with the BQL */

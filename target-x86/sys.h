@@ -22,7 +22,7 @@ static inline uint32_t desc_limit(uint32_t e1, uint32_t e2)
     uint32_t limit = (e1 & 0xffff) | (e2 & 0xf0000);
     return e2 & DESC_G ? limit << 12 | 0xfff : limit;
 }
-static inline uint32_t desc_flags(uint32_t e2) { return e2 & 0x00f0ff00; }
+static inline uint32_t desc_flags(uint32_t e2) { return e2 & 0x00ffff00; } /* limit bits too: the monitor shows them */
 static inline bool desc_is_code(uint32_t e2) { return (e2 & (DESC_S | DESC_CODE)) == (DESC_S | DESC_CODE); }
 static inline bool desc_is_writable_data(uint32_t e2)
 {

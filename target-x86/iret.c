@@ -1,0 +1,169 @@
+/* iret.c - IRET in every mode: real, 8086 with and without VME, protected with nested task return, to 8086
+ * mode, to outer levels, and IA-32e mode.
+ * Spec: Intel SDM vol. 2 IRET/IRETD/IRETQ; vol. 3, 20.3.1.2. */
+#include "host/base/osdep.h"
+#include "target-x86/helper.h"
+#include "target-x86/sys.h"
+
+/* Flags that IRET may change; those that depend on CPL and IOPL are added by the caller. */
+enum { IRET_FLAGS = CC_MASK | EFL_TF | EFL_DF | EFL_NT };
+
+static void finish(CPUX86State *env, const Stack *s, uint64_t eip, uint32_t eflags, uint32_t mask, unsigned size)
+{
+    stack_commit(s);
+    env->head.eip = eip;
+    cpu_load_eflags(env, eflags, size == 2 ? mask & 0xffff : mask);
+    env->nmi_masked = env->in_smm;
+}
+
+static void iret_real(CPUX86State *env, unsigned size, uintptr_t ra)
+{
+    Stack s = stack_current(env, ra);
+    uint64_t eip = stack_pop(&s, size);
+    unsigned selector = stack_pop(&s, size) & 0xffff;
+    uint32_t eflags = stack_pop(&s, size);
+    if (eip > env->segs[R_CS].limit)
+        raise_exception_err(env, EXCP_GP, 0, ra);
+    cpu_load_seg(env, R_CS, selector, ra);
+    finish(env, &s, eip, eflags, IRET_FLAGS | EFL_IF | EFL_IOPL | EFL_RF | EFL_AC | EFL_ID, size);
+}
+
+static void iret_vm86(CPUX86State *env, unsigned size, uintptr_t ra)
+{
+    bool virtual_if = cpu_iopl(env) < 3;
+    if (virtual_if && (!(env->cr[4] & CR4_VME) || size != 2))
+        raise_exception_err(env, EXCP_GP, 0, ra);
+    Stack s = stack_current(env, ra);
+    uint64_t eip = stack_pop(&s, size);
+    unsigned selector = stack_pop(&s, size) & 0xffff;
+    uint32_t eflags = stack_pop(&s, size), mask = IRET_FLAGS | EFL_RF | EFL_AC | EFL_ID;
+    if (eip > 0xffff)
+        raise_exception_err(env, EXCP_GP, 0, ra);
+    if (virtual_if) {
+        if ((eflags & EFL_TF) || ((eflags & EFL_IF) && (env->eflags & EFL_VIP)))
+            raise_exception_err(env, EXCP_GP, 0, ra);
+        env->eflags = (env->eflags & ~(uint64_t)EFL_VIF) | (eflags & EFL_IF ? EFL_VIF : 0);
+    } else {
+        mask |= EFL_IF;
+    }
+    seg_load_vm86(env, R_CS, selector);
+    finish(env, &s, eip, eflags, mask, size);
+}
+
+/* NT is set: back to the task that the current TSS links to. */
+static void iret_task(CPUX86State *env, uint64_t next_eip, uintptr_t ra)
+{
+    uint32_t e1, e2;
+    if (cpu_lma(env))
+        raise_exception_err(env, EXCP_GP, 0, ra);
+    unsigned selector = sys_ld(env, env->tr.base, 2, ra);
+    int err = selector & 0xfffc;
+    if ((selector & 4) || !(selector & 0xfffc) || !desc_read(env, selector, &e1, &e2, ra) || (e2 & DESC_S) ||
+        (desc_type(e2) & ~8) != SYS_TSS16_BUSY)
+        raise_exception_err(env, EXCP_TS, err, ra);
+    task_switch(env, selector, e1, e2, TASK_IRET, next_eip, false, 0, 0, ra);
+    env->nmi_masked = env->in_smm;
+}
+
+static void iret_to_vm86(CPUX86State *env, Stack *s, uint64_t eip, unsigned cs, uint32_t eflags)
+{
+    static const uint8_t order[] = {R_ES, R_DS, R_FS, R_GS};
+    unsigned sel[4];
+    uint32_t esp = stack_pop(s, 4);
+    unsigned ss = stack_pop(s, 4) & 0xffff;
+    for (int i = 0; i < 4; i++)
+        sel[i] = stack_pop(s, 4) & 0xffff;
+    if ((eip & 0xffffffff) > 0xffff)
+        raise_exception_err(env, EXCP_GP, 0, s->ra);
+    cpu_load_eflags(env, eflags, IRET_FLAGS | EFL_IF | EFL_IOPL | EFL_RF | EFL_VM | EFL_AC | EFL_VIF | EFL_VIP | EFL_ID);
+    env->eflags |= EFL_VM;
+    seg_load_vm86(env, R_CS, cs);
+    seg_load_vm86(env, R_SS, ss);
+    for (int i = 0; i < 4; i++)
+        seg_load_vm86(env, order[i], sel[i]);
+    env->head.gpr[R_ESP] = esp;
+    env->head.eip = eip & 0xffff;
+    env->nmi_masked = env->in_smm;
+}
+
+static void iret_protected(CPUX86State *env, unsigned size, uintptr_t ra)
+{
+    uint32_t e1, e2, ss_e1 = 0, ss_e2 = 0;
+    unsigned cpl = cpu_cpl(env), ss = 0;
+    bool lma = cpu_lma(env), from64 = cpu_is_64(env);
+    Stack s = stack_current(env, ra);
+    uint64_t eip = stack_pop(&s, size), esp = 0;
+    unsigned selector = stack_pop(&s, size) & 0xffff, rpl = selector & 3;
+    uint32_t eflags = stack_pop(&s, size);
+
+    if (size == 4 && !lma && (eflags & EFL_VM) && cpl == 0) {
+        iret_to_vm86(env, &s, eip, selector, eflags);
+        return;
+    }
+    if (!(selector & 0xfffc))
+        raise_exception_err(env, EXCP_GP, 0, ra);
+    int err = selector & 0xfffc;
+    if (!desc_read(env, selector, &e1, &e2, ra) || !desc_is_code(e2) || rpl < cpl ||
+        (e2 & DESC_C ? desc_dpl(e2) > rpl : desc_dpl(e2) != rpl))
+        raise_exception_err(env, EXCP_GP, err, ra);
+    if (!(e2 & DESC_P))
+        raise_exception_err(env, EXCP_NP, err, ra);
+    bool to64 = lma && (e2 & DESC_L);
+    if (to64 && (e2 & DESC_B))
+        raise_exception_err(env, EXCP_GP, err, ra);
+
+    bool load_ss = rpl > cpl || from64; /* 64-bit code always pops SS:RSP */
+    if (load_ss) {
+        esp = stack_pop(&s, size);
+        ss = stack_pop(&s, size) & 0xffff;
+        if (!(ss & 0xfffc)) {
+            if (!to64 || rpl == 3)
+                raise_exception_err(env, EXCP_GP, 0, ra);
+        } else {
+            if ((ss & 3) != rpl || !desc_read(env, ss, &ss_e1, &ss_e2, ra) || !desc_is_writable_data(ss_e2) || desc_dpl(ss_e2) != rpl)
+                raise_exception_err(env, EXCP_GP, ss & 0xfffc, ra);
+            if (!(ss_e2 & DESC_P))
+                raise_exception_err(env, EXCP_SS, ss & 0xfffc, ra);
+        }
+    }
+    cs_check_target(env, e1, e2, eip, ra);
+
+    uint32_t mask = IRET_FLAGS | EFL_RF | EFL_AC | EFL_ID;
+    if (cpl <= cpu_iopl(env))
+        mask |= EFL_IF;
+    if (cpl == 0)
+        mask |= EFL_IOPL | EFL_VIF | EFL_VIP;
+
+    desc_set_accessed(env, selector, &e2, ra);
+    if (load_ss) {
+        if (!(ss & 0xfffc)) {
+            env->segs[R_SS] = (SegCache){.selector = ss, .flags = rpl << DESC_DPL_SHIFT};
+        } else {
+            desc_set_accessed(env, ss, &ss_e2, ra);
+            seg_load_desc(env, R_SS, ss, ss_e1, ss_e2);
+        }
+    }
+    seg_load_desc(env, R_CS, selector, e1, e2);
+    if (load_ss) {
+        Stack outer = stack_current(env, ra);
+        outer.sp = size == 2 ? (env->head.gpr[R_ESP] & ~0xffffULL) | esp : esp;
+        s = outer;
+    }
+    finish(env, &s, eip, eflags, mask, size);
+    if (rpl > cpl)
+        seg_drop_after_return(env);
+}
+
+void helper_iret(CPUX86State *env, uint32_t osize, uint64_t next_eip)
+{
+    uintptr_t ra = GETPC();
+    unsigned size = 1u << osize;
+    if (!cpu_pe(env))
+        iret_real(env, size, ra);
+    else if (cpu_vm86(env))
+        iret_vm86(env, size, ra);
+    else if (env->eflags & EFL_NT)
+        iret_task(env, next_eip, ra);
+    else
+        iret_protected(env, size, ra);
+}
