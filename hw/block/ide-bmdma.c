@@ -239,6 +239,8 @@ bool ide_attach(Device *dev, int bus, int unit, Drive *drive, bool cdrom, const 
             d = &c->ch[i >> 1].drive[i & 1];
     if (!d)
         return error_set(errp, "no free place on the IDE bus for drive '%s'", drive->id);
+    if (drive->attached_to)
+        return error_set(errp, "drive '%s' is in use by %s already", drive->id, drive->attached_to);
     if (!cdrom && !drive->image)
         return error_set(errp, "drive '%s' has no medium: a disk needs one", drive->id);
     if (!cdrom && block_length(drive->image) < ATA_SECTOR)

@@ -18,8 +18,6 @@ void ide_controller_wire(Device *dev, PciBus *bus, int devfn, IrqLine irq14, Irq
  * -1: first free. cdrom: as a CD-ROM. false: place taken or wrong. serial/model may be NULL. */
 bool ide_attach(Device *dev, int bus, int unit, Drive *drive, bool cdrom, const char *serial,
                 const char *model, GError **errp);
-/* -device ide-hd,drive=ID[,bus=ide.0][,unit=0] and ide-cd: they find the controller by themselves. */
-extern const DeviceClass ide_hd_class, ide_cd_class;
 /* Geometry as the BIOS sees it in CMOS; false: no disk there. */
 bool ide_get_geometry(Device *dev, int bus, int unit, unsigned *cyls, unsigned *heads, unsigned *secs);
 

@@ -333,25 +333,25 @@ static void test_media_change(void)
     teardown();
 }
 
-static void test_plug(void)
+static void test_attach(void)
 {
     GError *err = NULL;
-    Device *d;
+    Drive *a, *b;
     setup();
-    d = device_new(&ide_hd_class, NULL);
-    g_assert_false(device_realize(d, &err)); /* no drive */
+    a = drive_new_empty(DRIVE_NONE, 0, 0, true);
+    g_assert_false(ide_attach(ide, 0, 0, a, true, NULL, NULL, &err)); /* taken */
     g_clear_error(&err);
-    d = device_new(&ide_cd_class, NULL);
-    g_assert_true(device_set_prop(d, "bus", "ide.1", &err));
-    g_assert_true(device_set_prop(d, "unit", "1", &err));
-    g_assert_true(device_realize(d, &err));
+    g_assert_true(ide_attach(ide, 1, -1, a, true, "S1", NULL, &err));
     g_assert_no_error(err);
     outb(0x176, 0xb0);
     g_assert_cmphex(inb(0x174), ==, 0x14);
-    d = device_new(&ide_cd_class, NULL);
-    g_assert_true(device_set_prop(d, "bus", "ide.1", &err));
-    g_assert_false(device_realize(d, &err)); /* full */
-    g_assert_nonnull(err);
+    g_assert_false(ide_attach(ide, -1, -1, a, true, NULL, NULL, &err)); /* in use */
+    g_assert_nonnull(strstr(err->message, "in use"));
+    g_clear_error(&err);
+    b = drive_new_empty(DRIVE_NONE, 0, 1, true);
+    g_assert_false(ide_attach(ide, -1, -1, b, false, NULL, NULL, &err)); /* a disk without a medium */
+    g_clear_error(&err);
+    g_assert_false(ide_attach(ide, 2, 0, b, true, NULL, NULL, &err));
     g_clear_error(&err);
     teardown();
 }
@@ -402,7 +402,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/ide/nien-and-soft-reset", test_nien_srst);
     g_test_add_func("/hw/ide/atapi", test_atapi);
     g_test_add_func("/hw/ide/media-change", test_media_change);
-    g_test_add_func("/hw/ide/device-ide-cd", test_plug);
+    g_test_add_func("/hw/ide/attach", test_attach);
     g_test_add_func("/hw/ide/fuzz", test_fuzz);
     return g_test_run();
 }
