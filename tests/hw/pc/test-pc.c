@@ -1,0 +1,300 @@
+/* test-pc.c - the board without a CPU: memory map, wiring, fw_cfg, firmware, monitor texts. */
+#include "host/base/osdep.h"
+#include "host/base/bitops.h"
+#include "hw/bus/pci.h"
+#include "hw/pc/pc.h"
+#include "hw/pc/fw-cfg.h"
+#include "softmmu/runstate.h"
+#include "tests/lib/bus-harness.h"
+
+static char *bios_dir;
+
+static PcMachine *start(PcConfig *c)
+{
+    GError *err = NULL;
+    PcMachine *pc;
+
+    harness_start();
+    if (!c->ram_size)
+        c->ram_size = 64 * MiB;
+    c->reboot_timeout_ms = c->boot_menu_timeout_ms = -1;
+    c->acpi = c->hpet = true;
+    c->lib_dirs = bios_dir;
+    pc = pc_create(c, &err);
+    g_assert_no_error(err);
+    return pc;
+}
+
+static void stop(PcMachine *pc)
+{
+    pc_free(pc);
+    harness_stop();
+}
+
+static uint64_t fw_read(uint16_t key, uint8_t *buf, unsigned n)
+{
+    outw(0x510, key);
+    for (unsigned i = 0; i < n; i++)
+        buf[i] = inb(0x511);
+    return 0;
+}
+
+/* key and size of a file, through the directory */
+static bool fw_find(const char *name, uint16_t *key, uint32_t *size)
+{
+    uint8_t n[4], e[64];
+
+    fw_read(0x19, n, 4);
+    for (uint32_t i = 0; i < ldb32(n); i++) {
+        for (unsigned k = 0; k < 64; k++)
+            e[k] = inb(0x511);
+        if (!strcmp((char *)e + 8, name)) {
+            *size = ldb32(e);
+            *key = ldb16(e + 4);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void test_firmware(void)
+{
+    PcConfig c = {0};
+    PcMachine *pc = start(&c);
+
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xfffffff0, 1), ==, 0xea); /* far jump */
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xffff0, 1), ==, 0xea);
+    physmem_st(&address_space_memory, 0xf0000, 1, 0x55); /* ROM */
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xf0000, 1), ==, 0x00);
+    outl(0xcf8, 0x80000058); /* PAM0: f0000 is RAM */
+    outb(0xcfd, 0x30);
+    physmem_st(&address_space_memory, 0xf0000, 1, 0x55);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xf0000, 1), ==, 0x55);
+    outb(0xcfd, 0x10); /* read-only RAM */
+    physmem_st(&address_space_memory, 0xf0000, 1, 0x66);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xf0000, 1), ==, 0x55);
+    device_reset_all();
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xffff0, 1), ==, 0xea);
+    stop(pc);
+}
+
+static void test_fw_cfg(void)
+{
+    PcConfig c = {0};
+    PcMachine *pc = start(&c);
+    uint8_t b[16], *ram;
+    uint16_t key = 0;
+    uint32_t size = 0;
+    uint64_t len = 4096;
+
+    fw_read(0, b, 4);
+    g_assert_cmpmem(b, 4, "QEMU", 4);
+    fw_read(1, b, 4);
+    g_assert_cmphex(ldl32(b), ==, 3);
+    g_assert_true(fw_find("etc/e820", &key, &size));
+    g_assert_cmpuint(size, ==, 20);
+    g_assert_true(fw_find("etc/acpi/tables", &key, &size));
+    /* DMA: select and read 16 bytes of it to 2000h */
+    g_assert_cmphex(inl(0x514), ==, 0x554d4551); /* "QEMU" in memory order */
+    ram = physmem_map(&address_space_memory, 0x1000, &len, true);
+    stb32(ram, (uint32_t)key << 16 | 8 | 2);
+    stb32(ram + 4, 16);
+    stb64(ram + 8, 0x2000);
+    outl(0x514, 0);
+    outl(0x518, __builtin_bswap32(0x1000));
+    g_assert_cmphex(ldb32(ram), ==, 0);
+    g_assert_cmpmem(ram + 0x1000, 4, "FACS", 4);
+    g_assert_false(fw_find("bootorder", &key, &size));
+    stop(pc);
+}
+
+/* Do with the loader script what firmware does, then check every table's sum. */
+static void test_acpi(void)
+{
+    PcConfig c = {.ram_size = 5 * GiB};
+    PcMachine *pc = start(&c);
+    uint16_t key, lkey;
+    uint32_t size, lsize, rsdt;
+    g_autofree uint8_t *t = NULL, *l = NULL, *rsdp = NULL;
+
+    g_assert_true(fw_find("etc/acpi/tables", &key, &size));
+    t = g_malloc0(size);
+    fw_read(key, t, size);
+    g_assert_true(fw_find("etc/acpi/rsdp", &key, &lsize));
+    g_assert_cmpuint(lsize, ==, 20);
+    rsdp = g_malloc0(lsize);
+    fw_read(key, rsdp, lsize);
+    g_assert_true(fw_find("etc/table-loader", &lkey, &lsize));
+    g_assert_cmpuint(lsize % 128, ==, 0);
+    l = g_malloc0(lsize);
+    fw_read(lkey, l, lsize);
+    for (uint32_t at = 0; at < lsize; at += 128) {
+        uint8_t *e = l + at, *file = !strcmp((char *)e + 4, "etc/acpi/rsdp") ? rsdp : t, sum = 0;
+        switch (ldl32(e)) {
+        case 2: /* the tables are "loaded" at address 0: pointers stay */
+            g_assert_cmpuint(ldl32(e + 116), <, file == rsdp ? 20 : size);
+            g_assert_cmpuint(ldl32(file + ldl32(e + 116)), <, size);
+            break;
+        case 3:
+            g_assert_cmpuint(ldl32(e + 64) + ldl32(e + 68), <=, file == rsdp ? 20 : size);
+            for (uint32_t i = 0; i < ldl32(e + 68); i++)
+                sum += file[ldl32(e + 64) + i];
+            file[ldl32(e + 60)] -= sum;
+            break;
+        default:
+            g_assert_cmpuint(ldl32(e), ==, 1);
+        }
+    }
+    rsdt = ldl32(rsdp + 16);
+    g_assert_cmpmem(t + rsdt, 4, "RSDT", 4);
+    g_assert_cmpuint(ldl32(t + rsdt + 4), ==, 36 + 3 * 4);
+    for (unsigned i = 0; i < 3; i++) {
+        uint32_t at = ldl32(t + rsdt + 36 + 4 * i);
+        uint8_t sum = 0;
+        for (uint32_t k = 0; k < ldl32(t + at + 4); k++)
+            sum += t[at + k];
+        g_assert_cmpuint(sum, ==, 0);
+    }
+    if (g_getenv("ACPI_DUMP"))
+        g_file_set_contents(g_getenv("ACPI_DUMP"), (char *)t + 64, (gssize)ldl32(t + 68), NULL);
+    stop(pc);
+}
+
+static void test_memory_map(void)
+{
+    PcConfig c = {.ram_size = 5 * GiB};
+    PcMachine *pc = start(&c);
+    g_autoptr(GString) s = g_string_new(NULL);
+
+    physmem_st(&address_space_memory, 0xbffffff8, 8, 0x1122334455667788);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xbffffff8, 8), ==, 0x1122334455667788);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xc0000000, 4), ==, 0xffffffff);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 4 * GiB, 4), ==, 0);
+    memory_print_tree(s, false);
+    g_assert_nonnull(strstr(s->str, "    0000000000000000-00000000bfffffff (prio 0, ram): alias ram-below-4g @pc.ram "
+                                    "0000000000000000-00000000bfffffff\n"));
+    g_assert_nonnull(strstr(s->str, "    00000000fee00000-00000000feefffff (prio 4096, i/o): apic-msi\n"));
+    outb(0x70, 0x34);
+    g_assert_cmphex(inb(0x71), ==, 0x00);
+    outb(0x70, 0x35);
+    g_assert_cmphex(inb(0x71), ==, 0xbf); /* 3 GiB - 16 MiB in 64 KiB steps */
+    outb(0x70, 0x5c);
+    g_assert_cmphex(inb(0x71), ==, 0x80); /* 2 GiB above 4 GiB */
+    outb(0x70, 0x3d);
+    g_assert_cmphex(inb(0x71), ==, 0x12); /* "cad": disk, floppy */
+    stop(pc);
+}
+
+static void test_interrupt_route(void)
+{
+    PcConfig c = {0};
+    PcMachine *pc = start(&c);
+    g_autoptr(GString) s = g_string_new(NULL);
+
+    outb(0x20, 0x11);
+    outb(0x21, 0x08);
+    outb(0x21, 0x04);
+    outb(0x21, 0x01);
+    outb(0x21, 0xfe);
+    outb(0x43, 0x34); /* PIT mode 2 */
+    outb(0x40, 0x00);
+    outb(0x40, 0x10);
+    step(10000000);
+    outb(0x20, 0x0a);
+    g_assert_cmphex(inb(0x20) & 1, ==, 1);
+    pc_info_irq(pc, s);
+    g_assert_true(g_regex_match_simple("^IRQ statistics for isa-i8259:\n 0: [0-9]+$", s->str, G_REGEX_MULTILINE, 0));
+    g_string_truncate(s, 0);
+    pc_info_pic(pc, s);
+    g_assert_true(g_str_has_prefix(s->str, "ioapic0: ver=0x20 id=0x00 sel=0x00\n"
+                                           "  pin 0  0x0000000000010000 dest=0 vec=0   active-hi edge  masked fixed  physical\n"));
+    g_string_truncate(s, 0);
+    pc_info_lapic(pc, s);
+    g_assert_nonnull(strstr(s->str, "\nSPIV\t 0x000000ff APIC disabled, focus=off, spurious vec 255\n"));
+    g_string_truncate(s, 0);
+    pc_info_qtree(pc, s);
+    g_assert_true(g_str_has_prefix(s->str, "bus: main-system-bus\n  type System\n"));
+    g_string_truncate(s, 0);
+    pc_info_roms(pc, s);
+    g_assert_nonnull(strstr(s->str, "bios-256k.bin"));
+    g_string_truncate(s, 0);
+    pci_print_info(pc->pci, s);
+    g_assert_true(g_str_has_prefix(s->str, "  Bus  0, device   0, function 0:\n    Host bridge: PCI device 8086:1237\n"
+                                           "      PCI subsystem 1af4:1100\n      id \"\"\n"));
+    g_assert_nonnull(strstr(s->str, "PCI device 8086:7113\n      PCI subsystem 1af4:1100\n      IRQ 0, pin A\n"));
+    stop(pc);
+}
+
+static void test_missing_bios(void)
+{
+    PcConfig c = {.ram_size = 64 * MiB, .bios = "no-such-bios.bin"};
+    GError *err = NULL;
+
+    harness_start();
+    g_assert_null(pc_create(&c, &err));
+    g_assert_nonnull(strstr(err->message, "no-such-bios.bin"));
+    g_error_free(err);
+    harness_stop();
+}
+
+static void test_devices(void)
+{
+    PcConfig c = {0};
+    PcMachine *pc = start(&c);
+    GError *err = NULL;
+    int code = 0;
+
+    g_assert_true(pc_add_device(pc, "isa-debug-exit,iobase=0xf4,iosize=0x04", &err));
+    outb(0xf4, 0x10);
+    g_assert_cmpint(system_take_shutdown_request(&code), ==, CAUSE_GUEST_SHUTDOWN);
+    g_assert_cmpint(code, ==, 0x21);
+    g_assert_false(pc_add_device(pc, "no-such-thing", &err));
+    g_assert_nonnull(strstr(err->message, "no-such-thing"));
+    g_clear_error(&err);
+    g_assert_false(pc_add_device(pc, "isa-debug-exit,iobase=x", &err));
+    g_clear_error(&err);
+    pc_boot_set(pc, "dc", &err);
+    g_assert_no_error(err);
+    outb(0x70, 0x3d);
+    g_assert_cmphex(inb(0x71), ==, 0x23);
+    pc_boot_set(pc, "x", &err);
+    g_assert_nonnull(err);
+    g_clear_error(&err);
+    stop(pc);
+}
+
+/* The whole machine's state goes out and comes back the same. */
+static void test_save_load(void)
+{
+    PcConfig c = {0};
+    PcMachine *pc = start(&c);
+    g_autoptr(GByteArray) a = g_byte_array_new(), b = g_byte_array_new();
+    GError *err = NULL;
+
+    contract_random_io(&address_space_io, 20000);
+    device_save_all(a);
+    g_assert_true(device_load_all(a->data, a->len, &err));
+    device_save_all(b);
+    g_assert_cmpmem(a->data, a->len, b->data, b->len);
+    g_assert_false(device_load_all(a->data, a->len - 1, &err));
+    g_assert_nonnull(err);
+    g_clear_error(&err);
+    system_take_reset_request();
+    system_take_shutdown_request(NULL);
+    stop(pc);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    bios_dir = g_strdup("/usr/share/seabios");
+    g_test_add_func("/hw/pc/firmware-and-pam", test_firmware);
+    g_test_add_func("/hw/pc/fw-cfg", test_fw_cfg);
+    g_test_add_func("/hw/pc/acpi-tables", test_acpi);
+    g_test_add_func("/hw/pc/memory-map-and-cmos", test_memory_map);
+    g_test_add_func("/hw/pc/irq0-through-the-8259", test_interrupt_route);
+    g_test_add_func("/hw/pc/missing-bios", test_missing_bios);
+    g_test_add_func("/hw/pc/device-option", test_devices);
+    g_test_add_func("/hw/pc/save-load", test_save_load);
+    return g_test_run();
+}
