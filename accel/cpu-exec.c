@@ -80,7 +80,7 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags)
         jump_cache_enter(cpu, &st, tb);
         /* invalidated by another thread between look-up and entry */
         if (__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
-            __atomic_store_n(&e->pc, ~0ULL, __ATOMIC_RELEASE);
+            jump_cache_drop(cpu, st.pc);
     }
     return tb;
 }

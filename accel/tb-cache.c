@@ -106,6 +106,15 @@ typedef struct JcList { /* which slots are in use, so that clearing costs what w
 } JcList;
 static JcList jc; /* of the one vCPU that translates */
 
+/* Both tags: a guest may well jump to linear address ~0. */
+static void entry_clear(JumpCacheEntry *e)
+{
+    __atomic_store_n(&e->key, ~0ULL, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->pc, ~0ULL, __ATOMIC_RELEASE);
+}
+
+void jump_cache_drop(CPUState *cpu, vaddr pc) { entry_clear(&cpu_head(cpu)->jump_cache[jump_cache_index(pc)]); }
+
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb)
 {
     uint32_t i = jump_cache_index(st->pc);
@@ -142,7 +151,7 @@ void jump_cache_clear(CPUState *cpu, bool keep_global)
         if (keep_global && jc.slot[k] >> 31)
             jc.slot[kept++] = jc.slot[k];
         else
-            cache[jc.slot[k] & ~(1u << 31)].pc = ~0ULL;
+            entry_clear(&cache[jc.slot[k] & ~(1u << 31)]);
     }
     jc.n = kept;
 }
@@ -154,7 +163,7 @@ void jump_cache_clear_page(CPUState *cpu, vaddr page)
         JumpCacheEntry *e = &cache[jc.slot[k] & ~(1u << 31)];
         /* the page itself, and TBs that begin in the page before it and run into it */
         if (e->pc != ~0ULL && e->pc - page + TCG_PAGE_SIZE < 2 * TCG_PAGE_SIZE)
-            e->pc = ~0ULL;
+            entry_clear(e);
     }
 }
 
@@ -331,7 +340,7 @@ static void tb_invalidate(TB *tb)
     if (first_cpu) {
         JumpCacheEntry *e = &cpu_head(first_cpu)->jump_cache[jump_cache_index(tb->pc)];
         if (e->tb == tb)
-            __atomic_store_n(&e->pc, ~0ULL, __ATOMIC_RELEASE);
+            entry_clear(e);
     }
     jit_totals.invalidations++;
 }
