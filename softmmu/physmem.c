@@ -88,6 +88,11 @@ static inline ram_addr_t range_ram_addr(const FlatRange *r, hwaddr addr)
     return r->mr->ram->offset + r->mr->ram_offset + r->mr_offset + (addr - r->start);
 }
 
+static inline hwaddr range_offset(const FlatRange *r, hwaddr addr)
+{
+    return r->mr_offset + (addr - r->start);
+}
+
 static inline bool range_is_ram(const FlatRange *r)
 {
     return r->mr->ram != NULL;
@@ -104,12 +109,15 @@ static uint64_t gap_after(const AddressSpace *as, hwaddr addr, uint64_t len)
     return len;
 }
 
-/* Largest naturally aligned power of two up to 8 that fits. */
-static unsigned piece_size(hwaddr addr, uint64_t len)
+/* Largest naturally aligned power of two up to 8 that fits into the device's region. A register decodes
+ * the whole access by its address, even when another region covers some of the bytes (cf8h with the
+ * reset port at cf9h inside it). */
+static unsigned piece_size(const MemoryRegion *mr, hwaddr off, uint64_t len)
 {
     unsigned s = 8;
 
-    while (s > 1 && ((addr & (s - 1)) || s > len))
+    len = MIN(len, mr->size - off);
+    while (s > 1 && ((off & (s - 1)) || s > len))
         s /= 2;
     return s;
 }
@@ -130,7 +138,7 @@ void physmem_read(AddressSpace *as, hwaddr addr, void *buf, uint64_t len)
             memcpy(p, range_host(r, addr), n);
         } else {
             hwaddr off = r->mr_offset + (addr - r->start);
-            n = piece_size(off, MIN(len, r->size - (addr - r->start)));
+            n = piece_size(r->mr, off, len);
             uint64_t v = memory_region_read(r->mr, off, (unsigned)n);
             memcpy(p, &v, n);
         }
@@ -157,7 +165,7 @@ static void write_pieces(AddressSpace *as, hwaddr addr, const uint8_t *p, uint64
             n = MIN(len, r->size - (addr - r->start));
         } else {
             hwaddr off = r->mr_offset + (addr - r->start);
-            n = piece_size(off, MIN(len, r->size - (addr - r->start)));
+            n = piece_size(r->mr, off, len);
             uint64_t v = 0;
             memcpy(&v, p, n);
             memory_region_write(r->mr, off, v, (unsigned)n);
@@ -265,15 +273,22 @@ void physmem_unmap(AddressSpace *as, void *host, uint64_t len_written)
 
 /* --- ports --- */
 
+/* The device at the port takes the access as one. */
+static inline bool one_access(const FlatRange *r, uint16_t port, unsigned size)
+{
+    hwaddr off = range_offset(r, port);
+
+    return r->mr->size - off >= size && (!(off & (size - 1)) || (r->mr->ops && r->mr->ops->unaligned));
+}
+
 uint64_t ioport_read(uint16_t port, unsigned size)
 {
     const FlatRange *r = address_space_lookup(&address_space_io, port);
     uint64_t v = 0;
 
     /* The common case: the whole access falls into one device. */
-    if (likely(r && r->size - (port - r->start) >= size &&
-               (((r->mr_offset + (port - r->start)) & (size - 1)) == 0 || (r->mr->ops && r->mr->ops->unaligned))))
-        return memory_region_read(r->mr, r->mr_offset + (port - r->start), size);
+    if (likely(r && one_access(r, port, size)))
+        return memory_region_read(r->mr, range_offset(r, port), size);
     if (!r)
         log_unimp("port read from unassigned %04x size %u\n", port, size);
     if ((uint32_t)port + size > 0x10000) { /* the bus wraps to port 0 */
@@ -289,9 +304,8 @@ void ioport_write(uint16_t port, uint64_t val, unsigned size)
 {
     const FlatRange *r = address_space_lookup(&address_space_io, port);
 
-    if (likely(r && r->size - (port - r->start) >= size &&
-               (((r->mr_offset + (port - r->start)) & (size - 1)) == 0 || (r->mr->ops && r->mr->ops->unaligned)))) {
-        memory_region_write(r->mr, r->mr_offset + (port - r->start), val, size);
+    if (likely(r && one_access(r, port, size))) {
+        memory_region_write(r->mr, range_offset(r, port), val, size);
         return;
     }
     if (!r)

@@ -420,7 +420,6 @@ static guint build_dsdt(Build *b)
 
     dev = aml_open_device(a, "PCI0");
     aml_name_eisa(a, "_HID", "PNP0A03");
-    aml_name_integer(a, "_ADR", 0);
     aml_name_integer(a, "_UID", 0);
     build_host_bridge_crs(b, a);
     build_isa(b, a);
