@@ -1,0 +1,492 @@
+/* test-guest-ldst.c - guest memory accesses in generated code: hits write nothing, what misses (page
+ * crossing, misalignment, TLB flags), and what a slow path that raises finds in env: all guest registers,
+ * dirty globals wherever they were, and the instruction by the return address. */
+#include "host/base/osdep.h"
+#include "tests/lib/ir-guest.h"
+#include "tcg/regalloc.h"
+#include <setjmp.h>
+
+static CodeBuf *buf;
+static TcgContext *s;
+static IrGuestEnv *env;
+static jmp_buf raised;
+static bool raises;
+static uintptr_t last_ra;
+static unsigned nb_slow;
+static uint64_t last_val, last_cmp;
+static MemOpIdx last_oi;
+static uint32_t last_rmw;
+static vaddr last_addr;
+
+/* What any C code may do to the registers that it need not preserve. */
+static void clobber(void)
+{
+    __asm__ volatile("mov $-1, %%r8; mov $-2, %%r9; mov $-3, %%r10; mov $-4, %%r11; mov $-5, %%rcx; mov $-6, %%rdx\n"
+                     "mov $-7, %%rsi; mov $-8, %%rdi\n"
+                     "pcmpeqd %%xmm0, %%xmm0; pcmpeqd %%xmm1, %%xmm1; pcmpeqd %%xmm2, %%xmm2; pcmpeqd %%xmm15, %%xmm15\n"
+                     "pcmpeqd %%xmm3, %%xmm3; pcmpeqd %%xmm4, %%xmm4"
+                     ::: "r8", "r9", "r10", "r11", "rcx", "rdx", "rsi", "rdi", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm15");
+}
+
+static uint8_t *slow(vaddr addr, MemOpIdx oi, uintptr_t ra)
+{
+    nb_slow++;
+    last_addr = addr;
+    last_oi = oi;
+    last_ra = ra;
+    g_assert_true(codebuf_contains(buf, ra));
+    clobber();
+    if (raises)
+        longjmp(raised, 1);
+    return env->mem + (addr - IRG_MEM_BASE) % IRG_MEM_SIZE;
+}
+
+static uint64_t slow_ld(void *e, vaddr addr, MemOpIdx oi, uintptr_t ra)
+{
+    uint64_t v = 0;
+    g_assert_true(e == env);
+    memcpy(&v, slow(addr, oi, ra), memop_size(memopidx_op(oi)));
+    return v;
+}
+static void slow_st(void *e, vaddr addr, uint64_t val, MemOpIdx oi, uintptr_t ra)
+{
+    last_val = val;
+    memcpy(slow(addr, oi, ra), &val, memop_size(memopidx_op(oi)));
+}
+static uint64_t slow_rmw(void *e, vaddr addr, uint64_t val, MemOpIdx oi, uint32_t rmw, uintptr_t ra)
+{
+    last_val = val;
+    last_rmw = rmw;
+    slow(addr, oi, ra);
+    return 0x1122334455667788;
+}
+static uint64_t slow_cmpxchg(void *e, vaddr addr, uint64_t cmp, uint64_t val, MemOpIdx oi, uintptr_t ra)
+{
+    last_val = val;
+    last_cmp = cmp;
+    slow(addr, oi, ra);
+    return 0x1122334455667788;
+}
+static void slow_ldv(void *e, vaddr addr, void *dst, MemOpIdx oi, uintptr_t ra)
+{
+    memset(dst, 0, 32);
+    memcpy(dst, slow(addr, oi, ra), memop_size(memopidx_op(oi)));
+}
+static void slow_stv(void *e, vaddr addr, const void *src, MemOpIdx oi, uintptr_t ra)
+{
+    memcpy(slow(addr, oi, ra), src, memop_size(memopidx_op(oi)));
+}
+
+static TcgGuest guest;
+
+static void begin(void)
+{
+    tcg_begin(s);
+    s->no_optimize = true;
+    s->tb_cookie = 0x1000;
+    memset(env->mem, 0, sizeof env->mem);
+    for (unsigned i = 0; i < IRG_MEM_SIZE; i++)
+        env->mem[i] = i * 37 + (i >> 8);
+    for (unsigned i = 0; i < 16; i++)
+        env->head.gpr[i] = 0x1010101010101010 * (i & 7) + i;
+    env->cc_dst = env->cc_src = env->cc_src2 = 0;
+    nb_slow = 0;
+    raises = false;
+    env->head.mxcsr_run = 0x1f80;
+    ir_guest_env_map(env);
+}
+
+static void go(void)
+{
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
+    g_assert_cmphex(buf->enter(env, s->code_rx), ==, 0x1000 | TB_EXIT_LOOKUP);
+}
+
+static bool go_raises(void)
+{
+    raises = true;
+    if (setjmp(raised))
+        return true;
+    go();
+    return false;
+}
+
+static const TcgInsnMap *find_stub(uintptr_t ra)
+{
+    for (unsigned i = 0; i < s->nb_stubs; i++) {
+        if ((uintptr_t)s->code_rx + s->stub_map[i].host_end == ra)
+            return &s->stub_map[i];
+    }
+    return NULL;
+}
+
+static Tv G(unsigned n) { return tcg_global(n); }
+
+static void test_loads(void)
+{
+    static const struct { MemOp op; bool align; } modes[] = {
+        { MO_8 }, { MO_16 }, { MO_32 }, { MO_64 }, { MO_8 | MO_SIGN }, { MO_16 | MO_SIGN }, { MO_32 | MO_SIGN },
+        { MO_8 | MO_SIGN | MO_SIGN32 }, { MO_16 | MO_SIGN | MO_SIGN32 },
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(modes); i++) {
+        for (unsigned reg = 0; reg < 16; reg++) {
+            MemOp op = modes[i].op;
+            unsigned bits = 8 * memop_size(op);
+            uint64_t want = 0;
+            begin();
+            env->head.gpr[6] = IRG_MEM_BASE + 0x123;
+            tcg_gen_guest_ld(s, G(reg), G(6), 0x45, memopidx(op, reg % TCG_MMU_MODES));
+            go();
+            memcpy(&want, env->mem + 0x168, bits / 8);
+            if (op & MO_SIGN)
+                want = (int64_t)(want << (64 - bits)) >> (64 - bits);
+            if (op & MO_SIGN32)
+                want = (uint32_t)want;
+            g_assert_cmphex(env->head.gpr[reg], ==, want);
+            g_assert_cmpint(nb_slow, ==, 0);
+        }
+    }
+}
+
+static void test_page_crossing(void)
+{
+    for (unsigned size = 0; size <= 3; size++) {
+        for (unsigned off = 0xff0; off <= 0x1000; off++) {
+            bool crosses = off < 0x1000 && off + (1 << size) > 0x1000;
+            uint64_t want = 0;
+            begin();
+            env->head.gpr[8] = IRG_MEM_BASE + off - 5;
+            tcg_gen_guest_ld(s, G(2), G(8), 5, memopidx(size, 1));
+            tcg_gen_guest_st(s, G(2), G(8), 0x2005, memopidx(size, 1));
+            go();
+            memcpy(&want, env->mem + off, 1 << size);
+            g_assert_cmphex(env->head.gpr[2], ==, want);
+            g_assert_cmpint(memcmp(env->mem + off, env->mem + off + 0x2000, 1 << size), ==, 0);
+            g_assert_cmpint(nb_slow, ==, crosses ? 2 : 0);
+        }
+    }
+}
+
+static void test_alignment(void)
+{
+    for (unsigned size = 0; size <= 3; size++) {
+        for (unsigned off = 0; off < 16; off++) {
+            begin();
+            env->head.gpr[1] = IRG_MEM_BASE + off;
+            tcg_gen_guest_ld(s, G(2), G(1), 0x40, memopidx(size | MO_ALIGN_AC, 0));
+            go();
+            g_assert_cmpint(nb_slow, ==, off % (1 << size) != 0);
+        }
+    }
+    for (unsigned off = 0; off < 32; off++) {
+        begin();
+        env->head.gpr[1] = IRG_MEM_BASE + off;
+        tcg_gen_guest_ldv(s, TCG_V128, tcg_globalv(IRG_VEC0), G(1), 0, memopidx(MO_128 | MO_ALIGN_GP, 0));
+        go();
+        g_assert_cmpint(nb_slow, ==, off % 16 != 0);
+        g_assert_cmpint(memcmp(env->vec[0], env->mem + off, 16), ==, 0);
+    }
+}
+
+static void test_flags_divert(void)
+{
+    static const uint64_t flags[] = { TLB_INVALID, TLB_MMIO, TLB_NOTDIRTY, TLB_WATCH };
+    for (unsigned i = 0; i < ARRAY_SIZE(flags); i++) {
+        begin();
+        TlbEntry *t = &env->tlb[0][(IRG_MEM_BASE >> TCG_PAGE_BITS) & (IRG_TLB_ENTRIES - 1)];
+        t->addr_write |= flags[i];
+        tcg_gen_guest_ld(s, G(0), tcg_const(s, IRG_MEM_BASE + 8), 0, memopidx(MO_64, 0));
+        tcg_gen_guest_st(s, G(1), tcg_const(s, IRG_MEM_BASE + 8), 0, memopidx(MO_64, 0));
+        go();
+        g_assert_cmpint(nb_slow, ==, 1);
+        g_assert_cmphex(last_addr, ==, IRG_MEM_BASE + 8);
+        g_assert_cmphex(last_val, ==, env->head.gpr[1]);
+    }
+}
+
+/* The heart: dirty values in every kind of place, then a fault. */
+static void test_fault_state(void)
+{
+    begin();
+    memset(env->tlb, 0xff, sizeof env->tlb);
+    uint64_t old[16], v0[2];
+    memcpy(old, env->head.gpr, sizeof old);
+    memcpy(env->vec[1], "0123456789abcdef", 16);
+    Tv t = tcg_temp(s);
+    tcg_gen_insn_start(s, 0x1000, 7);
+    tcg_gen_add(s, TCG_I64, G(0), G(0), G(3));                /* pinned */
+    tcg_gen_add(s, TCG_I64, G(10), G(11), G(0));              /* unpinned: in a scratch register */
+    tcg_gen_mov(s, TCG_I64, G(IRG_CC_DST), G(0));             /* alias of a pinned register */
+    tcg_gen_movi(s, G(IRG_CC_SRC), 0x123456789abcdef0);       /* constant, 64 bits */
+    tcg_gen_movi(s, G(IRG_CC_SRC2), -3);                      /* constant, 32 bits */
+    tcg_gen_movv(s, TCG_V128, tcg_globalv(IRG_VEC0), tcg_globalv(IRG_VEC0 + 1));
+    tcg_gen_insn_start(s, 0x1004, 9);
+    tcg_gen_addi(s, TCG_I64, t, G(5), 0x10);
+    tcg_gen_guest_ld(s, G(0), t, 0x20, memopidx(MO_32, 2));
+    tcg_gen_insn_start(s, 0x1008, 11);
+    tcg_gen_movi(s, G(IRG_CC_SRC), 1);
+    tcg_gen_movi(s, G(10), 1);
+    g_assert_true(go_raises());
+    g_assert_cmphex(env->head.gpr[0], ==, old[0] + old[3]);
+    g_assert_cmphex(env->head.gpr[10], ==, old[11] + old[0] + old[3]);
+    for (unsigned i = 1; i < 16; i++) {
+        if (i != 10)
+            g_assert_cmphex(env->head.gpr[i], ==, old[i]);
+    }
+    g_assert_cmphex(env->cc_dst, ==, old[0] + old[3]);
+    g_assert_cmphex(env->cc_src, ==, 0x123456789abcdef0);
+    g_assert_cmphex(env->cc_src2, ==, (uint64_t)-3);
+    memcpy(v0, env->vec[0], 16);
+    g_assert_cmpint(memcmp(v0, "0123456789abcdef", 16), ==, 0);
+    g_assert_cmphex(last_addr, ==, old[5] + 0x30);
+    g_assert_cmphex(last_oi, ==, memopidx(MO_32, 2));
+    const TcgInsnMap *m = find_stub(last_ra);
+    g_assert_nonnull(m);
+    g_assert_cmphex(m->data[0], ==, 0x1004);
+    g_assert_cmphex(m->data[1], ==, 9);
+}
+
+/* After a slow path that returns, everything that was in a register is still there. */
+static void test_slow_preserves(void)
+{
+    for (unsigned seed = 0; seed < 64; seed++) {
+        begin();
+        memset(env->tlb, 0xff, sizeof env->tlb);
+        s->random_regs = seed & 1;
+        uint64_t old[16];
+        env->head.gpr[6] = IRG_MEM_BASE;
+        memcpy(old, env->head.gpr, sizeof old);
+        memcpy(env->vec[0], "0123456789abcdef", 16);
+        Tv a = tcg_temp(s), b = tcg_temp(s), c = tcg_temp(s);
+        Vv v = tcg_tempv(s, TCG_V128);
+        tcg_gen_add(s, TCG_I64, a, G(1), G(2));
+        tcg_gen_add(s, TCG_I64, b, G(8), G(9));
+        tcg_gen_movv(s, TCG_V128, v, tcg_globalv(IRG_VEC0));
+        tcg_gen_guest_ld(s, c, G(6), 8, memopidx(MO_64, 0));
+        tcg_gen_guest_st(s, tcg_const(s, 77), G(6), 0x100, memopidx(MO_32, 0));
+        tcg_gen_guest_stv(s, TCG_V128, v, G(6), 0x200, memopidx(MO_128, 0));
+        tcg_gen_mov(s, TCG_I64, G(12), a);
+        tcg_gen_mov(s, TCG_I64, G(13), b);
+        tcg_gen_mov(s, TCG_I64, G(14), c);
+        tcg_gen_movv(s, TCG_V128, tcg_globalv(IRG_VEC0 + 1), v);
+        go();
+        uint64_t want;
+        memcpy(&want, env->mem + 8, 8);
+        g_assert_cmpint(nb_slow, ==, 3);
+        g_assert_cmphex(env->head.gpr[12], ==, old[1] + old[2]);
+        g_assert_cmphex(env->head.gpr[13], ==, old[8] + old[9]);
+        g_assert_cmphex(env->head.gpr[14], ==, want);
+        for (unsigned i = 0; i < 12; i++)
+            g_assert_cmphex(env->head.gpr[i], ==, old[i]);
+        g_assert_cmpint(env->mem[0x100], ==, 77);
+        g_assert_cmpint(memcmp(env->mem + 0x200, "0123456789abcdef", 16), ==, 0);
+        g_assert_cmpint(memcmp(env->vec[1], "0123456789abcdef", 16), ==, 0);
+    }
+    s->random_regs = false;
+}
+
+static void test_rmw_arguments(void)
+{
+    begin();
+    memset(env->tlb, 0xff, sizeof env->tlb);
+    env->head.gpr[7] = IRG_MEM_BASE;
+    tcg_gen_guest_rmw(s, G(0), G(7), 4, G(0), memopidx(MO_16, 3), RMW_XOR | RMW_LOCK);
+    go();
+    g_assert_cmphex(last_addr, ==, IRG_MEM_BASE + 4);
+    g_assert_cmphex(last_val, ==, 0);
+    g_assert_cmphex(last_rmw, ==, RMW_XOR | RMW_LOCK);
+    g_assert_cmphex(last_oi, ==, memopidx(MO_16, 3));
+    g_assert_cmphex(env->head.gpr[0], ==, 0x1122334455667788);
+
+    begin();
+    memset(env->tlb, 0xff, sizeof env->tlb);
+    env->head.gpr[7] = IRG_MEM_BASE;
+    tcg_gen_guest_cmpxchg(s, G(0), G(7), -8, G(1), G(2), memopidx(MO_32, 0), RMW_LOCK);
+    uint64_t c = env->head.gpr[1], n = env->head.gpr[2];
+    go();
+    g_assert_cmphex(last_addr, ==, IRG_MEM_BASE - 8);
+    g_assert_cmphex(last_cmp, ==, c);
+    g_assert_cmphex(last_val, ==, n);
+    g_assert_cmphex(env->head.gpr[0], ==, 0x1122334455667788);
+}
+
+static uint64_t model(unsigned rop, uint64_t old, uint64_t b)
+{
+    switch (rop) {
+    case RMW_ADD: return old + b;
+    case RMW_SUB: return old - b;
+    case RMW_AND: return old & b;
+    case RMW_OR: return old | b;
+    case RMW_XOR: return old ^ b;
+    case RMW_XCHG: return b;
+    case RMW_NEG: return -old;
+    case RMW_NOT: return ~old;
+    default: return old & ~b;
+    }
+}
+
+/* All operations, sizes, locked or not, old value wanted or not, result in any register. */
+static void test_rmw_hits(void)
+{
+    for (unsigned n = 0; n < 9 * 4 * 2 * 3 * 16; n++) {
+        unsigned rop = n % 9, size = n / 9 % 4, lock = n / 36 % 2, form = n / 72 % 3, reg = n / 216;
+        uint64_t old = 0, b, now = 0, mask = size == 3 ? ~0ull : (1ull << (8 << size)) - 1;
+        begin();
+        env->head.gpr[7] = IRG_MEM_BASE + 0x801;
+        memcpy(&old, env->mem + 0x801, 1 << size);
+        Tv bt = form == 2 ? tcg_const(s, -77) : G(reg), d = form == 0 ? tcg_temp(s) : G(form == 1 ? reg : (reg + 1) % 16);
+        b = form == 2 ? (uint64_t)-77 : env->head.gpr[reg];
+        uint64_t before[16];
+        memcpy(before, env->head.gpr, sizeof before);
+        tcg_gen_guest_rmw(s, d, G(7), 0, bt, memopidx(size, 0), rop | (lock ? RMW_LOCK : 0));
+        go();
+        memcpy(&now, env->mem + 0x801, 1 << size);
+        g_assert_cmpint(nb_slow, ==, 0);
+        g_assert_cmphex(now, ==, model(rop, old, b) & mask);
+        if (form)
+            before[form == 1 ? reg : (reg + 1) % 16] = old;
+        for (unsigned i = 0; i < 16; i++)
+            g_assert_cmphex(env->head.gpr[i], ==, before[i]);
+    }
+}
+
+static void test_cmpxchg_hits(void)
+{
+    for (unsigned n = 0; n < 4 * 2 * 16 * 3; n++) {
+        unsigned size = n % 4, equal = n / 4 % 2, reg = n / 8 % 16, role = n / 128;
+        uint64_t old = 0, now = 0, mask = size == 3 ? ~0ull : (1ull << (8 << size)) - 1;
+        begin();
+        env->head.gpr[7] = IRG_MEM_BASE + 0x80a;
+        memcpy(&old, env->mem + 0x80a, 1 << size);
+        unsigned rd = role == 0 ? reg : 0, rc = role == 1 ? reg : 0, rn = role == 2 ? reg : 3;
+        if (rc == 7 || rn == 7 || (equal && rc == rn))
+            continue;
+        if (equal)
+            env->head.gpr[rc] = old | (~mask & 0x5555555555555555);
+        uint64_t cmp = env->head.gpr[rc], val = env->head.gpr[rn];
+        bool hit = ((cmp ^ old) & mask) == 0;
+        tcg_gen_guest_cmpxchg(s, G(rd), G(7), 0, G(rc), G(rn), memopidx(size, 0), n & 1 ? RMW_LOCK : 0);
+        go();
+        memcpy(&now, env->mem + 0x80a, 1 << size);
+        g_assert_cmpint(nb_slow, ==, 0);
+        g_assert_cmphex(now, ==, hit ? val & mask : old);
+        g_assert_cmphex(env->head.gpr[rd], ==, old);
+        if (rn != rd)
+            g_assert_cmphex(env->head.gpr[rn], ==, val);
+    }
+}
+
+/* Two processors add to one location with lock; nothing is lost. */
+static TcgContext *loop_ctx;
+static gpointer adder(gpointer arg)
+{
+    IrGuestEnv *e = arg;
+    for (unsigned i = 0; i < 200000; i++)
+        buf->enter(e, loop_ctx->code_rx);
+    return NULL;
+}
+
+static void test_lock_is_atomic(void)
+{
+    IrGuestEnv *e[2];
+    begin();
+    tcg_gen_guest_rmw(s, G(0), G(7), 0, tcg_const(s, 3), memopidx(MO_32, 0), RMW_ADD | RMW_LOCK);
+    tcg_gen_guest_rmw(s, G(0), G(7), 4, tcg_const(s, 1), memopidx(MO_32, 0), RMW_XOR | RMW_LOCK);
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
+    loop_ctx = s;
+    uint32_t start[2], end[2];
+    memcpy(start, env->mem, 8);
+    GThread *th[2];
+    for (unsigned i = 0; i < 2; i++) {
+        e[i] = ir_guest_env_new();
+        e[i]->head.gpr[7] = IRG_MEM_BASE;
+        memcpy(e[i]->tlb, env->tlb, sizeof env->tlb); /* both see env's memory */
+        th[i] = g_thread_new("adder", adder, e[i]);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        g_thread_join(th[i]);
+    memcpy(end, env->mem, 8);
+    g_assert_cmphex(end[0], ==, start[0] + 3 * 400000);
+    g_assert_cmphex(end[1], ==, start[1]); /* an even number of flips */
+    for (unsigned i = 0; i < 2; i++)
+        ir_guest_env_free(e[i]);
+}
+
+static void test_vectors(void)
+{
+    static const MemOp ops[] = { MO_32, MO_64, MO_128 };
+    for (unsigned i = 0; i < ARRAY_SIZE(ops); i++) {
+        for (unsigned miss = 0; miss < 2; miss++) {
+            unsigned size = memop_size(ops[i]);
+            begin();
+            if (miss)
+                memset(env->tlb, 0xff, sizeof env->tlb);
+            memset(env->vec[2], 0xee, 16);
+            env->head.gpr[11] = IRG_MEM_BASE + 3;
+            tcg_gen_guest_ldv(s, TCG_V128, tcg_globalv(IRG_VEC0 + 2), G(11), 0, memopidx(ops[i], 0));
+            tcg_gen_guest_stv(s, TCG_V128, tcg_globalv(IRG_VEC0 + 2), G(11), 0x40, memopidx(ops[i], 0));
+            go();
+            uint8_t want[16] = { 0 };
+            memcpy(want, env->mem + 3, size);
+            g_assert_cmpint(memcmp(env->vec[2], want, 16), ==, 0);
+            g_assert_cmpint(memcmp(env->mem + 0x43, want, size), ==, 0);
+            g_assert_cmpint(nb_slow, ==, miss * 2);
+        }
+    }
+    if (!tcg_host_has_simd("avx"))
+        return;
+    for (unsigned miss = 0; miss < 2; miss++) { /* 256 bits, kept in a register over slow paths */
+        begin();
+        if (miss)
+            memset(env->tlb, 0xff, sizeof env->tlb);
+        env->head.gpr[11] = IRG_MEM_BASE + 3;
+        Vv v = tcg_tempv(s, TCG_V256), w = tcg_tempv(s, TCG_V256);
+        tcg_gen_guest_ldv(s, TCG_V256, v, G(11), 0, memopidx(MO_256, 0));
+        tcg_gen_movv(s, TCG_V256, w, v);
+        tcg_gen_guest_ldv(s, TCG_V256, v, G(11), 0x100, memopidx(MO_64, 0));
+        tcg_gen_guest_stv(s, TCG_V256, w, G(11), 0x40, memopidx(MO_256, 0));
+        tcg_gen_guest_stv(s, TCG_V256, v, G(11), 0x80, memopidx(MO_256, 0));
+        go();
+        uint8_t want[32] = { 0 };
+        memcpy(want, env->mem + 0x103, 8);
+        g_assert_cmpint(memcmp(env->mem + 0x43, env->mem + 3, 32), ==, 0);
+        g_assert_cmpint(memcmp(env->mem + 0x83, want, 32), ==, 0);
+        g_assert_cmpint(nb_slow, ==, miss * 4);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    GError *err = NULL;
+    guest = ir_guest;
+    guest.slow_ld = slow_ld;
+    guest.slow_st = slow_st;
+    guest.slow_rmw = slow_rmw;
+    guest.slow_cmpxchg = slow_cmpxchg;
+    guest.slow_ldv = slow_ldv;
+    guest.slow_stv = slow_stv;
+    buf = codebuf_new(32 * MiB, &err);
+    g_assert_no_error(err);
+    tcg_gen_prologue(buf, &guest);
+    s = tcg_context_new(&guest, buf);
+    env = ir_guest_env_new();
+    g_test_add_func("/tcg/guest-ldst/loads", test_loads);
+    g_test_add_func("/tcg/guest-ldst/page-crossing", test_page_crossing);
+    g_test_add_func("/tcg/guest-ldst/alignment", test_alignment);
+    g_test_add_func("/tcg/guest-ldst/tlb-flags-divert", test_flags_divert);
+    g_test_add_func("/tcg/guest-ldst/fault-state", test_fault_state);
+    g_test_add_func("/tcg/guest-ldst/slow-path-preserves", test_slow_preserves);
+    g_test_add_func("/tcg/guest-ldst/rmw-arguments", test_rmw_arguments);
+    g_test_add_func("/tcg/guest-ldst/rmw-hits", test_rmw_hits);
+    g_test_add_func("/tcg/guest-ldst/cmpxchg-hits", test_cmpxchg_hits);
+    g_test_add_func("/tcg/guest-ldst/lock-is-atomic", test_lock_is_atomic);
+    g_test_add_func("/tcg/guest-ldst/vectors", test_vectors);
+    int r = g_test_run();
+    ir_guest_env_free(env);
+    tcg_context_free(s);
+    codebuf_free(buf);
+    return r;
+}
