@@ -37,7 +37,6 @@ static void note_hit(CPUX86State *env, unsigned bits)
 {
     env->pending_db |= bits;
     cpu_interrupt(env->cpu, CPU_INTERRUPT_DB);
-    cpu_exit_tb(env->cpu);
 }
 
 void x86_watch_access(CPUState *cpu, vaddr addr, unsigned size, AccessType type, uintptr_t ra)
@@ -54,8 +53,18 @@ void x86_watch_access(CPUState *cpu, vaddr addr, unsigned size, AccessType type,
         if (addr < start + len && start < addr + size)
             hits |= 1 << i;
     }
-    if (hits)
-        note_hit(env, hits);
+    if (!hits)
+        return;
+    if (ra && !env->pending_db) {
+        /* The trap must come right after this instruction, which may be amid a TB: start it again in a
+         * TB of its own. The second time pending_db tells that this was done. */
+        if (cpu_restore_state(cpu, ra)) {
+            env->pending_db = hits;
+            cpu->cflags_next = 1 | CF_NOCACHE | CF_NOCHAIN;
+            cpu_loop_exit(cpu);
+        }
+    }
+    note_hit(env, hits);
 }
 
 void debug_check_io(CPUX86State *env, unsigned port, unsigned size)

@@ -329,6 +329,7 @@ void cpu_deliver(CPUX86State *env, int vector, bool is_int, int error_code, uint
     if (log_enabled(LOG_INT))
         log_delivery(env, ev.vector, is_int, error_code, next_eip);
     env->inhibit_irq = 0;
+    env->pending_db = 0; /* the instruction that hit a data breakpoint is over, or faulted and will hit again */
     if (vector == EXCP_DB && !is_int && (env->dr[7] & DR7_GD))
         env->dr[7] &= ~(uint64_t)DR7_GD;
 
