@@ -34,7 +34,6 @@ static void packet_ok(IdeDrive *d)
     d->sense_key = d->asc = d->ascq = 0;
     d->nsector = REASON_IO | REASON_CD;
     ide_command_ok(d);
-    d->status = ST_DRDY;
 }
 
 static void packet_error(IdeDrive *d, uint8_t key, uint8_t asc, uint8_t ascq)
@@ -346,7 +345,7 @@ static void op_read_toc(IdeDrive *d, const uint8_t *p)
             put_address(b + n + 4, 0, msf);
             n += 8;
         }
-        b[n + 1] = 0x14;
+        b[n + 1] = 0x16;
         b[n + 2] = LEADOUT;
         put_address(b + n + 4, total_sectors(d), msf);
         n += 8;

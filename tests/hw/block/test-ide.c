@@ -261,7 +261,7 @@ static void test_atapi(void)
     for (int i = 1; i < 256; i++)
         inw(0x170);
     packet(tur, 0, false);
-    g_assert_cmphex(inb(0x177), ==, 0x40);
+    g_assert_cmphex(inb(0x177), ==, 0x50);
     g_assert_cmphex(inb(0x172), ==, 3);
     packet(inquiry, 36, false);
     g_assert_cmphex(inb(0x172), ==, 2);
@@ -281,7 +281,7 @@ static void test_atapi(void)
         for (int i = 0; i < 2048; i += 2)
             g_assert_cmphex(inw(0x170) & 0xff, ==, (uint8_t)(7 + s * 4 + i / 512 + i));
     }
-    g_assert_cmphex(inb(0x177), ==, 0x40);
+    g_assert_cmphex(inb(0x177), ==, 0x50);
     /* by DMA */
     prd(0, 0x50000, 6144, true);
     outl(BM + 12, 0x1000);
@@ -321,7 +321,7 @@ static void test_media_change(void)
     packet(tur, 0, false);
     g_assert_cmphex(inb(0x171) >> 4, ==, 6); /* unit attention, once */
     packet(tur, 0, false);
-    g_assert_cmphex(inb(0x177), ==, 0x40);
+    g_assert_cmphex(inb(0x177), ==, 0x50);
     packet(lock, 0, false);
     g_assert_true(d->ops->is_locked(d->opaque));
     packet(eject, 0, false);
