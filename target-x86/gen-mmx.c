@@ -105,6 +105,8 @@ static Vv mmx_compute(DisasContext *dc, const SimdRow *row)
             simd_emit2(dc, low, b, HOST_MOVQ, 0);
             b = low;
         }
+        if (simd_fp_checked(dc, row)) /* #XM comes after the change to MMX state, as on hardware */
+            mmx_commit(dc);
         simd_fp_begin(dc, row);
         simd_emit2(dc, t, b, enc[row->pp == SIMD_PP_66][row->opcode & 1], 0);
         simd_fp_end(dc, row);
@@ -125,6 +127,8 @@ static void gen_cvtpi2p(DisasContext *dc, const SimdRow *row)
         simd_emit2(dc, d, b, HOST_CVTDQ2PD, 0);
         return;
     }
+    if (simd_fp_checked(dc, row) && dc->insn.mod == 3)
+        mmx_commit(dc);
     simd_fp_begin(dc, row);
     simd_emit2(dc, t, b, HOST_CVTDQ2PS, 0);
     simd_fp_end(dc, row);

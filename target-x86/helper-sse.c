@@ -3,7 +3,8 @@
  * The guest's MXCSR runs in the host's MXCSR with all exceptions masked (head.mxcsr_run); the prologue and
  * epilogue of translated code swap it. While cpu->in_code the sticky flags are in the host register, else in
  * head.mxcsr_run.
- * Spec: Intel SDM vol. 1 section 10.2.3 and 11.5 (MXCSR, exceptions); vol. 2 (instructions). */
+ * Spec: Intel SDM vol. 1 section 10.2.3 and 11.5 (MXCSR, exceptions); vol. 2 (instructions).
+ * Not modelled: with an unmasked overflow or underflow PE is set even if the scaled result is exact. */
 #include "host/base/osdep.h"
 #include "target-x86/helper.h"
 #include "accel/cputlb.h"
