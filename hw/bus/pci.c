@@ -51,6 +51,8 @@ void pci_bus_free(PciBus *bus)
     }
 }
 
+MemoryRegion *pci_bus_mem(PciBus *bus) { return bus->mem; }
+
 void pci_bus_set_map_irq(PciBus *bus, int (*map)(PciDevice *pd, int pin))
 {
     bus->map_irq = map;

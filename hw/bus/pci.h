@@ -43,6 +43,8 @@ enum { PCI_CMD_IO = 1, PCI_CMD_MEM = 2, PCI_CMD_MASTER = 4, PCI_CMD_INTX_DISABLE
 /* A bus with config mechanism #1; set_irq gets (opaque, pin 0-3 after swizzling, level) for the wired-or lines. */
 PciBus *pci_bus_new(const char *name, MemoryRegion *mem, MemoryRegion *io, IrqHandler *set_irq, void *opaque);
 void pci_bus_free(PciBus *bus);
+/* The bus's memory space, for ranges that no BAR describes (the VGA window). */
+MemoryRegion *pci_bus_mem(PciBus *bus);
 /* pin (0 = INTA) of slot -> line 0-3; default (slot + pin) & 3; PIIX uses (slot - 1 + pin) & 3 */
 void pci_bus_set_map_irq(PciBus *bus, int (*map)(PciDevice *pd, int pin));
 

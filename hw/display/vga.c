@@ -441,10 +441,11 @@ bool vga_common_init(VgaState *s, GError **errp)
         return false;
     s->mem = memory_region_ram_ptr(&s->vram);
     memory_region_init_io(&s->window, &window_ops, s, "vga-window", VGA_WINDOW_SIZE);
-    memory_region_add(address_space_memory.root, VGA_WINDOW_BASE, &s->window, 1);
+    /* On the bus, so that the host bridge decides who sees it (SMRAM). */
+    memory_region_add(pci_bus_mem(s->pci.bus), VGA_WINDOW_BASE, &s->window, 1);
     memory_region_init_alias(&s->linear_alias, "vga-chain4", &s->vram, 0, 0x10000);
     memory_region_set_enabled(&s->linear_alias, false);
-    memory_region_add(address_space_memory.root, VGA_WINDOW_BASE, &s->linear_alias, 2);
+    memory_region_add(pci_bus_mem(s->pci.bus), VGA_WINDOW_BASE, &s->linear_alias, 2);
     memory_region_init_io(&s->ports, &ports_ops, s, "vga", PORT_COUNT);
     for (int i = 0; i < 5; i++) {
         memory_region_init_alias(&s->port_alias[i], "vga-ports", &s->ports, ranges[i].port - PORT_BASE, ranges[i].count);
@@ -460,8 +461,8 @@ void vga_common_finalize(VgaState *s)
     if (!s->mem)
         return;
     vga_draw_finalize(s);
-    memory_region_del(address_space_memory.root, &s->window);
-    memory_region_del(address_space_memory.root, &s->linear_alias);
+    memory_region_del(s->window.parent, &s->window);
+    memory_region_del(s->linear_alias.parent, &s->linear_alias);
     for (int i = 0; i < 5; i++) {
         memory_region_del(address_space_io.root, &s->port_alias[i]);
         memory_region_destroy(&s->port_alias[i]);

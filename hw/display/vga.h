@@ -7,7 +7,7 @@
 
 /* Wiring before realize: vga_pci_wire(). The expansion ROM is the board's: pci_register_rom() on the
  * device (it is a PciDevice) after realize, or before with pd->rom. Legacy ports and the a0000 window
- * are added to address_space_io and address_space_memory (priority 1 over RAM). */
+ * are added to address_space_io and to the bus's memory space. */
 extern const DeviceClass vga_pci_class; /* "VGA"; property vgamem_mb */
 
 void vga_pci_wire(Device *dev, PciBus *bus, int devfn);
