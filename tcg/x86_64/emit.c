@@ -264,7 +264,7 @@ void x86_alu_mi(Emit *e, X86Alu op, unsigned size, bool lock, X86Mem m, int32_t 
     }
 }
 
-void x86_test_rr(Emit *e, bool w, Reg a, Reg b) { op_rr(e, 0x85 | W(w), a, b); }
+void x86_test_rr(Emit *e, bool w, Reg a, Reg b) { op_rr(e, 0x85 | W(w), b, a); }
 
 void x86_test_ri(Emit *e, bool w, Reg a, int32_t imm)
 {
