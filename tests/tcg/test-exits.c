@@ -1,0 +1,298 @@
+/* test-exits.c - the ways in and out of a TB: chaining, the jump cache, polling, helper calls and the map
+ * from their return addresses, MXCSR, implicit xmm0. */
+#include "host/base/osdep.h"
+#include "tests/lib/ir-guest.h"
+#include "tcg/regalloc.h"
+#include <setjmp.h>
+#include <xmmintrin.h>
+
+static CodeBuf *buf;
+static TcgContext *s;
+static IrGuestEnv *env;
+enum { COOKIE = 0x123450 };
+
+static Tv G(unsigned n) { return tcg_global(n); }
+
+static void begin(void)
+{
+    tcg_begin(s);
+    s->no_optimize = true;
+    s->no_chain = s->eip_is_32 = false;
+    s->tb_cookie = COOKIE;
+    s->cs_base = 0;
+    s->key = 0x42;
+    env->head.exit_request = 0;
+    env->head.eip = 0xdeadbeef;
+    env->head.mxcsr_run = 0x1f80;
+    for (unsigned i = 0; i < 16; i++)
+        env->head.gpr[i] = 0x100 * i;
+    memset(env->jump_cache, 0xff, sizeof env->jump_cache);
+}
+
+static uint8_t *compile(void)
+{
+    g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
+    return s->code_rx;
+}
+
+static uint64_t enter(const uint8_t *code) { return buf->enter(env, code); }
+
+/* A TB that adds 1 to guest register n and leaves. */
+static uint8_t *counting_tb(unsigned n, uint64_t cookie)
+{
+    begin();
+    s->tb_cookie = cookie;
+    tcg_gen_addi(s, TCG_I64, G(n), G(n), 1);
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    return compile();
+}
+
+static void test_goto_tb(void)
+{
+    uint8_t *next[2] = { counting_tb(1, 0x1000), counting_tb(11, 0x2000) };
+    begin();
+    TcgLabel l = tcg_label(s);
+    tcg_gen_brcondi(s, TCG_I64, TCG_COND_EQ, G(0), 0, l);
+    tcg_gen_goto_tb(s, 1, 0xffffffff81000000);
+    tcg_gen_label(s, l);
+    tcg_gen_goto_tb(s, 0, 0x123456789abcdef0);
+    uint8_t *tb = compile();
+    for (unsigned slot = 0; slot < 2; slot++) {
+        uint32_t jump = s->goto_tb_jump[slot], reset = s->goto_tb_reset[slot];
+        g_assert_cmpint(((uintptr_t)tb + jump) % 4, ==, 0);
+        for (unsigned round = 0; round < 2; round++) {
+            env->head.gpr[0] = slot;
+            g_assert_cmphex(enter(tb), ==, COOKIE | slot);
+            g_assert_cmphex(env->head.eip, ==, slot ? 0xffffffff81000000 : 0x123456789abcdef0);
+            uint64_t before = env->head.gpr[slot ? 11 : 1];
+            tcg_patch_jump(buf, tb, jump, next[slot]);
+            g_assert_cmphex(enter(tb), ==, (slot ? 0x2000 : 0x1000) | TB_EXIT_LOOKUP);
+            g_assert_cmphex(env->head.gpr[slot ? 11 : 1], ==, before + 1);
+            tcg_patch_jump(buf, tb, jump, tb + reset);
+        }
+    }
+    begin();
+    s->no_chain = true;
+    tcg_gen_goto_tb(s, 0, 0x77);
+    tb = compile();
+    g_assert_cmphex(s->goto_tb_jump[0], ==, ~0u);
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+    g_assert_cmphex(env->head.eip, ==, 0x77);
+}
+
+static void goto_ptr_case(bool constant, uint64_t key, uint64_t cs_base, bool is_32, unsigned reg)
+{
+    uint8_t *next = counting_tb(2, 0x3000);
+    const uint64_t pc = 0xffff800000123456;
+    begin();
+    s->key = key;
+    s->cs_base = cs_base;
+    s->eip_is_32 = is_32;
+    env->head.gpr[reg] = pc;
+    tcg_gen_goto_ptr(s, constant ? tcg_const(s, pc) : G(reg), 0);
+    uint8_t *tb = compile();
+    uint64_t eip = is_32 ? (uint32_t)(pc - cs_base) : pc - cs_base;
+    JumpCacheEntry *e = &env->jump_cache[jump_cache_index(pc)];
+
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+    g_assert_cmphex(env->head.eip, ==, eip);
+    *e = (JumpCacheEntry){ pc, key ^ 1, next, NULL };
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+    *e = (JumpCacheEntry){ pc + JUMP_CACHE_SIZE, key, next, NULL };
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+    *e = (JumpCacheEntry){ pc, key, next, NULL };
+    g_assert_cmphex(enter(tb), ==, 0x3000 | TB_EXIT_LOOKUP);
+    env->head.eip = 0;
+    env->head.gpr[reg] = pc; /* the counting TB may have changed it */
+    env->head.exit_request = 1;
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_POLL);
+    g_assert_cmphex(env->head.eip, ==, eip);
+    g_assert_cmphex(env->head.gpr[reg], ==, pc);
+}
+
+static void test_goto_ptr(void)
+{
+    for (unsigned reg = 0; reg < 16; reg++) {
+        goto_ptr_case(false, 0x42, 0, false, reg);
+        goto_ptr_case(false, 0xdeadbeef00000042, 0x12340, true, reg);
+        goto_ptr_case(true, 0x80000042, 0x12340, false, reg);
+        goto_ptr_case(true, 0x42, 0, true, reg);
+    }
+}
+
+static void test_poll(void)
+{
+    begin();
+    tcg_gen_add(s, TCG_I64, G(12), G(1), G(2));   /* dirty in a scratch register */
+    tcg_gen_mov(s, TCG_I64, G(IRG_CC_DST), G(3)); /* alias */
+    tcg_gen_movi(s, G(IRG_CC_SRC), 0x1122334455667788);
+    tcg_gen_poll_exit(s, 0x4000);
+    tcg_gen_movi(s, G(12), 5);
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    uint8_t *tb = compile();
+    env->head.exit_request = -1;
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_POLL);
+    g_assert_cmphex(env->head.eip, ==, 0x4000);
+    g_assert_cmphex(env->head.gpr[12], ==, 0x300);
+    g_assert_cmphex(env->cc_dst, ==, 0x300);
+    g_assert_cmphex(env->cc_src, ==, 0x1122334455667788);
+    env->head.exit_request = 0;
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+    g_assert_cmphex(env->head.gpr[12], ==, 5);
+}
+
+/* ---- helpers ---- */
+
+static jmp_buf raised;
+static uintptr_t helper_ra;
+static uint64_t mix6(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
+{
+    return a + 3 * b + 5 * c + 7 * d + 11 * e + 13 * f;
+}
+static const TcgHelperInfo h_mix = { "mix6", mix6, HELPER_PURE, HARG_I64, 6, { HARG_I64, HARG_I64, HARG_I64, HARG_I64, HARG_I64, HARG_I64 } };
+static void raise_it(IrGuestEnv *e)
+{
+    helper_ra = (uintptr_t)__builtin_return_address(0);
+    longjmp(raised, 1);
+}
+static const TcgHelperInfo h_raise = { "raise", raise_it, HELPER_RAISES | HELPER_NORETURN, HARG_NONE, 1, { HARG_ENV } };
+static uint32_t low(uint64_t a) { return a; }
+static const TcgHelperInfo h_low = { "low", low, HELPER_PURE | HELPER_NO_VEC, HARG_I32, 1, { HARG_I64 } };
+
+/* Arguments from all kinds of places, in an order that makes moves collide. */
+static void test_helper_arguments(void)
+{
+    GRand *r = g_rand_new_with_seed(5);
+    for (unsigned n = 0; n < 2000; n++) {
+        unsigned a[6], out = g_rand_int_range(r, 0, 16);
+        uint64_t v[6];
+        begin();
+        s->random_regs = n & 1;
+        Tv t[3];
+        for (unsigned i = 0; i < 3; i++) {
+            t[i] = tcg_temp(s);
+            tcg_gen_addi(s, TCG_I64, t[i], G(i), 1);
+        }
+        for (unsigned i = 0; i < 6; i++) {
+            a[i] = g_rand_int_range(r, 0, 20);
+            v[i] = a[i] < 16 ? env->head.gpr[a[i]] : a[i] < 19 ? env->head.gpr[a[i] - 16] + 1 : 0x123456789abcull;
+        }
+#define A(n) (a[n] < 16 ? G(a[n]).i : a[n] < 19 ? t[a[n] - 16].i : tcg_const(s, 0x123456789abcull).i)
+        tcg_gen_call(s, &h_mix, G(out).i, 6, A(0), A(1), A(2), A(3), A(4), A(5));
+        tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+        enter(compile());
+        if (s->buf->ptr + 65536 > s->buf->end)
+            codebuf_flush(buf);
+        for (unsigned i = 0; i < 16; i++)
+            g_assert_cmphex(env->head.gpr[i], ==, i == out ? mix6(v[0], v[1], v[2], v[3], v[4], v[5]) : 0x100 * i);
+    }
+    s->random_regs = false;
+    g_rand_free(r);
+    begin();
+    env->head.gpr[3] = 0xffffffff12345678;
+    tcg_gen_call(s, &h_low, G(0).i, 1, G(3).i);
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    enter(compile());
+    g_assert_cmphex(env->head.gpr[0], ==, 0x12345678);
+}
+
+static void test_helper_raises(void)
+{
+    begin();
+    tcg_gen_insn_start(s, 0x10, 1);
+    tcg_gen_addi(s, TCG_I64, G(0), G(0), 1);
+    tcg_gen_insn_start(s, 0x14, 2);
+    tcg_gen_addi(s, TCG_I64, G(11), G(11), 1);
+    tcg_gen_mov(s, TCG_I64, G(IRG_CC_DST), G(0));
+    tcg_gen_call(s, &h_raise, TCG_NO_TEMP, 1, tcg_env(s).i);
+    tcg_gen_insn_start(s, 0x18, 3);
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    uint8_t *tb = compile();
+    if (setjmp(raised) == 0) {
+        enter(tb);
+        g_assert_not_reached();
+    }
+    g_assert_cmphex(env->head.gpr[0], ==, 1);
+    g_assert_cmphex(env->head.gpr[11], ==, 0xb01);
+    g_assert_cmphex(env->cc_dst, ==, 1);
+    unsigned i = 0; /* the return address belongs to the first entry that ends at or behind it */
+    while (i < s->nb_insns && s->insn_map[i].host_end < helper_ra - (uintptr_t)tb)
+        i++;
+    g_assert_cmpint(i, ==, 1);
+    g_assert_cmphex(s->insn_map[i].data[0], ==, 0x14);
+    g_assert_cmphex(s->insn_map[i].data[1], ==, 2);
+}
+
+/* Translated code runs under the guest's MXCSR and leaves its sticky flags in env; C keeps its own. */
+static void test_mxcsr(void)
+{
+    uint32_t mine = _mm_getcsr();
+    begin();
+    env->head.mxcsr_run = 0x7f80; /* round towards zero */
+    float one = 1.0f, three = 3.0f;
+    memcpy(env->vec[0], &one, 4);
+    memcpy(env->vec[1], &three, 4);
+    tcg_gen_simd(s, TCG_V128, IRG_VEC0, IRG_VEC0, IRG_VEC0 + 1, TCG_NO_TEMP, SIMD_PP_F3 | 0x5e | SIMD_DST_READ, 0); /* divss */
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    enter(compile());
+    g_assert_cmphex(_mm_getcsr(), ==, mine);
+    g_assert_cmphex(env->head.mxcsr_run, ==, 0x7fa0); /* PE */
+    uint32_t third;
+    memcpy(&third, env->vec[0], 4);
+    g_assert_cmphex(third, ==, 0x3eaaaaaa); /* 0x3eaaaaab when rounding to nearest */
+}
+
+/* pblendvb: the mask is xmm0 whatever else lives there; all ways in which operands may coincide. */
+static void test_implicit_xmm0(void)
+{
+    if (!tcg_host_has_simd("sse4.1"))
+        return;
+    for (unsigned n = 0; n < 512; n++) {
+        unsigned d = n & 3, b = n >> 2 & 3, c = n >> 4 & 3;
+        uint8_t v[4][16], want[16];
+        begin();
+        s->random_regs = n & 64;
+        for (unsigned i = 0; i < 4; i++) {
+            for (unsigned k = 0; k < 16; k++)
+                v[i][k] = 17 * (i + 1) * (k + 3) + n;
+            memcpy(env->vec[i], v[i], 16);
+        }
+        for (unsigned i = 0; i < (n >> 7); i++) { /* have some in registers beforehand */
+            Vv t = tcg_tempv(s, TCG_V128);
+            tcg_gen_movv(s, TCG_V128, t, tcg_globalv(IRG_VEC0 + i));
+            tcg_gen_stv(s, TCG_V128, t, tcg_env(s), offsetof(IrGuestEnv, scratch), 16);
+        }
+        tcg_gen_simd(s, TCG_V128, IRG_VEC0 + d, IRG_VEC0 + d, IRG_VEC0 + b, IRG_VEC0 + c,
+                     SIMD_PP_66 | SIMD_MAP_0F38 | 0x10 | SIMD_DST_READ | SIMD_XMM0, 0);
+        tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+        enter(compile());
+        for (unsigned k = 0; k < 16; k++)
+            want[k] = v[c][k] & 0x80 ? v[b][k] : v[d][k];
+        for (unsigned i = 0; i < 4; i++)
+            g_assert_cmpint(memcmp(env->vec[i], i == d ? want : v[i], 16), ==, 0);
+    }
+    s->random_regs = false;
+}
+
+int main(int argc, char **argv)
+{
+    GError *err = NULL;
+    g_test_init(&argc, &argv, NULL);
+    buf = codebuf_new(8 * MiB, &err);
+    g_assert_no_error(err);
+    tcg_gen_prologue(buf, &ir_guest);
+    s = tcg_context_new(&ir_guest, buf);
+    env = ir_guest_env_new();
+    g_test_add_func("/tcg/exits/goto-tb", test_goto_tb);
+    g_test_add_func("/tcg/exits/goto-ptr", test_goto_ptr);
+    g_test_add_func("/tcg/exits/poll", test_poll);
+    g_test_add_func("/tcg/exits/helper-arguments", test_helper_arguments);
+    g_test_add_func("/tcg/exits/helper-raises", test_helper_raises);
+    g_test_add_func("/tcg/exits/mxcsr", test_mxcsr);
+    g_test_add_func("/tcg/exits/implicit-xmm0", test_implicit_xmm0);
+    int r = g_test_run();
+    ir_guest_env_free(env);
+    tcg_context_free(s);
+    codebuf_free(buf);
+    return r;
+}
