@@ -19,7 +19,7 @@ typedef struct PamSegment {
 struct I440fxState {
     PciDevice pd;
     MemoryRegion *ram, *pci_mem;
-    MemoryRegion conf_idx, conf_data, smram_region;
+    MemoryRegion conf_idx, conf_data, smram_region, smram_low;
     PamSegment pam[PAM_SEGMENTS];
     uint32_t address; /* cf8h */
     uint8_t smm;      /* the CPU is in SMM */
@@ -54,6 +54,7 @@ static void update_routing(I440fxState *s)
         memory_region_set_enabled(&s->pam[i].pci, !(mode & PAM_READ));
     }
     memory_region_set_enabled(&s->smram_region, !open);
+    memory_region_set_enabled(&s->smram_low, open);
     memory_commit();
 }
 
@@ -184,6 +185,9 @@ static bool i440fx_init(Device *dev, GError **errp)
     memory_region_add(address_space_io.root, 0xcfc, &s->conf_data, 0);
     memory_region_init_alias(&s->smram_region, "smram-region", s->pci_mem, 0xa0000, 0x20000);
     memory_region_add(mem, 0xa0000, &s->smram_region, 1);
+    /* Above the VGA window, which stands at priority 1 too. */
+    memory_region_init_alias(&s->smram_low, "smram-low", s->ram, 0xa0000, 0x20000);
+    memory_region_add(mem, 0xa0000, &s->smram_low, 2);
     for (int i = 0; i < PAM_SEGMENTS; i++) {
         hwaddr start;
         uint64_t size;
@@ -215,6 +219,7 @@ static void i440fx_finalize(Device *dev)
     drop(address_space_io.root, &s->conf_idx);
     drop(address_space_io.root, &s->conf_data);
     drop(mem, &s->smram_region);
+    drop(mem, &s->smram_low);
     for (int i = 0; i < PAM_SEGMENTS; i++) {
         drop(mem, &s->pam[i].ram);
         drop(mem, &s->pam[i].rom);
