@@ -16,6 +16,12 @@ typedef enum DisasEnd {
     DISAS_EXIT,        /* leave to the main loop with eip stored: pending interrupts are to be looked at (STI, POPF, OUT, HLT...) */
 } DisasEnd;
 
+/* A memory operand ready for guest_ld/st: linear address = addr + disp. */
+typedef struct AddrRef {
+    Tv addr;
+    int32_t disp;
+} AddrRef;
+
 typedef struct DisasContext {
     TcgContext *s;
     CPUState *cpu;
@@ -34,13 +40,17 @@ typedef struct DisasContext {
     bool cc_op_dirty;        /* env->cc_op differs from cc_op */
     DisasEnd end;
     unsigned max_insns, nb_insns;
+    bool all_flat;           /* no segment of this mode needs a check */
+    bool plain_exits;        /* one-shot TB flags (TF, RF, shadow): leave by exit_tb, never to a TB of the same key */
+    bool fetch_pages_open;   /* decoder: the instruction may fetch from a second page */
+    /* the current instruction's memory operand, once gen_operand_mem() made it */
+    bool mem_valid;
+    AddrRef mem;
+    /* operands of the CMP (SUB family) or TEST that made the flags; good while nothing ended the basic block */
+    enum { CMP_NONE, CMP_SUB, CMP_TEST } cmp_kind;
+    Tv cmp_a, cmp_b;
+    unsigned cmp_op_index;
 } DisasContext;
-
-/* A memory operand ready for guest_ld/st: linear address = addr + disp. */
-typedef struct AddrRef {
-    Tv addr;
-    int32_t disp;
-} AddrRef;
 
 /* translate.c */
 static inline Tv gen_reg(unsigned n) { return tcg_global(G_GPR + n); }
@@ -66,6 +76,59 @@ void gen_set_cc_op(DisasContext *dc, CCOp op);
 /* flags := val (bits as in EFLAGS, the six only); cc_op becomes EFLAGS */
 void gen_set_flags(DisasContext *dc, Tv val);
 void gen_store_eip(DisasContext *dc, uint64_t eip); /* env->eip = const */
+
+/* --- general instructions only (gen-*.c) --- */
+
+static inline TcgType type_of_size(unsigned size) { return size == MO_64 ? TCG_I64 : TCG_I32; }
+/* A temp that survives what gen_mem_operand() emits for a segment that is not flat. */
+static inline Tv gen_temp(DisasContext *dc) { return dc->all_flat ? tcg_temp(dc->s) : tcg_temp_local(dc->s); }
+unsigned dc_op_size(const DisasContext *dc, unsigned n);   /* MemOp size of operand n */
+bool dc_op_is_mem(const DisasContext *dc, unsigned n);
+AddrRef gen_operand_mem(DisasContext *dc, bool write);     /* the memory operand; made once per instruction */
+/* Value of operand n. Low bits as the operand's size says, rubbish above for 8 and 16 bits. May be a guest
+ * register itself: no copy is made. Load a memory operand before others. */
+Tv gen_operand(DisasContext *dc, unsigned n);
+void gen_rmw(DisasContext *dc, Tv old, AddrRef a, Tv val, unsigned size, RmwOp op); /* locked if the insn is */
+void gen_cmpxchg(DisasContext *dc, Tv old, AddrRef a, Tv cmp, Tv val, unsigned size);
+/* Where to compute operand n's new value: the register itself when that is enough, or a temp. */
+Tv gen_operand_dest(DisasContext *dc, unsigned n);
+void gen_operand_write(DisasContext *dc, unsigned n, Tv val);
+/* Register by operand size; byte registers are numbered as the instruction does (AH without REX). */
+Tv gen_read_reg(DisasContext *dc, unsigned size, unsigned reg);
+void gen_write_reg(DisasContext *dc, unsigned size, unsigned reg, Tv val);
+Tv gen_extend(DisasContext *dc, Tv v, unsigned size, bool sign); /* to 64 bits; v itself when nothing is to be done */
+Tv gen_add_seg(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write); /* linear address, checked */
+void gen_mask_addr(DisasContext *dc, Tv d, Tv v, unsigned asize);
+/* stack; sizes are MemOp */
+unsigned dc_stack_size(const DisasContext *dc);
+void gen_push(DisasContext *dc, Tv val, unsigned size);
+Tv gen_pop_value(DisasContext *dc, unsigned size);         /* reads; SP not yet moved */
+void gen_pop_commit(DisasContext *dc, unsigned size);
+void gen_write_sp(DisasContext *dc, Tv val);
+/* leaving the TB; each stores cc_op */
+void gen_goto(DisasContext *dc, unsigned slot, uint64_t eip);   /* constant target, already truncated */
+void gen_goto_reg(DisasContext *dc, Tv eip);                    /* truncated to the operand size */
+void gen_leave(DisasContext *dc, uint64_t eip);                 /* eip stored, exit_tb */
+void gen_leave_stored(DisasContext *dc);                         /* the same when a helper has set env->eip */
+void gen_flags_for_helper(DisasContext *dc);                    /* flags in cc_src, env->cc_op = EFLAGS, also at a fault */
+void gen_check_cs_limit(DisasContext *dc, Tv eip);              /* #GP(0) unless CS is flat or eip is inside */
+uint64_t dc_mask_eip(const DisasContext *dc, uint64_t eip);     /* to the operand size */
+#define CALL_HELPER(dc, name, out, nin, ...) tcg_gen_call((dc)->s, &helper_info_##name, out, nin, __VA_ARGS__)
+#define NO_OUT TCG_NO_TEMP
+
+/* translate-cc.c: lazy flags in IR */
+typedef struct Cond { TcgType type; TcgCond cond; Tv a, b; } Cond;
+Cond gen_cond(DisasContext *dc, unsigned code);   /* condition 0-15 of Jcc; may change cc_op */
+Tv gen_cond_value(DisasContext *dc, unsigned code); /* as 0 or 1 */
+Tv gen_compute_c(DisasContext *dc);               /* CF as 0 or 1; cc_op may become EFLAGS */
+void gen_compute_eflags(DisasContext *dc);        /* cc_op becomes EFLAGS; only behind the last access that may fault */
+Tv gen_eflags_value(DisasContext *dc);            /* the six flags as a temp; nothing changes */
+Tv gen_af_bit(DisasContext *dc);                  /* AF in bit 4, other bits 0 */
+void gen_note_cmp(DisasContext *dc, int kind, Tv a, Tv b);
+Tv gen_cc_op_value(DisasContext *dc);             /* as a temp: constant or env->cc_op */
+static inline Tv gen_cc_dst(void) { return tcg_global(G_CC_DST); }
+static inline Tv gen_cc_src(void) { return tcg_global(G_CC_SRC); }
+static inline Tv gen_cc_src2(void) { return tcg_global(G_CC_SRC2); }
 
 /* One function per family; each emits dc->insn and sets dc->end when control ends. */
 void gen_general(DisasContext *dc);  /* rows of opcodes.def */

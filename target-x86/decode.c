@@ -1,0 +1,404 @@
+/* decode.c - bytes to Insn: prefixes, opcode row, ModRM, displacement, immediates.
+ * Spec: Intel SDM vol. 2, chapter 2 (formats) and appendix A. Rows: opcodes.def, then simd.def.
+ * Not decoded: VEX, EVEX and XOP encodings (#UD in 64-bit mode, LES/LDS with register operand elsewhere). */
+#include "target-x86/translate.h"
+#include "accel/cputlb.h"
+#include "target-x86/cpuid.h"
+
+/* Prototypes of all gen_NAME, then the table. Rows of one name declare it again and again; C allows that. */
+#define ROW(map, pp, opc, n, reg, mod, rm, name, a, b, c, fl, at, feat) void gen_##name(DisasContext *dc);
+#include "target-x86/opcodes.def"
+#undef ROW
+
+/* Names that only opcodes.def's rows use. */
+#define FL_OSZAPC CC_MASK
+#define FL_OSZAP (CC_MASK & ~CC_C)
+#define FL_OSZPC (CC_MASK & ~CC_A)
+#define FL_SZAPC (CC_MASK & ~CC_O)
+#define FL_SZAP (CC_S | CC_Z | CC_A | CC_P)
+#define FL_SZPC (CC_S | CC_Z | CC_P | CC_C)
+#define FL_OSZP (CC_O | CC_S | CC_Z | CC_P)
+#define FL_OSAPC (CC_O | CC_S | CC_A | CC_P | CC_C)
+#define FL_OSAP (CC_O | CC_S | CC_A | CC_P)
+#define FL_SZP (CC_S | CC_Z | CC_P)
+#define FL_OAC (CC_O | CC_A | CC_C)
+#define FL_OA (CC_O | CC_A)
+#define FL_OC (CC_O | CC_C)
+#define FL_AC (CC_A | CC_C)
+#define FL_ZC (CC_Z | CC_C)
+#define FL_A CC_A
+#define FL_C CC_C
+#define FL_O CC_O
+#define FL_Z CC_Z
+#define W(f) 0 + FL_##f
+#define U(f) + (FL_##f << 16)
+enum {
+    LOCK = ROW_LOCK, NO64 = ROW_NO64, ONLY64 = ROW_ONLY64, D64 = ROW_D64, F64 = ROW_F64, CPL0 = ROW_CPL0, PE = ROW_PE,
+    MODRM = ROW_MODRM, ENDS = ROW_ENDS, OPT = ROW_OPT, X86F_NONE = -1,
+};
+#define HAS_MODRM_KIND(k) (((k) >= O_Eb && (k) <= O_Ry))
+
+const OpcodeRow opcode_rows[] = {
+#define ROW(map_, pp_, opc, n, reg_, mod_, rm_, name_, a, b, c, fl, at, feat)                                          \
+    { .name = #name_, .gen = gen_##name_, .map = map_, .pp = ROW_##pp_, .opcode = opc, .count = n, .reg = reg_,        \
+      .rm = rm_, .mod = ROW_##mod_, .op = { O_##a, O_##b, O_##c }, .attr = at,                                         \
+      .flags_written = (fl) & 0xffff, .flags_undefined = (uint32_t)(fl) >> 16, .feature = X86F_##feat,                       \
+      .modrm = HAS_MODRM_KIND(O_##a) || HAS_MODRM_KIND(O_##b) || (reg_) >= 0 || ((at) & ROW_MODRM) },
+#include "target-x86/opcodes.def"
+#undef ROW
+};
+const unsigned nb_opcode_rows = G_N_ELEMENTS(opcode_rows);
+
+/* Rows of (map, opcode) as a chain in file order; -1 ends it. */
+static int16_t row_first[3][256], row_next[G_N_ELEMENTS(opcode_rows)][8];
+
+static void build_index(void)
+{
+    static gsize done;
+
+    if (!g_once_init_enter(&done))
+        return;
+    memset(row_first, -1, sizeof row_first);
+    memset(row_next, -1, sizeof row_next);
+    for (int i = nb_opcode_rows - 1; i >= 0; i--) {
+        const OpcodeRow *r = &opcode_rows[i];
+        g_assert(r->count <= 16);
+        for (unsigned n = 0; n < r->count; n++) {
+            /* a row of 16 opcodes shares its next pointers by pairs; such rows stand alone in their opcode */
+            row_next[i][n & 7] = r->count > 8 ? -1 : row_first[r->map][r->opcode + n];
+            row_first[r->map][r->opcode + n] = i;
+        }
+    }
+    g_once_init_leave(&done, 1);
+}
+
+unsigned insn_op_size(const Insn *insn, OpKind k)
+{
+    switch (k) {
+    case O_Eb: case O_Gb: case O_Ib: case O_Ob: case O_Zb: case O_AL: case O_CL: case O_Xb: case O_Yb:
+        return MO_8;
+    case O_Ew: case O_Gw: case O_Sw: case O_Iw: case O_DX:
+        return MO_16;
+    case O_Ed:
+        return MO_32;
+    case O_Ey: case O_Gy:
+        return insn->osize == MO_64 ? MO_64 : MO_32;
+    case O_zAX: case O_Xz: case O_Yz:
+        return insn->osize == MO_64 ? MO_32 : insn->osize;
+    default:
+        return insn->osize;
+    }
+}
+
+/* --- fetching --- */
+
+typedef struct Fetch {
+    DisasContext *dc;
+    vaddr at, mask; /* mask: linear addresses have 32 bits outside 64-bit mode */
+    unsigned len;
+    bool stop, too_long;
+} Fetch;
+
+static uint8_t fetch8(Fetch *f)
+{
+    vaddr a = f->at & f->mask;
+
+    if (f->len >= 15) {
+        f->too_long = true;
+        return 0;
+    }
+    if (f->stop)
+        return 0;
+    if (unlikely((a ^ f->dc->pc_first) & TCG_PAGE_MASK) && !f->dc->fetch_pages_open) {
+        f->stop = true;
+        return 0;
+    }
+    f->at++;
+    f->len++;
+    return cpu_ldcode(f->dc->cpu, a);
+}
+
+static uint64_t fetch(Fetch *f, unsigned bytes)
+{
+    uint64_t v = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        v |= (uint64_t)fetch8(f) << (i * 8);
+    return v;
+}
+
+static int64_t fetch_signed(Fetch *f, unsigned bytes)
+{
+    uint64_t v = fetch(f, bytes);
+    unsigned drop = 64 - bytes * 8;
+    return (int64_t)(v << drop) >> drop;
+}
+
+/* --- ModRM --- */
+
+static void decode_modrm16(Fetch *f, Insn *i)
+{
+    static const int8_t base[8] = { R_EBX, R_EBX, R_EBP, R_EBP, R_ESI, R_EDI, R_EBP, R_EBX };
+    static const int8_t index[8] = { R_ESI, R_EDI, R_ESI, R_EDI, -1, -1, -1, -1 };
+    unsigned rm = i->modrm & 7;
+
+    if (i->mod == 0 && rm == 6) {
+        i->disp = fetch(f, 2);
+        return;
+    }
+    i->base = base[rm];
+    i->index = index[rm];
+    i->disp = i->mod == 1 ? fetch_signed(f, 1) : i->mod == 2 ? fetch_signed(f, 2) : 0;
+    if (i->base == R_EBP)
+        i->seg = R_SS;
+}
+
+static void decode_modrm32(Fetch *f, Insn *i, bool code64)
+{
+    unsigned base = i->modrm & 7;
+
+    if (base == 4) {
+        uint8_t sib = fetch8(f);
+        base = sib & 7;
+        i->scale = sib >> 6;
+        i->index = (sib >> 3 & 7) | i->rex_x;
+        if (i->index == 4)
+            i->index = -1;
+        if (base == 5 && i->mod == 0) {
+            i->disp = fetch_signed(f, 4);
+            return;
+        }
+    } else if (base == 5 && i->mod == 0) {
+        i->rip_relative = code64;
+        i->disp = fetch_signed(f, 4);
+        return;
+    }
+    i->base = base | i->rex_b;
+    if (i->mod)
+        i->disp = fetch_signed(f, i->mod == 1 ? 1 : 4);
+    if (i->base == R_ESP || i->base == R_EBP)
+        i->seg = R_SS;
+}
+
+static void decode_modrm(Fetch *f, Insn *i)
+{
+    i->has_modrm = true;
+    i->modrm = fetch8(f);
+    i->mod = i->modrm >> 6;
+    i->reg = (i->modrm >> 3 & 7) | i->rex_r;
+    i->rm = (i->modrm & 7) | i->rex_b;
+}
+
+static void decode_address(Fetch *f, Insn *i, bool code64)
+{
+    if (i->mod == 3)
+        return;
+    i->seg = R_DS;
+    if (i->asize == MO_16)
+        decode_modrm16(f, i);
+    else
+        decode_modrm32(f, i, code64);
+    if (i->seg_override >= 0)
+        i->seg = i->seg_override;
+}
+
+/* --- rows --- */
+
+static bool pp_fits(const OpcodeRow *r, const Insn *i)
+{
+    switch (r->pp) {
+    case ROW_NP: return !i->rep && !i->prefix_66;
+    case ROW_NR: return !i->rep;
+    case ROW_P66: return i->prefix_66 && !i->rep;
+    case ROW_PF3: return i->rep == REP_F3;
+    case ROW_PF2: return i->rep == REP_F2;
+    default: return true;
+    }
+}
+
+static bool feature_ok(const DisasContext *dc, const OpcodeRow *r)
+{
+    if (r->feature < 0 || (r->feature == X86F_LAHF_LM && !dc->code64))
+        return true;
+    return cpu_has(dc->env, r->feature);
+}
+
+/* The first row that fits; fetches ModRM when a row wants it. */
+static const OpcodeRow *find_row(DisasContext *dc, Fetch *f)
+{
+    Insn *i = &dc->insn;
+
+    for (int n = row_first[i->map][i->opcode]; n >= 0; n = row_next[n][(i->opcode - opcode_rows[n].opcode) & 7]) {
+        const OpcodeRow *r = &opcode_rows[n];
+        if (!pp_fits(r, i) || (r->attr & (dc->code64 ? ROW_NO64 : ROW_ONLY64)))
+            continue;
+        if (r->modrm && !i->has_modrm)
+            decode_modrm(f, i);
+        if ((r->reg >= 0 && r->reg != (i->modrm >> 3 & 7)) || (r->rm >= 0 && r->rm != (i->modrm & 7)))
+            continue;
+        if ((r->mod == ROW_MM && i->mod == 3) || (r->mod == ROW_MR && i->mod != 3))
+            continue;
+        if (!feature_ok(dc, r)) {
+            if (r->attr & ROW_OPT)
+                continue;
+            return NULL;
+        }
+        return r;
+    }
+    return NULL;
+}
+
+static const struct SimdRow *find_simd(DisasContext *dc, Fetch *f)
+{
+    Insn *i = &dc->insn;
+    unsigned pp = i->rep == REP_F3 ? SIMD_PP_F3 : i->rep == REP_F2 ? SIMD_PP_F2 : i->prefix_66 ? SIMD_PP_66 : SIMD_PP_NONE;
+    const struct SimdRow *row;
+
+    if (i->map == MAP_1)
+        return NULL;
+    if (!i->has_modrm) {
+        row = simd_lookup(i->map, i->opcode, pp, 0);
+        if (row && !simd_row_has_modrm(row))
+            return row;
+        decode_modrm(f, i);
+    }
+    return simd_lookup(i->map, i->opcode, pp, i->modrm);
+}
+
+static void decode_prefixes(DisasContext *dc, Fetch *f)
+{
+    Insn *i = &dc->insn;
+    uint8_t b;
+
+    for (;;) {
+        b = fetch8(f);
+        if (f->stop || f->too_long)
+            break;
+        switch (b) {
+        case 0x26: case 0x2e: case 0x36: case 0x3e: /* ignored in 64-bit mode */
+            if (!dc->code64)
+                i->seg_override = (b >> 3) & 3;
+            break;
+        case 0x64: case 0x65:
+            i->seg_override = b - 0x64 + R_FS;
+            break;
+        case 0x66: i->prefix_66 = true; break;
+        case 0x67: i->prefix_67 = true; break;
+        case 0xf0: i->lock = true; break;
+        case 0xf2: i->rep = REP_F2; break;
+        case 0xf3: i->rep = REP_F3; break;
+        default:
+            if (!dc->code64 || (b & 0xf0) != 0x40) {
+                i->opcode = b;
+                return;
+            }
+            i->has_rex = true;
+            i->rex_w = b >> 3 & 1;
+            i->rex_r = b << 1 & 8;
+            i->rex_x = b << 2 & 8;
+            i->rex_b = b << 3 & 8;
+            continue;
+        }
+        /* a REX that does not stand right before the opcode is ignored */
+        i->has_rex = false;
+        i->rex_w = i->rex_r = i->rex_x = i->rex_b = 0;
+    }
+    i->opcode = b;
+}
+
+static void decode_sizes(DisasContext *dc)
+{
+    Insn *i = &dc->insn;
+    unsigned attr = i->row ? i->row->attr : 0;
+
+    if (dc->code64) {
+        i->asize = i->prefix_67 ? MO_32 : MO_64;
+        if (i->rex_w || (attr & ROW_F64))
+            i->osize = MO_64;
+        else
+            i->osize = i->prefix_66 ? MO_16 : (attr & ROW_D64) ? MO_64 : MO_32;
+    } else {
+        i->asize = dc->code32 != i->prefix_67 ? MO_32 : MO_16;
+        i->osize = dc->code32 != i->prefix_66 ? MO_32 : MO_16;
+    }
+}
+
+static void decode_operand_bytes(Fetch *f, Insn *i, OpKind kind, bool *have_imm)
+{
+    uint64_t v;
+
+    switch (kind) {
+    case O_Ib: case O_Iw:
+        v = fetch(f, kind == O_Ib ? 1 : 2);
+        break;
+    case O_sIb: case O_Jb:
+        v = fetch_signed(f, 1);
+        break;
+    case O_Iz: case O_Jz:
+        v = fetch_signed(f, i->osize == MO_16 ? 2 : 4);
+        break;
+    case O_Iv:
+        v = fetch(f, 1 << i->osize);
+        break;
+    case O_Ap:
+        i->imm = fetch(f, i->osize == MO_16 ? 2 : 4);
+        i->imm2 = fetch(f, 2);
+        return;
+    case O_Ob: case O_Ov:
+        i->mod = 0;
+        i->disp = fetch(f, 1 << i->asize);
+        i->seg = i->seg_override >= 0 ? i->seg_override : R_DS;
+        return;
+    default:
+        return;
+    }
+    *(*have_imm ? &i->imm2 : &i->imm) = v;
+    *have_imm = true;
+}
+
+DecodeResult decode_insn(DisasContext *dc)
+{
+    Insn *i = &dc->insn;
+    Fetch f = { .dc = dc, .at = dc->pc, .mask = dc->code64 ? ~0ULL : 0xffffffffu };
+    bool have_imm = false;
+
+    build_index();
+    *i = (Insn){ .seg_override = -1, .seg = R_DS, .base = -1, .index = -1, .mod = 3 };
+    decode_prefixes(dc, &f);
+    if (i->opcode == 0x0f && !f.stop && !f.too_long) {
+        i->map = MAP_0F;
+        i->opcode = fetch8(&f);
+        if (i->opcode == 0x38 || i->opcode == 0x3a) {
+            i->map = i->opcode == 0x38 ? MAP_0F38 : MAP_0F3A;
+            i->opcode = fetch8(&f);
+        }
+    }
+    if (!f.stop && !f.too_long) {
+        if (i->map != MAP_0F3A)
+            i->row = find_row(dc, &f);
+        if (!i->row)
+            i->simd = find_simd(dc, &f);
+        decode_sizes(dc);
+        if (i->row && (i->row->op[0] == O_Cy || i->row->op[0] == O_Dy || i->row->op[0] == O_Ry || i->row->op[0] == O_Rv ||
+                       i->row->op[1] == O_Ry))
+            i->mod = 3; /* ModRM.mod is ignored: MOV CR, DR */
+        if (i->has_modrm)
+            decode_address(&f, i, dc->code64);
+        for (unsigned n = 0; i->row && n < 3; n++)
+            decode_operand_bytes(&f, i, i->row->op[n], &have_imm);
+        if (i->simd && simd_row_has_imm8(i->simd))
+            i->imm = fetch(&f, 1);
+    }
+    i->len = f.len;
+    dc->pc_next = (dc->pc + f.len) & f.mask;
+    if (f.stop)
+        return DECODE_STOP;
+    if (f.too_long)
+        return DECODE_TOO_LONG;
+    if (!i->row && !i->simd)
+        return DECODE_UD;
+    if (i->lock && !(i->row && (i->row->attr & ROW_LOCK) && i->mod != 3))
+        return DECODE_UD;
+    if (i->row && (i->row->attr & ROW_PE) && (!dc->pe || dc->vm86))
+        return DECODE_UD;
+    return DECODE_OK;
+}

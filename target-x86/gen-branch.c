@@ -1,0 +1,254 @@
+/* gen-branch.c - jumps, calls, returns, loops, software interrupts.
+ * Spec: Intel SDM vol. 2; vol. 3, 6.12 for interrupts. */
+#include "target-x86/flags.h"
+#include "target-x86/translate.h"
+
+static uint64_t relative_target(const DisasContext *dc) { return dc_mask_eip(dc, dc_next_eip(dc) + dc->insn.imm); }
+
+/* The instruction behind this one, as execution falls through to it. */
+static uint64_t fallthrough(const DisasContext *dc) { return dc->code64 ? dc_next_eip(dc) : (uint32_t)dc_next_eip(dc); }
+
+static void gen_branch(DisasContext *dc, Cond c)
+{
+    TcgContext *s = dc->s;
+    uint64_t target = relative_target(dc);
+    TcgLabel taken = tcg_label(s);
+
+    gen_sync_cc_op(dc);
+    tcg_gen_brcond(s, c.type, c.cond, c.a, c.b, taken);
+    gen_goto(dc, 0, fallthrough(dc));
+    tcg_gen_label(s, taken);
+    gen_check_cs_limit(dc, tcg_const(s, target));
+    gen_goto(dc, 1, target);
+}
+
+void gen_JCC(DisasContext *dc) { gen_branch(dc, gen_cond(dc, dc->insn.opcode & 15)); }
+
+void gen_JMP(DisasContext *dc)
+{
+    uint64_t target = relative_target(dc);
+
+    gen_check_cs_limit(dc, tcg_const(dc->s, target));
+    gen_goto(dc, 0, target);
+}
+
+void gen_CALL(DisasContext *dc)
+{
+    uint64_t target = relative_target(dc);
+
+    gen_check_cs_limit(dc, tcg_const(dc->s, target));
+    gen_push(dc, tcg_const(dc->s, dc_mask_eip(dc, dc_next_eip(dc))), dc->insn.osize);
+    gen_goto(dc, 0, target);
+}
+
+/* Target operand in a temp that the push cannot change. */
+static Tv indirect_target(DisasContext *dc)
+{
+    unsigned size = dc->insn.osize;
+    Tv v = gen_operand(dc, 0), t;
+
+    if (dc->code64 || !(dc->flags & HF_FLAT_CS) || !dc->all_flat)
+        t = tcg_temp_local(dc->s);
+    else
+        t = tcg_temp(dc->s);
+    if (size == MO_16)
+        tcg_gen_ext16u(dc->s, TCG_I32, t, v);
+    else
+        tcg_gen_mov(dc->s, type_of_size(size), t, v);
+    gen_check_cs_limit(dc, t);
+    return t;
+}
+
+void gen_CALL_IND(DisasContext *dc)
+{
+    Tv t = indirect_target(dc);
+
+    gen_push(dc, tcg_const(dc->s, dc_mask_eip(dc, dc_next_eip(dc))), dc->insn.osize);
+    gen_goto_reg(dc, t);
+}
+
+void gen_JMP_IND(DisasContext *dc) { gen_goto_reg(dc, indirect_target(dc)); }
+
+void gen_RET(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+    unsigned size = dc->insn.osize;
+    Tv t = gen_pop_value(dc, size);
+
+    if (!dc->code64 && !(dc->flags & HF_FLAT_CS)) {
+        Tv l = tcg_temp_local(s);
+        tcg_gen_mov(s, TCG_I64, l, t);
+        t = l;
+        gen_check_cs_limit(dc, t);
+    }
+    gen_pop_commit(dc, size);
+    if (dc->insn.row->op[0] == O_Iw) {
+        Tv sp = tcg_temp(s);
+        tcg_gen_addi(s, dc->code64 ? TCG_I64 : TCG_I32, sp, gen_reg(R_ESP), dc->insn.imm);
+        gen_write_sp(dc, sp);
+    }
+    gen_goto_reg(dc, t);
+}
+
+/* --- LOOP, JCXZ: the counter has the address size --- */
+
+static Tv counter_not_zero(DisasContext *dc, Tv cx)
+{
+    Tv m = tcg_temp(dc->s), t = tcg_temp(dc->s);
+
+    gen_mask_addr(dc, m, cx, dc->insn.asize);
+    tcg_gen_setcondi(dc->s, TCG_I64, TCG_COND_NE, t, m, 0);
+    return t;
+}
+
+static void gen_loop(DisasContext *dc, int cond)
+{
+    TcgContext *s = dc->s;
+    Tv cx = gen_reg(R_ECX), z, go, t = tcg_temp(s);
+
+    z = cond >= 0 ? gen_cond_value(dc, cond) : tcg_const(s, 1);
+    tcg_gen_subi(s, dc->insn.asize == MO_64 ? TCG_I64 : TCG_I32, t, cx, 1);
+    gen_write_reg(dc, dc->insn.asize, R_ECX, t);
+    go = counter_not_zero(dc, cx);
+    if (cond >= 0) {
+        Tv both = tcg_temp(s);
+        tcg_gen_and(s, TCG_I64, both, go, z);
+        go = both;
+    }
+    gen_branch(dc, (Cond){ TCG_I64, TCG_COND_NE, go, tcg_const(s, 0) });
+}
+
+void gen_LOOP(DisasContext *dc) { gen_loop(dc, -1); }
+void gen_LOOPE(DisasContext *dc) { gen_loop(dc, 4); }
+void gen_LOOPNE(DisasContext *dc) { gen_loop(dc, 5); }
+void gen_JCXZ(DisasContext *dc)
+{
+    gen_branch(dc, (Cond){ TCG_I64, TCG_COND_EQ, counter_not_zero(dc, gen_reg(R_ECX)), tcg_const(dc->s, 0) });
+}
+
+/* --- far transfers: helpers set eip and everything else --- */
+
+static void gen_far_jump(DisasContext *dc, Tv sel, Tv off)
+{
+    TcgContext *s = dc->s;
+
+    gen_sync_cc_op(dc);
+    if (!dc->pe || dc->vm86)
+        CALL_HELPER(dc, far_jmp_real, NO_OUT, 3, tcg_env(s).i, sel.i, off.i);
+    else
+        CALL_HELPER(dc, far_jmp, NO_OUT, 4, tcg_env(s).i, sel.i, off.i, tcg_const(s, fallthrough(dc)).i);
+    gen_leave_stored(dc);
+}
+
+static void gen_far_call(DisasContext *dc, Tv sel, Tv off)
+{
+    TcgContext *s = dc->s;
+
+    gen_sync_cc_op(dc);
+    CALL_HELPER(dc, far_call, NO_OUT, 5, tcg_env(s).i, sel.i, off.i, tcg_const(s, dc->insn.osize).i,
+                tcg_const(s, fallthrough(dc)).i);
+    gen_leave_stored(dc);
+}
+
+static void load_far_operand(DisasContext *dc, Tv *sel, Tv *off)
+{
+    unsigned size = dc->insn.osize;
+    AddrRef m = gen_mem_operand(dc, (1u << size) + 2, false), m2 = { m.addr, m.disp + (1 << size) };
+
+    *sel = tcg_temp(dc->s);
+    *off = tcg_temp(dc->s);
+    gen_load(dc, *off, m, size);
+    gen_load(dc, *sel, m2, MO_16);
+}
+
+void gen_JMPF(DisasContext *dc) { gen_far_jump(dc, tcg_const(dc->s, dc->insn.imm2), tcg_const(dc->s, dc->insn.imm)); }
+void gen_CALLF(DisasContext *dc) { gen_far_call(dc, tcg_const(dc->s, dc->insn.imm2), tcg_const(dc->s, dc->insn.imm)); }
+void gen_JMPF_IND(DisasContext *dc)
+{
+    Tv sel, off;
+    load_far_operand(dc, &sel, &off);
+    gen_far_jump(dc, sel, off);
+}
+void gen_CALLF_IND(DisasContext *dc)
+{
+    Tv sel, off;
+    load_far_operand(dc, &sel, &off);
+    gen_far_call(dc, sel, off);
+}
+
+void gen_RETF(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+    unsigned add = dc->insn.row->op[0] == O_Iw ? dc->insn.imm : 0;
+
+    gen_sync_cc_op(dc);
+    CALL_HELPER(dc, far_ret, NO_OUT, 3, tcg_env(s).i, tcg_const(s, dc->insn.osize).i, tcg_const(s, add).i);
+    gen_leave_stored(dc);
+}
+
+void gen_IRET(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+
+    gen_sync_cc_op(dc);
+    CALL_HELPER(dc, iret, NO_OUT, 3, tcg_env(s).i, tcg_const(s, dc->insn.osize).i, tcg_const(s, fallthrough(dc)).i);
+    gen_leave_stored(dc);
+}
+
+/* --- software interrupts --- */
+
+static void gen_interrupt(DisasContext *dc, int vector)
+{
+    TcgContext *s = dc->s;
+
+    gen_sync_cc_op(dc);
+    CALL_HELPER(dc, raise_interrupt, NO_OUT, 3, tcg_env(s).i, tcg_const(s, vector).i, tcg_const(s, fallthrough(dc)).i);
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    dc->end = DISAS_NORETURN;
+}
+
+void gen_INT(DisasContext *dc) { gen_interrupt(dc, dc->insn.imm); }
+void gen_INT3(DisasContext *dc) { gen_interrupt(dc, EXCP_BP); }
+void gen_INT1(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+
+    gen_sync_cc_op(dc);
+    CALL_HELPER(dc, raise_icebp, NO_OUT, 2, tcg_env(s).i, tcg_const(s, fallthrough(dc)).i);
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    dc->end = DISAS_NORETURN;
+}
+
+void gen_INTO(DisasContext *dc)
+{
+    TcgLabel skip = tcg_label(dc->s);
+    Cond c = gen_cond(dc, 1); /* no overflow */
+
+    gen_sync_cc_op(dc);
+    tcg_gen_brcond(dc->s, c.type, c.cond, c.a, c.b, skip);
+    CALL_HELPER(dc, raise_interrupt, NO_OUT, 3, tcg_env(dc->s).i, tcg_const(dc->s, EXCP_OF).i,
+                tcg_const(dc->s, fallthrough(dc)).i);
+    tcg_gen_label(dc->s, skip);
+}
+
+void gen_BOUND(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+    unsigned size = dc->insn.osize;
+    MemOp op = size | MO_SIGN;
+    AddrRef m = gen_mem_operand(dc, 2u << size, false), m2 = { m.addr, m.disp + (1 << size) };
+    Tv lo = tcg_temp(s), hi = tcg_temp(s), bad = tcg_temp(s), bad2 = tcg_temp(s), v;
+    TcgLabel ok = tcg_label(s);
+
+    gen_load(dc, lo, m, op);
+    gen_load(dc, hi, m2, op);
+    v = gen_extend(dc, gen_reg(dc->insn.reg), size, true);
+    tcg_gen_setcond(s, TCG_I64, TCG_COND_LT, bad, v, lo);
+    tcg_gen_setcond(s, TCG_I64, TCG_COND_GT, bad2, v, hi);
+    tcg_gen_or(s, TCG_I64, bad, bad, bad2);
+    tcg_gen_brcondi(s, TCG_I64, TCG_COND_EQ, bad, 0, ok);
+    CALL_HELPER(dc, raise_exception, NO_OUT, 2, tcg_env(s).i, tcg_const(s, EXCP_BR).i);
+    tcg_gen_label(s, ok);
+}
+
+void gen_UD(DisasContext *dc) { gen_exception(dc, EXCP_UD); }

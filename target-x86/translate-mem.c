@@ -1,0 +1,366 @@
+/* translate-mem.c - operands of general instructions: addresses with segment checks, registers, the stack.
+ * Spec: Intel SDM vol. 1, 3.7 (operand addressing); vol. 3, 5.3 (limits), 5.4 (types).
+ *
+ * A flat segment costs nothing. Any other has its limit, and in protected mode its type, compared in line;
+ * what fails goes to helper check_seg, which knows every rule (expand-down, null selectors) and raises.
+ * These checks end a basic block: values that an instruction computes before them stand in gen_temp() temps. */
+#include "target-x86/translate.h"
+
+static inline TcgType addr_type(unsigned asize) { return asize == MO_64 ? TCG_I64 : TCG_I32; }
+
+void gen_mask_addr(DisasContext *dc, Tv d, Tv v, unsigned asize)
+{
+    if (asize == MO_16)
+        tcg_gen_ext16u(dc->s, TCG_I32, d, v);
+    else
+        tcg_gen_mov(dc->s, addr_type(asize), d, v);
+}
+
+/* Effective address. rest: where a displacement may be left over to be added after truncation (64 bits
+ * only: nothing is truncated there), or NULL. */
+static Tv gen_ea(DisasContext *dc, int64_t *rest)
+{
+    TcgContext *s = dc->s;
+    const Insn *i = &dc->insn;
+    TcgType t = addr_type(i->asize);
+    int64_t disp = i->disp;
+    /* Upper halves are zero in legacy mode; a 64-bit kernel may leave anything there for compatibility mode. */
+    bool clean = i->asize == MO_64 || (i->asize == MO_32 && !dc->lma);
+    Tv a, tmp;
+
+    if (rest)
+        *rest = 0;
+    if (i->rip_relative)
+        disp += dc_next_eip(dc);
+    if (i->base < 0 && i->index < 0)
+        return tcg_const(s, i->asize == MO_64 ? (uint64_t)disp : i->asize == MO_32 ? (uint32_t)disp : (uint16_t)disp);
+    a = gen_reg(i->index >= 0 ? i->index : i->base);
+    if (i->index >= 0 && i->scale) {
+        tmp = tcg_temp(s);
+        tcg_gen_shli(s, t, tmp, a, i->scale);
+        a = tmp;
+        clean = i->asize != MO_16;
+    }
+    if (i->index >= 0 && i->base >= 0) {
+        tmp = tcg_temp(s);
+        tcg_gen_add(s, t, tmp, gen_reg(i->base), a);
+        a = tmp;
+        clean = i->asize != MO_16;
+    }
+    if (rest && i->asize == MO_64) {
+        *rest = disp;
+        return a;
+    }
+    if (disp) {
+        tmp = tcg_temp(s);
+        tcg_gen_addi(s, t, tmp, a, disp);
+        a = tmp;
+        clean = i->asize != MO_16;
+    }
+    if (!clean) {
+        tmp = tcg_temp(s);
+        gen_mask_addr(dc, tmp, a, i->asize);
+        a = tmp;
+    }
+    return a;
+}
+
+Tv gen_lea(DisasContext *dc) { return gen_ea(dc, NULL); }
+
+static bool seg_is_flat(const DisasContext *dc, int seg)
+{
+    return dc->code64 ? seg != R_FS && seg != R_GS : (dc->flags & HF_FLAT_SEG(seg)) != 0;
+}
+
+/* off: 32 bits, zero-extended, and lives through labels. */
+static void gen_seg_check(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write)
+{
+    TcgContext *s = dc->s;
+    TcgLabel ok = tcg_label(s);
+    bool real = !dc->pe || dc->vm86;
+    Tv last = off, limit = tcg_temp(s);
+
+    if (!real) {
+        /* usable data segment that grows up and may be written; code segment that may be read */
+        uint32_t mask = DESC_P | DESC_S | DESC_CODE | DESC_W | (seg == R_CS ? 0 : DESC_E);
+        uint32_t want = DESC_P | DESC_S | DESC_W | (seg == R_CS ? DESC_CODE : 0);
+        Tv f = tcg_temp(s), bad = tcg_temp_local(s), t = tcg_temp(s);
+        tcg_gen_ld(s, f, tcg_env(s), offsetof(CPUX86State, segs) + seg * sizeof(SegCache) + offsetof(SegCache, flags), 4, false);
+        tcg_gen_andi(s, TCG_I32, f, f, mask);
+        tcg_gen_setcondi(s, TCG_I32, TCG_COND_NE, bad, f, seg == R_CS && write ? 0 : want);
+        /* a bad type counts as a byte beyond any limit */
+        tcg_gen_shli(s, TCG_I64, t, bad, 40);
+        last = tcg_temp(s);
+        tcg_gen_add(s, TCG_I64, last, t, off);
+    }
+    if (bytes > 1) {
+        Tv t = tcg_temp(s);
+        tcg_gen_addi(s, TCG_I64, t, last, bytes - 1);
+        last = t;
+    }
+    tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, segs) + seg * sizeof(SegCache) + offsetof(SegCache, limit), 4, false);
+    tcg_gen_brcond(s, TCG_I64, TCG_COND_LEU, last, limit, ok);
+    CALL_HELPER(dc, check_seg, NO_OUT, 4, tcg_env(s).i, tcg_const(s, seg).i, off.i, tcg_const(s, bytes | write << 8).i);
+    tcg_gen_label(s, ok);
+}
+
+Tv gen_add_seg(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write)
+{
+    TcgContext *s = dc->s;
+    Tv base, lin;
+
+    if (seg_is_flat(dc, seg))
+        return off;
+    if (!dc->code64) {
+        if (s->temps[off.i].kind == TCG_TEMP_EBB) {
+            Tv local = tcg_temp_local(s);
+            tcg_gen_mov(s, TCG_I64, local, off);
+            off = local;
+        }
+        gen_seg_check(dc, seg, off, bytes, write);
+    }
+    base = tcg_temp(s);
+    lin = gen_temp(dc);
+    tcg_gen_ld(s, base, tcg_env(s), offsetof(CPUX86State, segs) + seg * sizeof(SegCache) + offsetof(SegCache, base), 8, false);
+    tcg_gen_add(s, dc->code64 ? TCG_I64 : TCG_I32, lin, base, off);
+    return lin;
+}
+
+AddrRef gen_mem_operand(DisasContext *dc, unsigned size, bool write)
+{
+    bool flat = seg_is_flat(dc, dc->insn.seg);
+    int64_t rest;
+    Tv off = gen_ea(dc, flat || dc->code64 ? &rest : NULL);
+
+    if (!flat && !dc->code64)
+        rest = 0;
+    off = gen_add_seg(dc, dc->insn.seg, off, size, write);
+    return (AddrRef){ off, rest };
+}
+
+static MemOpIdx mem_idx(DisasContext *dc, MemOp op)
+{
+    if ((dc->flags & HF_AC) && (op & MO_SIZE) != MO_8 && !(op & MO_ALIGN_GP))
+        op |= MO_ALIGN_AC;
+    return memopidx(op, dc->mmu_idx);
+}
+
+void gen_load(DisasContext *dc, Tv d, AddrRef a, MemOp op) { tcg_gen_guest_ld(dc->s, d, a.addr, a.disp, mem_idx(dc, op)); }
+void gen_store(DisasContext *dc, Tv val, AddrRef a, MemOp op) { tcg_gen_guest_st(dc->s, val, a.addr, a.disp, mem_idx(dc, op)); }
+
+void gen_rmw(DisasContext *dc, Tv old, AddrRef a, Tv val, unsigned size, RmwOp op)
+{
+    tcg_gen_guest_rmw(dc->s, old, a.addr, a.disp, val, mem_idx(dc, size), op | (dc->insn.lock ? RMW_LOCK : 0));
+}
+void gen_cmpxchg(DisasContext *dc, Tv old, AddrRef a, Tv cmp, Tv val, unsigned size)
+{
+    tcg_gen_guest_cmpxchg(dc->s, old, a.addr, a.disp, cmp, val, mem_idx(dc, size), dc->insn.lock ? RMW_LOCK : 0);
+}
+
+/* Vectors: alignment checking does not concern those of 16 bytes and more that may be unaligned anyway. */
+void gen_loadv(DisasContext *dc, Vv d, AddrRef a, MemOp op)
+{
+    tcg_gen_guest_ldv(dc->s, (op & MO_SIZE) == MO_256 ? TCG_V256 : TCG_V128, d, a.addr, a.disp,
+                      (op & MO_SIZE) >= MO_128 ? memopidx(op, dc->mmu_idx) : mem_idx(dc, op));
+}
+void gen_storev(DisasContext *dc, Vv val, AddrRef a, MemOp op)
+{
+    tcg_gen_guest_stv(dc->s, (op & MO_SIZE) == MO_256 ? TCG_V256 : TCG_V128, val, a.addr, a.disp,
+                      (op & MO_SIZE) >= MO_128 ? memopidx(op, dc->mmu_idx) : mem_idx(dc, op));
+}
+
+/* --- registers --- */
+
+static bool is_high_byte(const DisasContext *dc, unsigned size, unsigned reg)
+{
+    return size == MO_8 && !dc->insn.has_rex && reg >= 4 && reg < 8;
+}
+
+Tv gen_read_reg(DisasContext *dc, unsigned size, unsigned reg)
+{
+    if (is_high_byte(dc, size, reg)) {
+        Tv t = gen_temp(dc);
+        tcg_gen_extract(dc->s, TCG_I32, t, gen_reg(reg - 4), 8, 8);
+        return t;
+    }
+    return gen_reg(reg);
+}
+
+void gen_write_reg(DisasContext *dc, unsigned size, unsigned reg, Tv val)
+{
+    Tv r = gen_reg(reg);
+
+    switch (size) {
+    case MO_8:
+        if (is_high_byte(dc, size, reg)) {
+            r = gen_reg(reg - 4);
+            tcg_gen_deposit(dc->s, TCG_I64, r, r, val, 8, 8);
+        } else if (val.i != r.i) {
+            tcg_gen_deposit(dc->s, TCG_I64, r, r, val, 0, 8);
+        }
+        break;
+    case MO_16:
+        if (val.i != r.i)
+            tcg_gen_deposit(dc->s, TCG_I64, r, r, val, 0, 16);
+        break;
+    case MO_32:
+        tcg_gen_mov(dc->s, TCG_I32, r, val);
+        break;
+    default:
+        tcg_gen_mov(dc->s, TCG_I64, r, val);
+    }
+}
+
+Tv gen_extend(DisasContext *dc, Tv v, unsigned size, bool sign)
+{
+    TcgContext *s = dc->s;
+    uint64_t c;
+    Tv t;
+
+    if (size == MO_64)
+        return v;
+    if (tcg_is_const(s, v, &c)) {
+        unsigned drop = 64 - (8u << size);
+        return tcg_const(s, sign ? (uint64_t)((int64_t)(c << drop) >> drop) : c << drop >> drop);
+    }
+    t = gen_temp(dc);
+    if (size == MO_32)
+        (sign ? tcg_gen_ext32s : tcg_gen_ext32u)(s, TCG_I64, t, v);
+    else if (size == MO_16)
+        (sign ? tcg_gen_ext16s : tcg_gen_ext16u)(s, TCG_I64, t, v);
+    else
+        (sign ? tcg_gen_ext8s : tcg_gen_ext8u)(s, TCG_I64, t, v);
+    return t;
+}
+
+/* --- operands of a row --- */
+
+unsigned dc_op_size(const DisasContext *dc, unsigned n) { return insn_op_size(&dc->insn, dc->insn.row->op[n]); }
+bool dc_op_is_mem(const DisasContext *dc, unsigned n) { return insn_op_is_mem(&dc->insn, dc->insn.row->op[n]); }
+
+AddrRef gen_operand_mem(DisasContext *dc, bool write)
+{
+    if (!dc->mem_valid) {
+        unsigned n = dc_op_is_mem(dc, 0) ? 0 : 1;
+        dc->mem = gen_mem_operand(dc, 1u << dc_op_size(dc, n), write);
+        dc->mem_valid = true;
+    }
+    return dc->mem;
+}
+
+/* Register number of a register operand; -1: it is none. */
+static int operand_reg(const DisasContext *dc, OpKind k)
+{
+    const Insn *i = &dc->insn;
+
+    switch (k) {
+    case O_Eb: case O_Ew: case O_Ed: case O_Ev: case O_Ey: case O_Rv: case O_Ry: return i->rm;
+    case O_Gb: case O_Gw: case O_Gv: case O_Gy: return i->reg;
+    case O_Zb: case O_Zv: return (i->opcode & 7) | i->rex_b;
+    case O_AL: case O_rAX: case O_zAX: return R_EAX;
+    case O_CL: return R_ECX;
+    case O_DX: return R_EDX;
+    default: return -1;
+    }
+}
+
+Tv gen_operand(DisasContext *dc, unsigned n)
+{
+    OpKind k = dc->insn.row->op[n];
+    unsigned size = dc_op_size(dc, n);
+    int reg;
+
+    if (dc_op_is_mem(dc, n)) {
+        AddrRef a = gen_operand_mem(dc, false);
+        Tv t = gen_temp(dc);
+        gen_load(dc, t, a, size);
+        return t;
+    }
+    reg = operand_reg(dc, k);
+    if (reg >= 0)
+        return gen_read_reg(dc, size, reg);
+    if (k == O_I1)
+        return tcg_const(dc->s, 1);
+    /* a second immediate stands in imm2 */
+    return tcg_const(dc->s, n == 2 || k != O_Ib || dc->insn.row->op[0] != O_Iw ? dc->insn.imm : dc->insn.imm2);
+}
+
+Tv gen_operand_dest(DisasContext *dc, unsigned n)
+{
+    int reg = operand_reg(dc, dc->insn.row->op[n]);
+
+    if (!dc_op_is_mem(dc, n) && reg >= 0 && dc_op_size(dc, n) >= MO_32)
+        return gen_reg(reg);
+    return gen_temp(dc);
+}
+
+void gen_operand_write(DisasContext *dc, unsigned n, Tv val)
+{
+    unsigned size = dc_op_size(dc, n);
+    int reg = operand_reg(dc, dc->insn.row->op[n]);
+
+    if (dc_op_is_mem(dc, n))
+        gen_store(dc, val, gen_operand_mem(dc, true), size);
+    else if (size < MO_32 || val.i != gen_reg(reg).i)
+        gen_write_reg(dc, size, reg, val);
+}
+
+/* --- stack --- */
+
+unsigned dc_stack_size(const DisasContext *dc) { return dc->code64 ? MO_64 : dc->ss32 ? MO_32 : MO_16; }
+
+void gen_write_sp(DisasContext *dc, Tv val)
+{
+    Tv sp = gen_reg(R_ESP);
+
+    if (dc_stack_size(dc) == MO_16)
+        tcg_gen_deposit(dc->s, TCG_I64, sp, sp, val, 0, 16);
+    else
+        tcg_gen_mov(dc->s, dc->code64 ? TCG_I64 : TCG_I32, sp, val);
+}
+
+/* SP + n, cut to the stack's width. */
+static Tv gen_sp_plus(DisasContext *dc, int n)
+{
+    Tv t = gen_temp(dc);
+
+    tcg_gen_addi(dc->s, dc->code64 ? TCG_I64 : TCG_I32, t, gen_reg(R_ESP), n);
+    if (dc_stack_size(dc) == MO_16)
+        tcg_gen_ext16u(dc->s, TCG_I32, t, t);
+    return t;
+}
+
+void gen_push(DisasContext *dc, Tv val, unsigned size)
+{
+    int bytes = 1 << size;
+
+    if (dc->code64) {
+        gen_store(dc, val, (AddrRef){ gen_reg(R_ESP), -bytes }, size);
+        tcg_gen_addi(dc->s, TCG_I64, gen_reg(R_ESP), gen_reg(R_ESP), -bytes);
+    } else {
+        Tv sp = gen_sp_plus(dc, -bytes);
+        Tv lin = gen_add_seg(dc, R_SS, sp, bytes, true);
+        gen_store(dc, val, (AddrRef){ lin, 0 }, size);
+        gen_write_sp(dc, sp);
+    }
+}
+
+Tv gen_pop_value(DisasContext *dc, unsigned size)
+{
+    Tv val = gen_temp(dc), sp = gen_reg(R_ESP);
+
+    if (dc_stack_size(dc) == MO_16 || (dc->lma && !dc->code64))
+        sp = gen_sp_plus(dc, 0);
+    gen_load(dc, val, (AddrRef){ gen_add_seg(dc, R_SS, sp, 1 << size, false), 0 }, size);
+    return val;
+}
+
+void gen_pop_commit(DisasContext *dc, unsigned size)
+{
+    Tv sp = gen_reg(R_ESP);
+
+    if (dc_stack_size(dc) == MO_16)
+        gen_write_sp(dc, gen_sp_plus(dc, 1 << size));
+    else
+        tcg_gen_addi(dc->s, dc->code64 ? TCG_I64 : TCG_I32, sp, sp, 1 << size);
+}

@@ -1,0 +1,305 @@
+/* translate.c - guest instructions of one TB to IR: the loop, the TB's ends, and what every exit needs.
+ * Operands and addresses: translate-mem.c; flags: translate-cc.c; instructions: gen-*.c.
+ * Spec: Intel SDM vol. 1 and 2.
+ *
+ * A TB starts at dc->pc_first and ends at a control transfer, after max_insns instructions, or at the
+ * page's end. Only its first instruction may reach into a second page, so that a fault of a later fetch is
+ * never taken before the instructions in front of it have run. */
+#include "target-x86/translate.h"
+#include "host/base/log.h"
+#include "accel/tb.h"
+#include "target-x86/flags.h"
+
+static const TcgGlobalInfo x86_globals[] = {
+#define GPR(name, n) { name, TCG_I64, offsetof(CPUX86State, head.gpr[n]), n }
+    GPR("rax", 0), GPR("rcx", 1), GPR("rdx", 2), GPR("rbx", 3), GPR("rsp", 4), GPR("rbp", 5), GPR("rsi", 6), GPR("rdi", 7),
+    GPR("r8", 8), GPR("r9", 9), GPR("r10", 10), GPR("r11", 11), GPR("r12", 12), GPR("r13", 13), GPR("r14", 14), GPR("r15", 15),
+#undef GPR
+    { "cc_dst", TCG_I64, offsetof(CPUX86State, cc_dst), -1 },
+    { "cc_src", TCG_I64, offsetof(CPUX86State, cc_src), -1 },
+    { "cc_src2", TCG_I64, offsetof(CPUX86State, cc_src2), -1 },
+#define XMM(n) { "xmm" #n, TCG_V128, offsetof(CPUX86State, xmm[n]), -1 }
+    XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7), XMM(8), XMM(9), XMM(10), XMM(11), XMM(12), XMM(13),
+    XMM(14), XMM(15),
+#undef XMM
+    { NULL, 0, 0, 0 },
+};
+_Static_assert(G_N_ELEMENTS(x86_globals) == G_COUNT + 1, "globals in the order of G_*");
+
+static bool x86_helper_name(const void *fn, const char **name)
+{
+#define HELPER(n, ...)                                                                                                 \
+    if (fn == (const void *)helper_##n) {                                                                              \
+        *name = "helper_" #n;                                                                                          \
+        return true;                                                                                                   \
+    }
+#include "target-x86/helper-int.def"
+#include "target-x86/helper-simd.def"
+#include "target-x86/helper-sys.def"
+#undef HELPER
+    return false;
+}
+
+const TcgGuest x86_tcg_guest = { .globals = x86_globals, .nb_globals = G_COUNT, .helper_name = x86_helper_name };
+
+void x86_restore_state(void *opaque, const uint64_t data[2])
+{
+    CPUX86State *env = opaque;
+
+    env->head.eip = data[0];
+    if (data[1] != CC_OP_DYNAMIC)
+        env->cc_op = data[1];
+}
+
+/* --- leaving the TB --- */
+
+static vaddr dc_linear(const DisasContext *dc, uint64_t eip)
+{
+    return dc->code64 ? eip : (uint32_t)(dc->cs_base + eip);
+}
+
+uint64_t dc_mask_eip(const DisasContext *dc, uint64_t eip)
+{
+    switch (dc->insn.osize) {
+    case MO_16: return (uint16_t)eip;
+    case MO_32: return (uint32_t)eip;
+    default: return eip;
+    }
+}
+
+void gen_store_eip(DisasContext *dc, uint64_t eip)
+{
+    tcg_gen_st(dc->s, tcg_const(dc->s, eip), tcg_env(dc->s), offsetof(CPUX86State, head.eip), 8);
+}
+
+/* eip and cc_op are in env: the trap of TF, or the way out. */
+void gen_leave_stored(DisasContext *dc)
+{
+    if (dc->tf)
+        CALL_HELPER(dc, single_step, NO_OUT, 1, tcg_env(dc->s).i);
+    tcg_gen_exit_tb(dc->s, TB_EXIT_LOOKUP);
+    dc->end = DISAS_NORETURN;
+}
+
+void gen_flags_for_helper(DisasContext *dc)
+{
+    gen_compute_eflags(dc);
+    gen_sync_cc_op(dc);
+    /* The fault map's word for the instruction no longer holds: begin it once more. */
+    tcg_gen_insn_start(dc->s, dc_eip(dc), CC_OP_EFLAGS);
+    if (dc->max_insns > 1)
+        dc->max_insns--;
+}
+
+void gen_leave(DisasContext *dc, uint64_t eip)
+{
+    gen_sync_cc_op(dc);
+    gen_store_eip(dc, eip);
+    gen_leave_stored(dc);
+}
+
+void gen_goto(DisasContext *dc, unsigned slot, uint64_t eip)
+{
+    vaddr lin = dc_linear(dc, eip);
+    bool backward = lin <= dc->pc;
+
+    if (dc->plain_exits) {
+        gen_leave(dc, eip);
+        return;
+    }
+    gen_sync_cc_op(dc);
+    if ((lin ^ dc->pc_first) & TCG_PAGE_MASK) {
+        tcg_gen_goto_ptr(dc->s, tcg_const(dc->s, lin), backward ? 0 : TCG_GOTO_NOPOLL);
+    } else {
+        if (backward)
+            tcg_gen_poll_exit(dc->s, eip);
+        tcg_gen_goto_tb(dc->s, slot, eip);
+    }
+    dc->end = DISAS_NORETURN;
+}
+
+void gen_goto_reg(DisasContext *dc, Tv eip)
+{
+    TcgContext *s = dc->s;
+
+    gen_sync_cc_op(dc);
+    if (dc->plain_exits) {
+        tcg_gen_st(s, eip, tcg_env(s), offsetof(CPUX86State, head.eip), 8);
+        gen_leave_stored(dc);
+        return;
+    }
+    if (!dc->code64 && dc->cs_base) {
+        Tv lin = tcg_temp(s);
+        tcg_gen_addi(s, TCG_I32, lin, eip, dc->cs_base);
+        eip = lin;
+    }
+    tcg_gen_goto_ptr(s, eip, 0);
+    dc->end = DISAS_NORETURN;
+}
+
+void gen_exception(DisasContext *dc, int vector)
+{
+    CALL_HELPER(dc, raise_exception, NO_OUT, 2, tcg_env(dc->s).i, tcg_const(dc->s, vector).i);
+    tcg_gen_exit_tb(dc->s, TB_EXIT_LOOKUP); /* never reached: a TB ends in an exit */
+    dc->end = DISAS_NORETURN;
+}
+
+void gen_exception_gp0(DisasContext *dc)
+{
+    CALL_HELPER(dc, raise_exception_err, NO_OUT, 3, tcg_env(dc->s).i, tcg_const(dc->s, EXCP_GP).i, tcg_const(dc->s, 0).i);
+    tcg_gen_exit_tb(dc->s, TB_EXIT_LOOKUP);
+    dc->end = DISAS_NORETURN;
+}
+
+/* --- code segment limit --- */
+
+/* Emits "unless eip_last <= CS.limit: #GP(0)"; returns the branch, whose constant is filled in later. */
+static TcgOp *gen_cs_limit_branch(DisasContext *dc, Tv eip)
+{
+    TcgContext *s = dc->s;
+    TcgLabel ok = tcg_label(s);
+    Tv limit = tcg_temp(s);
+    TcgOp *br;
+
+    tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, segs[R_CS].limit), 4, false);
+    br = tcg_emit(s, TCG_OP_brcond, TCG_I64, 4, (uint64_t)limit.i, (uint64_t)eip.i, (uint64_t)TCG_COND_GEU, (uint64_t)ok.i);
+    CALL_HELPER(dc, raise_exception_err, NO_OUT, 3, tcg_env(s).i, tcg_const(s, EXCP_GP).i, tcg_const(s, 0).i);
+    tcg_gen_label(s, ok);
+    return br;
+}
+
+void gen_check_cs_limit(DisasContext *dc, Tv eip)
+{
+    uint64_t v;
+
+    if (dc->code64 || (dc->flags & HF_FLAT_CS))
+        return;
+    if ((!dc->pe || dc->vm86) && tcg_is_const(dc->s, eip, &v) && v <= 0xffff)
+        return; /* the limit there is 64 KiB, or more */
+    gen_cs_limit_branch(dc, eip);
+}
+
+/* --- the loop --- */
+
+static void init_context(DisasContext *dc, CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
+{
+    uint32_t f = tb->flags;
+
+    *dc = (DisasContext){
+        .s = s, .cpu = cpu, .env = X86_ENV(cpu), .tb = tb, .flags = f, .cs_base = tb->cs_base, .pc_first = tb->pc,
+        .pc = tb->pc, .pc_next = tb->pc, .cpl = f & HF_CPL, .iopl = (f & HF_IOPL) >> HF_IOPL_SHIFT, .pe = f & HF_PE,
+        .vm86 = f & HF_VM, .code64 = f & HF_CS64, .code32 = f & (HF_CS32 | HF_CS64), .ss32 = f & HF_SS32,
+        .lma = f & HF_LMA, .tf = f & HF_TF, .cc_op = CC_OP_DYNAMIC, .max_insns = max_insns,
+    };
+    dc->mmu_idx = dc->cpl == 3 ? MMU_USER : f & HF_SMAP_OFF ? MMU_KNOSMAP : MMU_KERNEL;
+    dc->plain_exits = f & (HF_TF | HF_RF | HF_INHIBIT_IRQ);
+    if (dc->plain_exits || dc->max_insns == 0)
+        dc->max_insns = 1;
+    if (!dc->code64 && (f & (HF_FLAT_ES | HF_FLAT_SS | HF_FLAT_DS)) != (HF_FLAT_ES | HF_FLAT_SS | HF_FLAT_DS))
+        dc->max_insns = MIN(dc->max_insns, 64); /* checked accesses take many temps and labels */
+}
+
+/* What one-shot TB flags ask for before the instruction. */
+static void gen_one_shot_flags(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+
+    if (dc->flags & HF_INHIBIT_IRQ)
+        tcg_gen_st(s, tcg_const(s, 0), tcg_env(s), offsetof(CPUX86State, inhibit_irq), 4);
+    if (dc->flags & HF_RF) {
+        /* A fault of the instruction pushes RF set by itself. */
+        Tv t = tcg_temp(s);
+        tcg_gen_ld(s, t, tcg_env(s), offsetof(CPUX86State, eflags), 8, false);
+        tcg_gen_andi(s, TCG_I64, t, t, ~(int64_t)EFL_RF);
+        tcg_gen_st(s, t, tcg_env(s), offsetof(CPUX86State, eflags), 8);
+    }
+}
+
+static void gen_insn(DisasContext *dc, DecodeResult r)
+{
+    if (r == DECODE_TOO_LONG) {
+        gen_exception_gp0(dc);
+    } else if (r != DECODE_OK) {
+        gen_exception(dc, EXCP_UD);
+    } else if (dc->insn.simd) {
+        gen_simd_insn(dc);
+    } else {
+        gen_general(dc);
+    }
+}
+
+static void gen_end(DisasContext *dc)
+{
+    uint64_t eip = dc->code64 ? dc->pc - dc->cs_base : (uint32_t)(dc->pc - dc->cs_base);
+
+    switch (dc->end) {
+    case DISAS_NEXT:
+    case DISAS_TOO_MANY:
+        gen_goto(dc, 0, eip);
+        break;
+    case DISAS_LOOKUP_PTR:
+        if (dc->plain_exits) {
+            gen_leave(dc, eip);
+            break;
+        }
+        gen_sync_cc_op(dc);
+        tcg_gen_goto_ptr(dc->s, tcg_const(dc->s, dc->pc), 0);
+        break;
+    case DISAS_LOOKUP:
+    case DISAS_EXIT:
+        gen_leave(dc, eip);
+        break;
+    case DISAS_NORETURN:
+        break;
+    }
+}
+
+void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
+{
+    DisasContext dc_storage, *dc = &dc_storage;
+    TcgOp *limit_branch = NULL;
+    vaddr last_byte;
+    uint32_t cs_limit;
+
+    init_context(dc, cpu, tb, s, max_insns);
+    bool check_cs = !dc->code64 && !(dc->flags & HF_FLAT_CS);
+    cs_limit = dc->env->segs[R_CS].limit;
+    last_byte = dc->pc;
+    for (;;) {
+        dc->fetch_pages_open = dc->nb_insns == 0;
+        DecodeResult r = decode_insn(dc);
+        uint64_t last_eip = (uint32_t)(dc->pc_next - 1 - dc->cs_base);
+        if (r == DECODE_STOP || (check_cs && dc->nb_insns && last_eip > cs_limit)) {
+            dc->end = DISAS_TOO_MANY;
+            break;
+        }
+        tcg_gen_insn_start(s, dc_eip(dc), dc->cc_op);
+        if (check_cs && dc->nb_insns == 0)
+            limit_branch = gen_cs_limit_branch(dc, tcg_const(s, last_eip));
+        if ((dc->flags & HF_CODE_BP) && !((dc->flags & HF_RF) && dc->nb_insns == 0)) {
+            gen_sync_cc_op(dc);
+            gen_store_eip(dc, dc_eip(dc));
+            CALL_HELPER(dc, code_bp, NO_OUT, 1, tcg_env(s).i);
+        }
+        if (dc->nb_insns == 0)
+            gen_one_shot_flags(dc);
+        dc->nb_insns++;
+        dc->mem_valid = false;
+        dc->all_flat = dc->code64 || ((dc->flags & HF_FLAT_ES) && (dc->flags & HF_FLAT_SS) && (dc->flags & HF_FLAT_DS) &&
+                                      (dc->flags & HF_FLAT_SEG(dc->insn.seg)));
+        last_byte = dc->pc_next - 1;
+        if (limit_branch)
+            limit_branch->arg[1] = tcg_const(s, last_eip).i;
+        gen_insn(dc, r);
+        dc->pc = dc->pc_next;
+        if (dc->end != DISAS_NEXT)
+            break;
+        if (dc->nb_insns >= dc->max_insns || ((dc->pc ^ dc->pc_first) & TCG_PAGE_MASK) || s->overflow) {
+            dc->end = DISAS_TOO_MANY;
+            break;
+        }
+    }
+    gen_end(dc);
+    tb->size = last_byte - tb->pc + 1;
+    tb->icount = dc->nb_insns;
+}
