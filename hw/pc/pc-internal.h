@@ -28,7 +28,6 @@ typedef struct PcPriv {
     const char *kernel_rom; /* name for the boot order, or NULL */
     char *boot_order;
     bool boot_once_armed;
-    int64_t tsc_base, ns_base; /* a point on both clocks: the TSC's rate */
 } PcPriv;
 
 static inline PcPriv *pc_priv(PcMachine *pc) { return pc->priv; }

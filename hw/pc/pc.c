@@ -92,16 +92,13 @@ static void cpu_init(void *opaque)
     cpu_interrupt(((PcMachine *)opaque)->cfg.cpu->cpu, CPU_INTERRUPT_INIT);
 }
 
+/* The guest's TSC counts virtual nanoseconds (cpu_x86_tsc), from an origin that the guest may move. */
 static int64_t tsc_to_ns(void *opaque, uint64_t tsc)
 {
     PcMachine *pc = opaque;
-    PcPriv *p = pc_priv(pc);
-    int64_t now = clock_ns(CLOCK_VM), tsc_now = cpu_x86_tsc(pc->cfg.cpu);
-    double rate = now > p->ns_base ? (double)(tsc_now - p->tsc_base) / (double)(now - p->ns_base) : 1.0;
-    double delta = (double)((int64_t)(tsc - (uint64_t)tsc_now)) / (rate > 0.01 ? rate : 1.0);
+    int64_t delta = (int64_t)(tsc - (uint64_t)cpu_x86_tsc(pc->cfg.cpu));
 
-    /* A deadline further away than a century never comes. */
-    return delta > 3e18 ? INT64_MAX / 2 : now + (int64_t)MAX(delta, 0.0);
+    return clock_ns(CLOCK_VM) + CLAMP(delta, 0, INT64_MAX / 4);
 }
 
 static const LapicCpuOps lapic_cpu_ops = {cpu_intr, cpu_nmi, cpu_smi, cpu_init, NULL, tsc_to_ns};
@@ -602,14 +599,10 @@ static void fill_fw_cfg(PcMachine *pc)
 
 static void connect_cpu(PcMachine *pc)
 {
-    PcPriv *p = pc_priv(pc);
-
     if (!pc->cfg.cpu)
         return;
     pc->cfg.cpu->irq_ops = &irq_ops;
     pc->cfg.cpu->irq_opaque = pc;
-    p->ns_base = clock_ns(CLOCK_VM);
-    p->tsc_base = cpu_x86_tsc(pc->cfg.cpu);
 }
 
 static bool build(PcMachine *pc, GError **errp)
