@@ -314,6 +314,7 @@ static void gen_CRC32(DisasContext *dc, const SimdRow *row)
 static void gen_EMMS(DisasContext *dc, const SimdRow *row)
 {
     gen_fp_pending(dc);
+    tcg_gen_st(dc->s, tcg_const(dc->s, 0), tcg_env(dc->s), offsetof(CPUX86State, fpstt), 4);
     tcg_gen_st(dc->s, tcg_const(dc->s, 0x0101010101010101), tcg_env(dc->s), offsetof(CPUX86State, fptags), 8);
 }
 

@@ -301,7 +301,7 @@ static bool gen_register(DisasContext *dc, unsigned esc, unsigned op, unsigned i
         } else if (op == 1) {
             CALL1(fxch, konst(dc, i));
         } else if (op == 3) { /* FSTP1 alias */
-            CALL2(fst_st, konst(dc, i), konst(dc, 1));
+            CALL2(fst_st, konst(dc, i), konst(dc, FST_POP | FST_NO_CHECK));
         } else if (op == 5 && i < 7) {
             CALL1(fld_const, konst(dc, i));
         } else if (op >= 4) {

@@ -14,10 +14,12 @@ enum { /* low five bits of ModRM, D9 E0-FF */
 static void set_codes(CPUX86State *env, uint16_t sw, uint16_t mask) { env->fpus = (env->fpus & ~mask) | (sw & mask); }
 
 /* ST0 and the second operand are there? Otherwise the result (in ST(dst)) is indefinite. */
-static bool operands_ok(CPUX86State *env, bool two, unsigned dst, bool pop)
+static bool operands_ok(CPUX86State *env, bool two, unsigned dst, bool pop, bool clear_c2)
 {
     if (G_LIKELY(!x87_empty(env, 0) && !(two && x87_empty(env, 1))))
         return true;
+    if (clear_c2)
+        env->fpus &= ~FPUS_C2;
     if (x87_stack_fault(env, false)) {
         x87_set_indefinite(x87_st(env, dst));
         env->fptags[x87_phys(env, dst)] = 0;
@@ -43,14 +45,14 @@ static void ftst(CPUX86State *env)
     unsigned unmasked;
 
     if (x87_empty(env, 0)) {
-        if (x87_stack_fault(env, false))
-            set_codes(env, FPUS_CC, FPUS_CC);
+        x87_stack_fault(env, false);
+        set_codes(env, FPUS_CC, FPUS_CC);
         return;
     }
     X87_RUN(env, sw, unmasked, "ftst", (), ("t"(*x87_st(env, 0))));
     x87_set_c1(env, false);
-    if (!(unmasked & FPUS_PRE))
-        set_codes(env, sw, FPUS_CC);
+    (void)unmasked; /* the codes are set in any case */
+    set_codes(env, sw, FPUS_CC);
 }
 
 /* ST0 = f(ST0) */
@@ -60,7 +62,7 @@ static void one_operand(CPUX86State *env, unsigned op)
     uint16_t sw, codes = 0;
     unsigned unmasked = 0;
 
-    if (!operands_ok(env, false, 0, false))
+    if (!operands_ok(env, false, 0, false, op == X_FSIN || op == X_FCOS))
         return;
     a = *x87_st(env, 0);
     switch (op) {
@@ -70,10 +72,9 @@ static void one_operand(CPUX86State *env, unsigned op)
     case X_FSIN: X87_RUN_POP(env, sw, unmasked, "memory", "fsin", (, "=t"(r)), ("1"(a))); codes = FPUS_C2; break;
     default: X87_RUN_POP(env, sw, unmasked, "memory", "fcos", (, "=t"(r)), ("1"(a))); codes = FPUS_C2; break;
     }
-    if (unmasked & FPUS_PRE)
-        return;
     set_codes(env, sw, codes);
-    *x87_st(env, 0) = r;
+    if (!(unmasked & FPUS_PRE))
+        *x87_st(env, 0) = r;
 }
 
 /* ST0 = f(ST0, ST1), nothing popped */
@@ -83,7 +84,7 @@ static void two_operands(CPUX86State *env, unsigned op)
     uint16_t sw, codes = 0;
     unsigned unmasked = 0;
 
-    if (!operands_ok(env, true, 0, false))
+    if (!operands_ok(env, true, 0, false, op != X_FSCALE))
         return;
     a = *x87_st(env, 0);
     b = *x87_st(env, 1);
@@ -92,10 +93,15 @@ static void two_operands(CPUX86State *env, unsigned op)
     case X_FPREM1: X87_RUN(env, sw, unmasked, "fprem1", (, "=t"(r)), ("1"(a), "u"(b))); codes = FPUS_CC | FPUS_C1; break;
     default: X87_RUN(env, sw, unmasked, "fscale", (, "=t"(r)), ("1"(a), "u"(b))); break;
     }
-    if (unmasked & FPUS_PRE)
-        return;
+    if ((unmasked & FPUS_PRE) || (codes && __builtin_isnanl(r))) {
+        if (codes) { /* invalid or NaN: no quotient, complete */
+            sw = 0;
+            codes = FPUS_C2 | FPUS_C1;
+        }
+    }
     set_codes(env, sw, codes);
-    *x87_st(env, 0) = r;
+    if (!(unmasked & FPUS_PRE))
+        *x87_st(env, 0) = r;
 }
 
 /* ST1 = f(ST0, ST1), then pop */
@@ -105,7 +111,7 @@ static void two_operands_pop(CPUX86State *env, unsigned op)
     uint16_t sw;
     unsigned unmasked = 0;
 
-    if (!operands_ok(env, true, 1, true))
+    if (!operands_ok(env, true, 1, true, false))
         return;
     a = *x87_st(env, 0);
     b = *x87_st(env, 1);
@@ -140,9 +146,9 @@ static void two_results(CPUX86State *env, unsigned op)
             env->fpstt = next;
             env->fptags[next] = 0;
             x87_set_indefinite(x87_st(env, 0));
-            if (op != X_FXTRACT)
-                env->fpus &= ~FPUS_C2;
         }
+        if (op != X_FXTRACT)
+            env->fpus &= ~FPUS_C2;
         return;
     }
     switch (op) {
@@ -154,10 +160,10 @@ static void two_results(CPUX86State *env, unsigned op)
         sw &= ~FPUS_C2;
         break;
     }
-    if (unmasked & FPUS_PRE)
-        return;
     if (op != X_FXTRACT)
         set_codes(env, sw, FPUS_C2);
+    if (unmasked & FPUS_PRE)
+        return;
     *x87_st(env, 0) = low;
     if (sw & FPUS_C2)
         return;
@@ -173,7 +179,7 @@ void helper_x87_unary(CPUX86State *env, uint32_t op)
     switch (op) {
     case X_FCHS:
     case X_FABS:
-        if (operands_ok(env, false, 0, false)) {
+        if (operands_ok(env, false, 0, false, false)) {
             st0->exp = op == X_FCHS ? st0->exp ^ 0x8000 : st0->exp & 0x7fff;
             x87_set_c1(env, false);
         }

@@ -36,9 +36,9 @@ static inline void push_commit(CPUX86State *env)
         unsigned unmasked;                                                                                             \
         if (!slot)                                                                                                     \
             return;                                                                                                    \
-        X87_RUN(env, sw, unmasked, insn " %[m]", (, "=t"(r)), ([m] "m"(val)));                                         \
+        X87_RUN_(env, sw, unmasked, 1, insn " %[m]" X87_SW, (, "=t"(r)), ([m] "m"(val)), "memory");                    \
         x87_set_c1(env, false);                                                                                        \
-        if (unmasked & FPUS_PRE)                                                                                       \
+        if (unmasked & FPUS_IE) /* an unmasked denormal is pushed all the same */                                      \
             return;                                                                                                    \
         *slot = r;                                                                                                     \
         push_commit(env);                                                                                              \
@@ -75,8 +75,6 @@ void helper_fld_st(CPUX86State *env, uint32_t i)
         if (!x87_stack_fault(env, false))
             return;
         x87_set_indefinite(&val);
-        if (!env->fptags[(env->fpstt - 1) & 7]) /* both faults: overflow wins in C1 */
-            x87_set_c1(env, true);
         env->fpstt = (env->fpstt - 1) & 7;
         env->fptags[env->fpstt] = 0;
         *x87_st(env, 0) = val;
@@ -225,9 +223,16 @@ void helper_fst_done(CPUX86State *env, uint32_t pop)
         x87_pop(env);
 }
 
-void helper_fst_st(CPUX86State *env, uint32_t i, uint32_t pop)
+void helper_fst_st(CPUX86State *env, uint32_t i, uint32_t how)
 {
+    bool pop = how & FST_POP;
+
     if (G_UNLIKELY(x87_empty(env, 0))) {
+        if (how & FST_NO_CHECK) {
+            x87_set_c1(env, false);
+            x87_pop(env);
+            return;
+        }
         if (!x87_stack_fault(env, false))
             return;
         x87_set_indefinite(x87_st(env, i));
@@ -315,14 +320,14 @@ static void pop_n(CPUX86State *env, unsigned n)
         x87_pop(env);
 }
 
-/* Empty operands compare as unordered. */
-static bool com_underflow(CPUX86State *env, unsigned pops)
+/* Empty operands compare as unordered. The codes are set even if the exception is unmasked; nothing is popped then. */
+static void com_underflow(CPUX86State *env, unsigned pops)
 {
-    if (!x87_stack_fault(env, false))
-        return false;
+    bool masked = x87_stack_fault(env, false);
+
     set_cc(env, FPUS_CC);
-    pop_n(env, pops);
-    return true;
+    if (masked)
+        pop_n(env, pops);
 }
 
 void helper_fcom_st(CPUX86State *env, uint32_t arg)
@@ -338,10 +343,9 @@ void helper_fcom_st(CPUX86State *env, uint32_t arg)
         X87_RUN(env, sw, unmasked, "fucom %%st(1)", (), ("t"(*x87_st(env, 0)), "u"(*x87_st(env, i))));
     else
         X87_RUN(env, sw, unmasked, "fcom %%st(1)", (), ("t"(*x87_st(env, 0)), "u"(*x87_st(env, i))));
-    if (unmasked & FPUS_PRE)
-        return;
     set_cc(env, sw);
-    pop_n(env, pops);
+    if (!(unmasked & FPUS_PRE))
+        pop_n(env, pops);
 }
 
 #define FCOM_MEM(suffix, ctype, insn)                                                                                  \
@@ -354,10 +358,9 @@ void helper_fcom_st(CPUX86State *env, uint32_t arg)
             return;                                                                                                    \
         }                                                                                                              \
         X87_RUN(env, sw, unmasked, insn " %[m]", (), ("t"(*x87_st(env, 0)), [m] "m"(val)));                            \
-        if (unmasked & FPUS_PRE)                                                                                       \
-            return;                                                                                                    \
         set_cc(env, sw);                                                                                               \
-        pop_n(env, pop);                                                                                               \
+        if (!(unmasked & FPUS_PRE))                                                                                    \
+            pop_n(env, pop);                                                                                           \
     }
 FCOM_MEM(m32, uint32_t, "fcoms")
 FCOM_MEM(m64, uint64_t, "fcoml")
@@ -373,10 +376,9 @@ void helper_fcom_int(CPUX86State *env, uint64_t val, uint32_t pop)
         return;
     }
     X87_RUN(env, sw, unmasked, "fcom %%st(1)", (), ("t"(*x87_st(env, 0)), "u"(b)));
-    if (unmasked & FPUS_PRE)
-        return;
     set_cc(env, sw);
-    pop_n(env, pop);
+    if (!(unmasked & FPUS_PRE))
+        pop_n(env, pop);
 }
 
 uint32_t helper_fcomi(CPUX86State *env, uint32_t arg)
@@ -425,13 +427,11 @@ void helper_fcmov(CPUX86State *env, uint32_t i, uint32_t cond)
 {
     if (G_UNLIKELY(x87_empty(env, 0) | x87_empty(env, i))) {
         if (x87_stack_fault(env, false)) {
-            if (cond || x87_empty(env, 0))
-                x87_set_indefinite(x87_st(env, 0));
+            x87_set_indefinite(x87_st(env, 0)); /* even if the condition is false */
             env->fptags[x87_phys(env, 0)] = 0;
         }
         return;
     }
-    x87_set_c1(env, false);
     if (cond)
         *x87_st(env, 0) = *x87_st(env, i);
 }
@@ -439,8 +439,9 @@ void helper_fcmov(CPUX86State *env, uint32_t i, uint32_t cond)
 void helper_ffree(CPUX86State *env, uint32_t i, uint32_t pop)
 {
     env->fptags[x87_phys(env, i)] = 1;
+    x87_set_c1(env, false);
     if (pop)
-        env->fpstt = (env->fpstt + 1) & 7;
+        x87_pop(env);
 }
 
 void helper_fldcw(CPUX86State *env, uint32_t val)

@@ -16,6 +16,7 @@ enum { /* status word */
 };
 enum { FPUC_DEFAULT = 0x37f };
 enum { FIST_16, FIST_32, FIST_64, FIST_TRUNC = 4 };
+enum { FST_POP = 1, FST_NO_CHECK = 2 }; /* fst_st; NO_CHECK: D9 D8 looks at no tag */
 enum { X87_ENV_32 = 1, X87_ENV_REAL = 2 };
 #define X87_ST_ARG(dst, src, pop) ((dst) | (src) << 3 | (pop) << 6)
 #define X87_COM_ARG(reg, pops, unordered) ((reg) | (pops) << 3 | (unordered) << 5)
@@ -94,6 +95,8 @@ static inline unsigned x87_note(CPUX86State *env, uint16_t sw)
                          : "=a"(sw)X87_UNPACK outs                                                                     \
                          : X87_UNPACK ins, [cw] "m"(cw_), [def] "m"(default_)                                          \
                          : __VA_ARGS__);                                                                               \
+            if (mask_all && (sw & ~(env)->fpuc & FPUS_PRE)) /* the guest's would have stopped there */                 \
+                sw &= ~(FPUS_OE | FPUS_UE | FPUS_PE | FPUS_C1);                                                        \
             unmasked = x87_note(env, sw);                                                                              \
         }                                                                                                              \
     } while (0)
