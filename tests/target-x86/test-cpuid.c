@@ -1,0 +1,233 @@
+/* test-cpuid.c - models, feature switches and their errors, CPUID leaves, MSRs, control registers, the
+ * register dump, and saved state. */
+#include "sys-harness.h"
+
+static void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4]) { cpu_x86_cpuid(env, leaf, sub, r); }
+
+static void test_qemu64(void)
+{
+    uint32_t r[4];
+    char name[49] = "";
+    harness_start(NULL);
+    g_assert_cmphex(env->head.gpr[R_EDX], ==, 0x60fb1); /* signature at reset */
+    cpuid(0, 0, r);
+    g_assert_cmphex(r[0], ==, 0xd);
+    g_assert_cmpmem(&r[1], 4, "Auth", 4);
+    g_assert_cmpmem(&r[3], 4, "enti", 4);
+    g_assert_cmpmem(&r[2], 4, "cAMD", 4);
+    cpuid(1, 0, r);
+    g_assert_cmphex(r[0], ==, 0x60fb1);
+    g_assert_cmphex(r[3], ==, 0x78bfbfd);
+    g_assert_true(r[2] & 1u << 31);
+    g_assert_false(r[2] & 1u << 20);
+    cpuid(0x80000001, 0, r);
+    g_assert_true(r[3] & 1u << 29);
+    g_assert_true(r[3] & 1); /* AMD repeats FPU and others */
+    for (int i = 0; i < 3; i++)
+        cpuid(0x80000002 + i, 0, (uint32_t *)(name + i * 16));
+    g_assert_cmpstr(name, ==, "QEMU Virtual CPU version 2.5+");
+    cpuid(0x80000008, 0, r);
+    g_assert_cmphex(r[0], ==, 48 << 8 | 40);
+    cpuid(0x12345678, 0, r); /* beyond the last leaf: as the last */
+    g_assert_cmphex(r[0] | r[1] | r[2] | r[3], ==, 0);
+    cpuid(0x40000000, 0, r);
+    g_assert_cmpmem(&r[1], 12, "VireoVireoVi", 12);
+    harness_stop();
+}
+
+static void test_switches(void)
+{
+    uint32_t r[4];
+    harness_start("qemu64,+sse4_1,-pni,popcnt=on,vendor=GenuineIntel,model=42,family=6,stepping=7,model-id=Test CPU,hypervisor=off");
+    g_assert_true(cpu_has(env, X86F_SSE41));
+    g_assert_true(cpu_has(env, X86F_POPCNT));
+    g_assert_false(cpu_has(env, X86F_SSE3));
+    cpuid(0, 0, r);
+    g_assert_cmpmem(&r[1], 4, "Genu", 4);
+    cpuid(1, 0, r);
+    g_assert_cmphex(r[0], ==, 0x206a7);
+    g_assert_false(r[2] & 1u << 31);
+    cpuid(0x40000000, 0, r);
+    g_assert_cmphex(r[0], ==, 0);
+    harness_stop();
+    harness_start("max");
+    g_assert_true(cpu_has(env, X86F_SMAP));
+    g_assert_false(cpu_has(env, X86F_SVM));
+    harness_stop();
+    harness_start("486");
+    cpuid(1, 0, r);
+    g_assert_cmphex(r[0], ==, 0x480);
+    g_assert_cmphex(r[3], ==, 0xb);
+    harness_stop();
+}
+
+static void check_error(const char *spec, const char *word)
+{
+    GError *err = NULL;
+    g_assert_null(cpu_x86_create(spec, &err));
+    g_assert_nonnull(err);
+    g_assert_nonnull(strstr(err->message, word));
+    g_error_free(err);
+}
+
+static void test_errors(void)
+{
+    check_error("nosuch", "nosuch");
+    check_error("qemu64,+bogus", "bogus");
+    check_error("qemu64,bogus=on", "bogus");
+    check_error("qemu64,sse=maybe", "maybe");
+    check_error("qemu64,family=x", "family=x");
+    check_error("qemu64,vendor=Short", "Short");
+    check_error("qemu64,enforce,+vmx", "vmx");
+    g_autoptr(GString) out = g_string_new(NULL);
+    cpu_x86_list_models(out);
+    g_assert_true(g_str_has_prefix(out->str, "Available CPUs:\n"));
+    g_assert_nonnull(strstr(out->str, "\nx86 qemu64 "));
+    g_assert_nonnull(strstr(out->str, "\nRecognized CPUID flags:\n  "));
+}
+
+static uint64_t rdmsr(uint32_t n)
+{
+    env->head.gpr[R_ECX] = n;
+    helper_rdmsr(env);
+    return (uint32_t)env->head.gpr[R_EAX] | env->head.gpr[R_EDX] << 32;
+}
+static void wrmsr(uint32_t n, uint64_t v)
+{
+    env->head.gpr[R_ECX] = n;
+    env->head.gpr[R_EAX] = (uint32_t)v;
+    env->head.gpr[R_EDX] = v >> 32;
+    helper_wrmsr(env);
+}
+
+static void test_msr(void)
+{
+    harness_start("max");
+    clock_use_test_clock();
+    ASSERT_OK(wrmsr(0xc0000082, 0xffffffff81000000ULL));
+    g_assert_cmphex(rdmsr(0xc0000082), ==, 0xffffffff81000000ULL);
+    ASSERT_FAULT(EXCP_GP, 0, wrmsr(0xc0000082, 1ULL << 47));
+    ASSERT_OK(wrmsr(0xc0000101, 0x1000));
+    ASSERT_OK(wrmsr(0xc0000102, 0x2000));
+    helper_swapgs(env);
+    g_assert_cmphex(rdmsr(0xc0000101), ==, 0x2000);
+    g_assert_cmphex(rdmsr(0xfe), ==, 0x508);
+    ASSERT_OK(wrmsr(0x200, 0x80000006));
+    g_assert_cmphex(rdmsr(0x200), ==, 0x80000006);
+    ASSERT_FAULT(EXCP_GP, 0, wrmsr(0x200, 2));
+    ASSERT_FAULT(EXCP_GP, 0, wrmsr(0x277, 0x0202020202020202ULL));
+    ASSERT_FAULT(EXCP_GP, 0, wrmsr(0xc0000080, 1 << 5));
+    ASSERT_FAULT(EXCP_GP, 0, rdmsr(0x800)); /* no APIC here */
+    ASSERT_OK(wrmsr(0xdeadbeef, 5));
+    g_assert_cmphex(rdmsr(0xdeadbeef), ==, 0);
+    /* TSC and TSC_ADJUST move together */
+    uint64_t t = rdmsr(0x10);
+    ASSERT_OK(wrmsr(0x10, t + 1000));
+    g_assert_cmphex(rdmsr(0x3b), ==, 1000);
+    ASSERT_OK(wrmsr(0x3b, 0));
+    g_assert_cmphex(rdmsr(0x10), ==, t);
+    enter_protected();
+    drop_to_ring3();
+    ASSERT_FAULT(EXCP_GP, 0, rdmsr(0x10));
+    cpu_set_cr4(env, CR4_TSD);
+    ASSERT_FAULT(EXCP_GP, 0, helper_rdtsc(env));
+    harness_stop();
+}
+
+static void test_control(void)
+{
+    harness_start("max");
+    ASSERT_FAULT(EXCP_GP, 0, helper_write_cr(env, 0, CR0_PG)); /* without PE */
+    ASSERT_FAULT(EXCP_GP, 0, helper_write_cr(env, 0, CR0_NW));
+    ASSERT_FAULT(EXCP_GP, 0, helper_write_cr(env, 4, CR4_PCIDE)); /* not offered */
+    ASSERT_FAULT(EXCP_GP, 0, helper_write_cr(env, 4, 1 << 13));
+    enter_protected();
+    env->efer |= EFER_LME;
+    ASSERT_FAULT(EXCP_GP, 0, helper_write_cr(env, 0, CR0_PE | CR0_PG)); /* LME needs PAE */
+    ASSERT_OK(helper_write_cr(env, 4, CR4_PAE));
+    ASSERT_OK(helper_write_cr(env, 0, CR0_PE | CR0_PG));
+    g_assert_true(env->efer & EFER_LMA);
+    ASSERT_FAULT(EXCP_GP, 0, helper_write_cr(env, 4, 0));
+    ASSERT_FAULT(EXCP_GP, 0, helper_write_cr(env, 3, 1ULL << 45));
+    ASSERT_OK(helper_write_cr(env, 0, CR0_PE));
+    g_assert_false(env->efer & EFER_LMA);
+    helper_lmsw(env, 0);
+    g_assert_true(env->cr[0] & CR0_PE); /* cannot be cleared so */
+    helper_lmsw(env, 8);
+    g_assert_true(env->hflags & HF_TS);
+    helper_clts(env);
+    g_assert_false(env->hflags & HF_TS);
+    harness_stop();
+}
+
+static void test_dump(void)
+{
+    uint64_t v;
+    g_autoptr(GString) out = g_string_new(NULL);
+    harness_start(NULL);
+    cpu_x86_ops.dump_state(env->cpu, out, true);
+    g_assert_true(g_str_has_prefix(out->str,
+        "EAX=00000000 EBX=00000000 ECX=00000000 EDX=00060fb1\n"
+        "ESI=00000000 EDI=00000000 EBP=00000000 ESP=00000000\n"
+        "EIP=0000fff0 EFL=00000002 [-------] CPL=0 II=0 A20=1 SMM=0 HLT=0\n"
+        "ES =0000 00000000 0000ffff 00009300\n"
+        "CS =f000 ffff0000 0000ffff 00009b00\n"));
+    g_assert_nonnull(strstr(out->str, "LDT=0000 00000000 0000ffff 00008200\n"
+        "TR =0000 00000000 0000ffff 00008b00\n"
+        "GDT=     00000000 0000ffff\n"
+        "IDT=     00000000 0000ffff\n"
+        "CR0=60000010 CR2=00000000 CR3=00000000 CR4=00000000\n"
+        "DR0=0000000000000000 DR1=0000000000000000 DR2=0000000000000000 DR3=0000000000000000 \n"
+        "DR6=00000000ffff0ff0 DR7=0000000000000400\n"
+        "EFER=0000000000000000\n"
+        "FCW=037f FSW=0000 [ST=0] FTW=00 MXCSR=00001f80\n"
+        "FPR0=0000000000000000 0000 FPR1=0000000000000000 0000\n"));
+    g_assert_true(cpu_x86_get_reg(env, "cs", &v) && v == 0xf000);
+    g_assert_true(cpu_x86_get_reg(env, "pc", &v) && v == 0xfffffff0);
+    g_assert_true(cpu_x86_get_reg(env, "edx", &v) && v == 0x60fb1);
+    g_assert_false(cpu_x86_get_reg(env, "nosuch", &v));
+    enter_long();
+    g_string_truncate(out, 0);
+    cpu_x86_ops.dump_state(env->cpu, out, false);
+    g_assert_nonnull(strstr(out->str, "CPL=0 II=0 A20=1 SMM=0 HLT=0\nES =0010 0000000000000000 ffffffff 00c09300 DPL=0 DS   [-WA]\n"
+        "CS =0028 0000000000000000 ffffffff 00a09b00 DPL=0 CS64 [-RA]\n"));
+    g_assert_nonnull(strstr(out->str, "DPL=0 TSS64-busy\n"));
+    harness_stop();
+}
+
+static void test_save(void)
+{
+    g_autoptr(GByteArray) a = g_byte_array_new(), b = g_byte_array_new();
+    size_t pos = 0;
+    GError *err = NULL;
+    harness_start("max");
+    enter_long();
+    env->xmm[3].q[1] = 0x123456789;
+    env->lstar = 77;
+    uint32_t hflags = env->hflags;
+    vmstate_save(cpu_x86_fields, env, a);
+    cpu_x86_ops.reset(env->cpu);
+    cpu_x86_pre_load(env);
+    g_assert_true(vmstate_load(cpu_x86_fields, env, a->data, a->len, &pos, &err));
+    g_assert_no_error(err);
+    cpu_x86_post_load(env);
+    g_assert_cmpuint(pos, ==, a->len);
+    vmstate_save(cpu_x86_fields, env, b);
+    g_assert_cmpmem(a->data, a->len, b->data, b->len);
+    g_assert_cmphex(env->hflags, ==, hflags);
+    g_assert_cmphex(env->xmm[3].q[1], ==, 0x123456789);
+    harness_stop();
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/target-x86/cpuid/qemu64", test_qemu64);
+    g_test_add_func("/target-x86/cpuid/switches", test_switches);
+    g_test_add_func("/target-x86/cpuid/errors", test_errors);
+    g_test_add_func("/target-x86/cpuid/msr", test_msr);
+    g_test_add_func("/target-x86/cpuid/control-registers", test_control);
+    g_test_add_func("/target-x86/cpuid/dump", test_dump);
+    g_test_add_func("/target-x86/cpuid/save-load", test_save);
+    return g_test_run();
+}
