@@ -616,6 +616,14 @@ static void begin(Ra *l, TcgContext *s)
     if (!l->rng)
         l->rng = 2463534242u;
     memset(l->label_off, 0xff, s->nb_labels * sizeof l->label_off[0]);
+    memset(l->label_refs, 0, s->nb_labels * sizeof l->label_refs[0]);
+    for (unsigned i = 0; i < s->nb_ops; i++) {
+        const TcgOp *op = &s->ops[i];
+        if (op->opc == TCG_OP_br || op->opc == TCG_OP_brcond)
+            l->label_refs[op->arg[op->opc == TCG_OP_br ? 0 : 3]]++;
+        else if (op->opc == TCG_OP_set_label)
+            l->label_op[op->arg[0]] = i;
+    }
     for (unsigned i = 0; i < s->nb_temps; i++) {
         TcgTempKind k = s->temps[i].kind;
         l->t[i] = (RaTemp){ .loc = k == TCG_TEMP_GLOBAL ? LOC_MEM : LOC_DEAD, .reg = NOREG, .coherent = k == TCG_TEMP_GLOBAL };

@@ -82,6 +82,8 @@ typedef struct Ra {
     uint32_t rng;
     uint64_t insn_data[2];
     uint32_t label_off[TCG_MAX_LABELS];
+    uint16_t label_refs[TCG_MAX_LABELS]; /* jumps to it, but for those that became a goto_tb's */
+    uint16_t label_op[TCG_MAX_LABELS];   /* index of its set_label */
     struct { uint8_t *pos; uint16_t label; } fixup[MAX_FIXUPS];
     unsigned nb_fixups;
     ExitTail exit[MAX_EXITS];
@@ -149,7 +151,9 @@ void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s);
 
 /* frame.c */
 enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, NB_THUNKS };
-const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live);
+const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live); /* of a slow path */
+const uint8_t *frame_store_pinned(const CodeBuf *b); /* all pinned registers to env; changes none */
+const uint8_t *frame_load_pinned(const CodeBuf *b);  /* and back, except rax */
 typedef struct HostFeatures { bool bmi1, bmi2, lzcnt, popcnt, avx; } HostFeatures;
 extern HostFeatures host_features; /* tests may clear some */
 

@@ -165,6 +165,9 @@ const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live)
     return table[kind * 3 + vec_live];
 }
 
+const uint8_t *frame_store_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 0); }
+const uint8_t *frame_load_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 1); }
+
 void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
 {
     const void *fn[NB_THUNKS] = {
@@ -184,7 +187,7 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
     x86_align_nop(&e, 16, 0);
     table = (const uint8_t **)(void *)e.p;
     b->thunk[0] = codebuf_rx(b, e.p);
-    e.p += NB_THUNKS * 3 * sizeof *table;
+    e.p += (NB_THUNKS * 3 + 2) * sizeof *table;
     for (unsigned kind = 0; kind < NB_THUNKS; kind++) {
         for (unsigned vec = 0; vec < 3; vec++) {
             if (vec == 2 && !host_features.avx) {
@@ -195,6 +198,12 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
             table[kind * 3 + vec] = codebuf_rx(b, e.p);
             gen_thunk(&e, fn[kind], kind, vec);
         }
+    }
+    for (unsigned load = 0; load < 2; load++) {
+        x86_align_nop(&e, 16, 0);
+        table[NB_THUNKS * 3 + load] = codebuf_rx(b, e.p);
+        move_pinned(&e, !load, load ? ~REG_BIT(RAX) : ~0u); /* rax holds the helper's result */
+        x86_ret(&e);
     }
     g_assert(!e.full);
     b->prologue_size = e.p - b->rw;

@@ -1,8 +1,9 @@
 /* lower-control.c - labels, branches, helper calls, and the ways out of a TB.
  *
  * goto_tb is a jump whose rel32 is 4-aligned, so that another thread can patch it with one store; unlinked
- * it leads to a tail at the end of the TB. All exits of a TB share one piece of code that loads the TB's
- * cookie; the reason is in r11 by then. */
+ * it leads to a tail at the end of the TB. When a brcond only chooses between two such jumps, the
+ * conditional jump itself is the patchable one: a taken guest branch is one taken host branch. Exits for
+ * the same reason share the code that loads the TB's cookie. */
 #include "tcg/regalloc.h"
 
 #define ENV(field) mem_at(RBP, offsetof(TcgEnvHead, field))
@@ -44,6 +45,8 @@ static void lower_label(Ra *l, const TcgOp *op)
 {
     ra_sync(l);
     ra_end_bb(l);
+    if (l->label_off[op->arg[0]] == ~0u && l->label_refs[op->arg[0]] == 0)
+        return; /* nobody jumps here: it is reached from above, with what the registers hold now */
     ra_forget(l);
     l->label_off[op->arg[0]] = l->e.p - l->e.start;
 }
@@ -60,11 +63,74 @@ static void lower_br(Ra *l, const TcgOp *op)
         to_label(l, x86_jmp(&l->e), label);
 }
 
+static unsigned next_op(Ra *l, unsigned i)
+{
+    do
+        i++;
+    while (i < l->s->nb_ops && l->s->ops[i].opc == TCG_OP_nop);
+    return i;
+}
+
+static bool is_op(Ra *l, unsigned i, TcgOpcode opc) { return i < l->s->nb_ops && l->s->ops[i].opc == opc; }
+
+/* The patchable jump of a goto_tb; its state is in env already. */
+static void chain_jump(Ra *l, const TcgOp *op, int cc /* -1: always */)
+{
+    TcgContext *s = l->s;
+    unsigned slot = op->arg[0] & 1;
+
+    if (l->nb_tails == 2) { /* one per slot */
+        l->too_big = true;
+        return;
+    }
+    l->tail[l->nb_tails].eip = op->arg[1];
+    l->tail[l->nb_tails].slot = slot;
+    if (!s->no_chain)
+        x86_align_nop(&l->e, 4, cc < 0 ? 1 : 2);
+    uint8_t *jump = cc < 0 ? x86_jmp(&l->e) : x86_jcc(&l->e, cc);
+    if (!s->no_chain)
+        s->goto_tb_jump[slot] = jump - l->e.start;
+    l->tail[l->nb_tails++].jump = jump;
+}
+
+/* brcond L; goto_tb a; L: ...    becomes   j!cc a; L: ...     (L has no other jumps)
+ * brcond L; ...; exit; L: goto_tb b        becomes   jcc b; ...; exit
+ * Which op is it, and does the condition have to be inverted? */
+static TcgOp *branch_to_goto_tb(Ra *l, unsigned label, bool *invert)
+{
+    TcgContext *s = l->s;
+    unsigned at = l->label_op[label], next = next_op(l, l->op_index), behind = next_op(l, at), before = at;
+
+    if (l->label_refs[label] != 1 || at < l->op_index)
+        return NULL;
+    *invert = false;
+    while (s->ops[before - 1].opc == TCG_OP_nop)
+        before--;
+    if (is_op(l, behind, TCG_OP_goto_tb) && tcg_op_info[s->ops[before - 1].opc].flags & TCG_OPF_EXITS) {
+        s->ops[at].opc = TCG_OP_nop;
+        return &s->ops[behind];
+    }
+    *invert = true;
+    if (is_op(l, next, TCG_OP_goto_tb) && next_op(l, next) == at)
+        return &s->ops[next];
+    return NULL;
+}
+
 static void lower_brcond(Ra *l, const TcgOp *op)
 {
     unsigned label = op->arg[3];
+    bool invert;
     ra_sync(l); /* the fall-through path keeps its registers, which agree with memory now */
     X86Cond cc = lower_compare(l, op->type, op->arg[2], op->arg[0], op->arg[1]);
+    TcgOp *chained = branch_to_goto_tb(l, label, &invert);
+    if (chained) {
+        l->label_refs[label]--;
+        ra_kill(l);
+        ra_end_bb(l);
+        chain_jump(l, chained, cc ^ invert);
+        chained->opc = TCG_OP_nop;
+        return;
+    }
     if (l->label_off[label] != ~0u)
         x86_jcc_to(&l->e, cc, l->e.start + l->label_off[label]);
     else
@@ -157,7 +223,10 @@ static void lower_call(Ra *l, const TcgOp *op)
     } else if (pin != NOREG) {
         ra_evict(l, pin);
     }
-    move_pinned(l, sync ? all_pinned : REGS_PIN_CLOBBERED & ~(pin == NOREG ? 0 : REG_BIT(pin)), true);
+    if (sync)
+        x86_call_rx(e, frame_store_pinned(l->s->buf));
+    else
+        move_pinned(l, REGS_PIN_CLOBBERED & ~(pin == NOREG ? 0 : REG_BIT(pin)), true);
 
     for (unsigned i = 0; i < n; i++) {
         if (in[i].kind == OPND_REG) {
@@ -184,7 +253,12 @@ static void lower_call(Ra *l, const TcgOp *op)
         if (d != RAX || h->ret == HARG_I32)
             x86_mov_rr(e, h->ret != HARG_I32, d, RAX);
     }
-    move_pinned(l, (writes ? all_pinned : REGS_PIN_CLOBBERED) & ~(pin == NOREG ? 0 : REG_BIT(pin)), false);
+    if (writes && pin == NOREG) {
+        x86_call_rx(e, frame_load_pinned(l->s->buf));
+        move_pinned(l, REG_BIT(RAX), false);
+    } else {
+        move_pinned(l, (writes ? all_pinned : REGS_PIN_CLOBBERED) & ~(pin == NOREG ? 0 : REG_BIT(pin)), false);
+    }
 }
 
 /* ---- exits ---- */
@@ -207,23 +281,9 @@ static void end_tb_path(Ra *l)
 
 static void lower_goto_tb(Ra *l, const TcgOp *op)
 {
-    TcgContext *s = l->s;
-    unsigned slot = op->arg[0] & 1;
-
     ra_sync_globals(l);
     end_tb_path(l);
-    if (l->nb_tails == 2) { /* one per slot */
-        l->too_big = true;
-        return;
-    }
-    l->tail[l->nb_tails].eip = op->arg[1];
-    l->tail[l->nb_tails].slot = slot;
-    if (!s->no_chain)
-        x86_align_nop(&l->e, 4, 1);
-    uint8_t *jump = x86_jmp(&l->e);
-    if (!s->no_chain)
-        s->goto_tb_jump[slot] = jump - l->e.start;
-    l->tail[l->nb_tails++].jump = jump;
+    chain_jump(l, op, -1);
 }
 
 static void lower_exit_tb(Ra *l, const TcgOp *op)
@@ -320,6 +380,12 @@ static void exit_stub(Ra *l, const Stub *st)
     lower_exit(l, x86_jmp(e), st->reason);
 }
 
+static void leave_tb(Ra *l, TbExit reason)
+{
+    x86_mov_ri(&l->e, R11, l->s->tb_cookie | reason);
+    x86_jmp_rx(&l->e, l->s->buf->epilogue_rx);
+}
+
 void lower_finish(Ra *l)
 {
     Emit *e = &l->e;
@@ -341,10 +407,8 @@ void lower_finish(Ra *l)
         if (!s->no_chain)
             s->goto_tb_reset[slot] = e->p - e->start;
         store_eip(l, l->tail[i].eip);
-        lower_exit(l, x86_jmp(e), s->no_chain ? TB_EXIT_LOOKUP : slot == 0 ? TB_EXIT_SLOT0 : TB_EXIT_SLOT1);
+        leave_tb(l, s->no_chain ? TB_EXIT_LOOKUP : slot == 0 ? TB_EXIT_SLOT0 : TB_EXIT_SLOT1);
     }
-    uint8_t *common[TB_EXIT_MASK + 1];
-    unsigned nb_common = 0;
     for (unsigned reason = 0; reason <= TB_EXIT_MASK; reason++) {
         bool used = false;
         for (unsigned i = 0; i < l->nb_exits; i++) {
@@ -353,18 +417,9 @@ void lower_finish(Ra *l)
                 used = true;
             }
         }
-        if (used) {
-            x86_mov_ri(e, R11, reason);
-            common[nb_common++] = x86_jmp(e);
-        }
+        if (used)
+            leave_tb(l, reason);
     }
-    if (!nb_common)
-        return;
-    for (unsigned i = 0; i < nb_common; i++)
-        x86_patch_here(e, common[i]);
-    x86_mov_ri(e, R10, s->tb_cookie);
-    x86_alu_rr(e, X86_OR, true, R11, R10);
-    x86_jmp_rx(e, s->buf->epilogue_rx);
 }
 
 bool lower_control_op(Ra *l)

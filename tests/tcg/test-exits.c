@@ -71,6 +71,19 @@ static void test_goto_tb(void)
             tcg_patch_jump(buf, tb, jump, tb + reset);
         }
     }
+    begin(); /* a loop's end: the jump out is the conditional one */
+    l = tcg_label(s);
+    tcg_gen_brcondi(s, TCG_I64, TCG_COND_LTU, G(0), 10, l);
+    tcg_gen_goto_tb(s, 0, 0x10);
+    tcg_gen_label(s, l);
+    tcg_gen_poll_exit(s, 0x20);
+    tcg_gen_goto_tb(s, 1, 0x20);
+    tb = compile();
+    for (unsigned i = 5; i < 15; i++) {
+        env->head.gpr[0] = i;
+        tcg_patch_jump(buf, tb, s->goto_tb_jump[0], i & 1 ? tb + s->goto_tb_reset[0] : next[0]);
+        g_assert_cmphex(enter(tb), ==, i < 10 ? COOKIE | 1 : i & 1 ? COOKIE : 0x1000 | TB_EXIT_LOOKUP);
+    }
     begin();
     s->no_chain = true;
     tcg_gen_goto_tb(s, 0, 0x77);
