@@ -197,6 +197,13 @@ bool sdl_display_start(const char *title, bool full_screen, void (*on_close)(voi
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1");
     if (SDL_Init(SDL_INIT_VIDEO) < 0)
         return error_set(errp, "-display sdl: %s (use -display none or -nographic without a screen)", SDL_GetError());
+    /* SDL falls back to drivers that show nothing: a user who asked for a window must hear of that. */
+    const char *driver = SDL_GetCurrentVideoDriver();
+    if (!g_getenv("SDL_VIDEODRIVER") && driver && (g_str_equal(driver, "offscreen") || g_str_equal(driver, "dummy") ||
+                                                   g_str_equal(driver, "evdev"))) {
+        SDL_Quit();
+        return error_set(errp, "-display sdl: no X11 or Wayland display (use -display none or -nographic)");
+    }
     ui.win = SDL_CreateWindow(title, SDL_WINDOWPOS_UNDEFINED, SDL_WINDOWPOS_UNDEFINED, 720, 400,
                               SDL_WINDOW_RESIZABLE | (full_screen ? SDL_WINDOW_FULLSCREEN_DESKTOP : 0));
     ui.ren = ui.win ? SDL_CreateRenderer(ui.win, -1, 0) : NULL;
