@@ -265,6 +265,19 @@ static void test_devices(void)
     stop(pc);
 }
 
+/* Names the section in which two saved states differ. */
+static void check_same_state(const GByteArray *a, const GByteArray *b)
+{
+    g_assert_cmpuint(a->len, ==, b->len);
+    for (guint at = 0; at < a->len;) {
+        guint name = ldl32(a->data + at), body = at + 4 + name + 12, len = ldl32(a->data + body - 4);
+        for (guint i = 0; i < len; i++)
+            if (a->data[body + i] != b->data[body + i])
+                g_error("section %.*s differs at byte %u", (int)name, a->data + at + 4, i);
+        at = body + len;
+    }
+}
+
 /* The whole machine's state goes out and comes back the same. */
 static void test_save_load(void)
 {
@@ -273,11 +286,19 @@ static void test_save_load(void)
     g_autoptr(GByteArray) a = g_byte_array_new(), b = g_byte_array_new();
     GError *err = NULL;
 
-    contract_random_io(&address_space_io, 20000);
+    /* A running machine; random states of single chips are the contract test's business, and random
+     * routing would put several drivers on one ISA line. */
+    outb(0x43, 0x34);
+    outb(0x40, 0x00);
+    outb(0x40, 0x10);
+    outl(0xcf8, 0x80000058);
+    outb(0xcfd, 0x30);
+    outb(0x21, 0xfe);
+    step(12345678);
     device_save_all(a);
     g_assert_true(device_load_all(a->data, a->len, &err));
     device_save_all(b);
-    g_assert_cmpmem(a->data, a->len, b->data, b->len);
+    check_same_state(a, b);
     g_assert_false(device_load_all(a->data, a->len - 1, &err));
     g_assert_nonnull(err);
     g_clear_error(&err);
