@@ -24,7 +24,7 @@ void lower_exit(Ra *l, uint8_t *jump, TbExit reason)
         l->too_big = true;
         return;
     }
-    l->exit[l->nb_exits++] = (ExitTail){ jump, reason };
+    l->exit[l->nb_exits++] = (ExitTail){ jump, reason }; /* always a jmp, five bytes */
 }
 
 static void lower_insn_start(Ra *l, const TcgOp *op)
@@ -412,7 +412,16 @@ void lower_finish(Ra *l)
     for (unsigned reason = 0; reason <= TB_EXIT_MASK; reason++) {
         bool used = false;
         for (unsigned i = 0; i < l->nb_exits; i++) {
-            if (l->exit[i].reason == reason) {
+            /* a jump to the next instruction need not be */
+            if (l->exit[i].reason == reason && l->exit[i].from + 4 == e->p && !used) {
+                e->p -= 5;
+                s->in_asm_host_size[0] = MIN(s->in_asm_host_size[0], (uint32_t)(e->p - e->start));
+                l->exit[i].from = NULL;
+                used = true;
+            }
+        }
+        for (unsigned i = 0; i < l->nb_exits; i++) {
+            if (l->exit[i].reason == reason && l->exit[i].from) {
                 x86_patch_here(e, l->exit[i].from);
                 used = true;
             }

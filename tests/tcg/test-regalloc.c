@@ -35,11 +35,13 @@ static unsigned cost(void)
         for (size_t i = 0; i < n; i++)
             g_test_message("%s %s", insn[i].mnemonic, insn[i].op_str);
     }
-    cs_free(insn, n);
+    bool jump = n && !strcmp(insn[n - 1].mnemonic, "jmp"); /* not there when the exit's code follows directly */
+    if (n)
+        cs_free(insn, n);
     cs_close(&cs);
     env->head.mxcsr_run = 0x1f80;
     g_assert_cmphex(buf->enter(env, s->code_rx), ==, 0x1000 | TB_EXIT_LOOKUP);
-    return n - 1;
+    return n - jump;
 }
 
 static void test_alias_is_free(void)
