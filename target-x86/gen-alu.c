@@ -277,10 +277,12 @@ void gen_CMPXCHG(DisasContext *dc)
         AddrRef m = gen_operand_mem(dc, true);
         gen_cmpxchg(dc, old, m, acc, gen_operand(dc, 1), size);
     } else {
-        Tv src = gen_operand(dc, 1);
-        tcg_gen_mov(s, TCG_I64, old, gen_extend(dc, gen_operand(dc, 0), size, false));
-        tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, t, acc, old, src, old);
-        gen_operand_write(dc, 0, t);
+        Tv src = gen_operand(dc, 1), dest = gen_operand(dc, 0);
+        tcg_gen_mov(s, TCG_I64, old, gen_extend(dc, dest, size, false));
+        if (size == MO_32)
+            src = gen_extend(dc, src, size, false);
+        tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, t, acc, old, src, dest);
+        gen_write_reg(dc, size == MO_32 ? MO_64 : size, dc->insn.rm, t); /* not equal: all of it stays */
     }
     t = tcg_temp(s);
     if (size >= MO_32) {

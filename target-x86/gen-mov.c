@@ -21,7 +21,11 @@ void gen_MOV(DisasContext *dc)
     } else {
         if (dc_op_is_mem(dc, 0))
             gen_operand_mem(dc, true);
-        gen_operand_write(dc, 0, gen_operand(dc, 1));
+        Tv v = gen_operand(dc, 1);
+        if (dc_op_size(dc, 0) == MO_32 && !dc_op_is_mem(dc, 0))
+            tcg_gen_mov(dc->s, TCG_I32, gen_operand_dest(dc, 0), v); /* mov eax, eax clears the upper half */
+        else
+            gen_operand_write(dc, 0, v);
     }
 }
 
@@ -58,7 +62,7 @@ void gen_MOVSXD(DisasContext *dc) { gen_mov_extend(dc, true); }
 void gen_LEA(DisasContext *dc)
 {
     /* the address in the size of the address, then cut or zero-extended to the register */
-    gen_operand_write(dc, 0, gen_lea(dc));
+    gen_write_reg(dc, dc->insn.osize, dc->insn.reg, gen_lea(dc));
 }
 
 void gen_MOVBE(DisasContext *dc)

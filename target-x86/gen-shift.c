@@ -180,7 +180,8 @@ static void gen_rotate_carry(DisasContext *dc, bool left)
     bool known = tcg_is_const(s, count, &n);
 
     if (known && (n & count_mask(size)) == 0) {
-        write_result(dc, a);
+        tcg_gen_mov(s, t, d, a);
+        write_result(dc, d);
         return;
     }
     a = gen_extend(dc, a, size, false);
@@ -367,7 +368,11 @@ static void gen_scan(DisasContext *dc, bool reverse)
         Tv x = tcg_temp(s);
         tcg_gen_clz(s, t, x, a, tcg_const(s, 0));
         tcg_gen_xori(s, t, x, x, size == MO_64 ? 63 : 31);
-        tcg_gen_movcond(s, t, TCG_COND_EQ, d, a, tcg_const(s, 0), old, x);
+        tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, d, a, tcg_const(s, 0), old, x);
+    } else if (size == MO_32) { /* of 0: all 64 bits stay */
+        Tv x = tcg_temp(s);
+        tcg_gen_ctz(s, t, x, a, tcg_const(s, 0));
+        tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, d, a, tcg_const(s, 0), old, x);
     } else {
         tcg_gen_ctz(s, t, d, a, old);
     }
