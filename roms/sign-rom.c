@@ -23,7 +23,7 @@ int main(int argc, char **argv)
     uint8_t sum = 0;
     for (unsigned i = 0; i < rom[pnp + 5] * 16u; i++)
         sum += rom[pnp + i];
-    rom[pnp + 8] -= sum;
+    rom[pnp + 9] -= sum;
     if (n == size && rom[size - 1]) {
         fprintf(stderr, "sign-rom: no room for the checksum\n");
         return 1;
