@@ -66,6 +66,8 @@ void cpu_update_hflags(CPUX86State *env)
         h |= HF_RF;
     if (~env->mxcsr & 0x1f80)
         h |= HF_FP_UNMASKED;
+    if (~env->fpuc & 0x3f)
+        h |= HF_X87_UNMASKED;
     if ((cr4 & CR4_OSXSAVE) && (env->xcr0 & 6) == 6)
         h |= HF_OSXSAVE;
     if ((cr4 & CR4_UMIP) && cpl > 0)

@@ -74,6 +74,8 @@ enum {
     HF_OSXSAVE = 1 << 29,                /* AVX enabled: CR4.OSXSAVE and XCR0 */
     HF_UMIP = 1 << 30,
 };
+/* the x87 control word unmasks an exception: waiting instructions look for a pending one (otherwise there is none) */
+#define HF_X87_UNMASKED (1u << 31)
 #define HF_FLAT_SEG(seg) (HF_FLAT_ES << (seg))
 
 enum { MMU_KERNEL = 0, MMU_USER = 1, MMU_KNOSMAP = 2, MMU_SMM_PHYS = 3 };

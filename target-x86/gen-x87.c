@@ -20,6 +20,9 @@ static Tv konst(DisasContext *dc, uint64_t v) { return tcg_const(dc->s, v); }
 void gen_fp_pending(DisasContext *dc)
 {
     TcgContext *s = dc->s;
+
+    if (!(dc->flags & HF_X87_UNMASKED))
+        return; /* ES is set only while an exception is unmasked */
     Tv t = tcg_temp(s);
     TcgLabel ok = tcg_label(s);
 
@@ -162,10 +165,11 @@ static void env_image(DisasContext *dc, const TcgHelperInfo *info, unsigned byte
 {
     bool is32 = dc->insn.osize != MO_16;
     unsigned fmt = (is32 ? X87_ENV_32 : 0) | (!dc->pe || dc->vm86 ? X87_ENV_REAL : 0);
-    Tv addr = gen_linear(dc, gen_mem_operand(dc, is32 ? bytes32 : bytes16, write));
+    Tv addr = gen_linear(dc, gen_mem_operand(dc, is32 ? bytes32 : bytes16, write)), changed = tcg_temp(dc->s);
 
     gen_sync_cc_op(dc);
-    tcg_gen_call(dc->s, info, TCG_NO_TEMP, 3, tcg_env(dc->s).i, addr.i, konst(dc, fmt).i);
+    tcg_gen_call(dc->s, info, changed.i, 3, tcg_env(dc->s).i, addr.i, konst(dc, fmt).i);
+    gen_leave_if(dc, changed);
 }
 
 /* False: undefined. */
@@ -226,7 +230,9 @@ static bool gen_control_memory(DisasContext *dc, unsigned esc, unsigned op)
             break;
         case 5:
             gen_fp_pending(dc);
-            CALL1(fldcw, load(dc, MO_16));
+            t = tcg_temp(s);
+            CALLR1(fldcw, t, load(dc, MO_16));
+            gen_leave_if(dc, t);
             break;
         case 6: env_image(dc, &helper_info_fnstenv, 14, 28, true); break;
         default:
@@ -367,10 +373,13 @@ static bool gen_control_register(DisasContext *dc)
     unsigned esc = dc->insn.opcode & 7, modrm = dc->insn.modrm;
 
     if (esc == 3 && modrm >= 0xe0 && modrm <= 0xe4) {
-        if (modrm == 0xe2)
+        if (modrm == 0xe2) {
             CALL0(fnclex);
-        else if (modrm == 0xe3)
-            CALL0(fninit);
+        } else if (modrm == 0xe3) {
+            Tv changed = tcg_temp(dc->s);
+            CALLR0(fninit, changed);
+            gen_leave_if(dc, changed);
+        }
         return true; /* FNENI, FNDISI, FNSETPM do nothing since the 387 */
     }
     if (esc == 7 && modrm == 0xe0) { /* FNSTSW AX */

@@ -120,21 +120,23 @@ static void load_env(CPUX86State *env, const Mem *m, uint32_t fmt)
     x87_update_es(env);
 }
 
-void helper_fnstenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
+uint32_t helper_fnstenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
     Mem m = mem_at(env, addr, GETPC());
     store_env(env, &m, fmt);
     env->fpuc |= FPUS_EXC;
     x87_update_es(env);
+    return x87_update_hflags(env);
 }
 
-void helper_fldenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
+uint32_t helper_fldenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
     Mem m = mem_at(env, addr, GETPC());
     load_env(env, &m, fmt);
+    return x87_update_hflags(env);
 }
 
-void helper_fnsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
+uint32_t helper_fnsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
     Mem m = mem_at(env, addr, GETPC());
 
@@ -145,9 +147,10 @@ void helper_fnsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
         put(&m, env_bytes(fmt) + i * 10 + 8, 2, r->exp);
     }
     cpu_fpu_reset(env);
+    return x87_update_hflags(env);
 }
 
-void helper_frstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
+uint32_t helper_frstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
     Mem m = mem_at(env, addr, GETPC());
     FpReg regs[8] = {0};
@@ -159,6 +162,7 @@ void helper_frstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
     load_env(env, &m, fmt);
     for (unsigned i = 0; i < 8; i++)
         env->fpregs[x87_phys(env, i)] = regs[i];
+    return x87_update_hflags(env);
 }
 
 /* ---- FXSAVE: fmt 0: 8 xmm registers, selectors; 1: 16 registers; 2: 16 registers, 64-bit pointers ---- */

@@ -444,16 +444,21 @@ void helper_ffree(CPUX86State *env, uint32_t i, uint32_t pop)
         x87_pop(env);
 }
 
-void helper_fldcw(CPUX86State *env, uint32_t val)
+uint32_t helper_fldcw(CPUX86State *env, uint32_t val)
 {
     env->fpuc = (val & 0x1f3f) | 0x40;
     x87_update_es(env);
+    return x87_update_hflags(env);
 }
 
 uint16_t cpu_get_fpsw(const CPUX86State *env) { return (env->fpus & ~0x3800) | (env->fpstt & 7) << 11; }
 uint32_t helper_fnstsw(CPUX86State *env) { return cpu_get_fpsw(env); }
 void helper_fnclex(CPUX86State *env) { env->fpus &= ~(FPUS_EXC | FPUS_SF | FPUS_ES | FPUS_B); }
-void helper_fninit(CPUX86State *env) { cpu_fpu_reset(env); }
+uint32_t helper_fninit(CPUX86State *env)
+{
+    cpu_fpu_reset(env);
+    return x87_update_hflags(env);
+}
 
 void cpu_fpu_reset(CPUX86State *env)
 {

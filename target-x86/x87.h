@@ -45,6 +45,17 @@ static inline void x87_update_es(CPUX86State *env)
         env->fpus |= FPUS_ES | FPUS_B;
 }
 
+/* After the control word changed. 1: TB flags did. */
+static inline uint32_t x87_update_hflags(CPUX86State *env)
+{
+    uint32_t old = env->hflags;
+
+    if (G_LIKELY(((env->fpuc & FPUS_EXC) != FPUS_EXC) == ((old & HF_X87_UNMASKED) != 0)))
+        return 0;
+    cpu_update_hflags(env);
+    return env->hflags != old;
+}
+
 /* Overflow or underflow of the register stack. True: masked, go on with the indefinite value. */
 static inline bool x87_stack_fault(CPUX86State *env, bool overflow)
 {
