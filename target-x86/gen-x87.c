@@ -108,15 +108,32 @@ static void arith_m(DisasContext *dc, unsigned op, unsigned kind /* 0 m32, 1 m64
         tcg_gen_call(dc->s, info[op][kind], TCG_NO_TEMP, 2, tcg_env(dc->s).i, v.i);
 }
 
+static void pop_inline(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+    Tv top = tcg_temp(s), tag = tcg_temp(s);
+
+    tcg_gen_ld(s, top, tcg_env(s), ENV_OFF(fpstt), 4, false);
+    tcg_gen_add(s, TCG_I64, tag, tcg_env(s), top);
+    tcg_gen_st(s, konst(dc, 1), tag, ENV_OFF(fptags), 1);
+    tcg_gen_addi(s, TCG_I32, top, top, 1);
+    tcg_gen_andi(s, TCG_I32, top, top, 7);
+    tcg_gen_st(s, top, tcg_env(s), ENV_OFF(fpstt), 4);
+}
+
 /* Store v (and the word in mm_scratch[6] of 80-bit operands), unless the helper that made v asked not to. */
 static void store_result(DisasContext *dc, Tv v, AddrRef a, MemOp op, bool ten_bytes, bool pop)
 {
     TcgContext *s = dc->s;
-    Tv skip = tcg_temp(s);
-    TcgLabel done = tcg_label(s);
+    bool checked = dc->flags & HF_X87_UNMASKED;
+    TcgLabel done = {0};
 
-    tcg_gen_ld(s, skip, tcg_env(s), ENV_OFF(mm_scratch[7]), 4, false);
-    tcg_gen_brcondi(s, TCG_I32, TCG_COND_TSTNE, skip, 1, done);
+    if (checked) {
+        Tv skip = tcg_temp(s);
+        done = tcg_label(s);
+        tcg_gen_ld(s, skip, tcg_env(s), ENV_OFF(mm_scratch[7]), 4, false);
+        tcg_gen_brcondi(s, TCG_I32, TCG_COND_TSTNE, skip, 1, done);
+    }
     gen_store(dc, v, a, op);
     if (ten_bytes) {
         Tv hi = tcg_temp(s);
@@ -124,8 +141,12 @@ static void store_result(DisasContext *dc, Tv v, AddrRef a, MemOp op, bool ten_b
         a.disp += 8;
         gen_store(dc, hi, a, MO_16);
     }
-    tcg_gen_label(s, done);
-    CALL1(fst_done, konst(dc, pop));
+    if (checked) {
+        tcg_gen_label(s, done);
+        CALL1(fst_done, konst(dc, pop));
+    } else if (pop) {
+        pop_inline(dc);
+    }
 }
 
 typedef enum StoreKind { ST_M32, ST_M64, ST_M80, ST_BCD, ST_INT } StoreKind;
@@ -133,13 +154,17 @@ typedef enum StoreKind { ST_M32, ST_M64, ST_M80, ST_BCD, ST_INT } StoreKind;
 static void store(DisasContext *dc, StoreKind kind, unsigned fist, bool pop)
 {
     TcgContext *s = dc->s;
-    Tv v = tcg_temp_local(s), addr = tcg_temp_local(s);
+    bool checked = dc->flags & HF_X87_UNMASKED; /* there is a branch around the store then */
+    Tv v = checked ? tcg_temp_local(s) : tcg_temp(s);
     MemOp op = kind == ST_M32 ? MO_32 : kind == ST_INT ? (MemOp)(MO_16 + (fist & 3)) : MO_64;
     bool ten = kind == ST_M80 || kind == ST_BCD;
     AddrRef a = gen_mem_operand(dc, ten ? 10 : memop_size(op), true);
 
-    tcg_gen_mov(s, TCG_I64, addr, a.addr);
-    a.addr = addr;
+    if (checked) {
+        Tv addr = tcg_temp_local(s);
+        tcg_gen_mov(s, TCG_I64, addr, a.addr);
+        a.addr = addr;
+    }
     switch (kind) {
     case ST_M32: CALLR0(fst_m32, v); break;
     case ST_M64: CALLR0(fst_m64, v); break;

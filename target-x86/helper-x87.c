@@ -131,9 +131,12 @@ void helper_fbld(CPUX86State *env, uint64_t lo, uint32_t hi)
 enum { SCRATCH_HIGH = 6, SCRATCH_SKIP = 7 }; /* mm_scratch; bits of SKIP beside 1: what fst_done has to do */
 enum { SKIP_STORE = 1, DONE_STATUS_SHIFT = 16 };
 
-/* The status is not final before the store to guest memory has succeeded: keep it for fst_done. */
+/* With an unmasked exception the status is not final before the store to guest memory has succeeded: keep it for
+ * fst_done. Otherwise it is left in place: should the store fault, the instruction runs again and sets the same. */
 static void store_prepare(CPUX86State *env, uint16_t old_fpus, bool skip)
 {
+    if (G_LIKELY((env->fpuc & FPUS_EXC) == FPUS_EXC))
+        return;
     env->mm_scratch[SCRATCH_SKIP] = (uint32_t)env->fpus << DONE_STATUS_SHIFT | (skip ? SKIP_STORE : 0);
     env->fpus = old_fpus;
 }
