@@ -27,7 +27,8 @@ static inline void push_commit(CPUX86State *env)
     env->fptags[env->fpstt] = 0;
 }
 
-#define FLD_MEM(name, ctype, insn)                                                                                     \
+/* Reading the host's status costs more than the load: skip it for zero and normal numbers, which raise nothing. */
+#define FLD_MEM(name, ctype, insn, mant_bits, exp_mask)                                                                                     \
     void helper_##name(CPUX86State *env, ctype val)                                                                    \
     {                                                                                                                  \
         Ld *slot = push_slot(env);                                                                                     \
@@ -36,6 +37,13 @@ static inline void push_commit(CPUX86State *env)
         unsigned unmasked;                                                                                             \
         if (!slot)                                                                                                     \
             return;                                                                                                    \
+        if (G_LIKELY((val >> mant_bits & exp_mask) - 1 < exp_mask - 1u || !(ctype)(val << 1))) {                       \
+            asm(insn " %1" : "=t"(r) : "m"(val));                                                                      \
+            x87_set_c1(env, false);                                                                                    \
+            *slot = r;                                                                                                 \
+            push_commit(env);                                                                                          \
+            return;                                                                                                    \
+        }                                                                                                              \
         X87_RUN_(env, sw, unmasked, 1, insn " %[m]" X87_SW, (, "=t"(r)), ([m] "m"(val)), "memory");                    \
         x87_set_c1(env, false);                                                                                        \
         if (unmasked & FPUS_IE) /* an unmasked denormal is pushed all the same */                                      \
@@ -43,8 +51,8 @@ static inline void push_commit(CPUX86State *env)
         *slot = r;                                                                                                     \
         push_commit(env);                                                                                              \
     }
-FLD_MEM(fld_m32, uint32_t, "flds")
-FLD_MEM(fld_m64, uint64_t, "fldl")
+FLD_MEM(fld_m32, uint32_t, "flds", 23, 0xffu)
+FLD_MEM(fld_m64, uint64_t, "fldl", 52, 0x7ffu)
 
 void helper_fld_int(CPUX86State *env, uint64_t val)
 {
