@@ -22,6 +22,8 @@ static CPUX86State *guest;
 static MemoryRegion ram_mr;
 static uint64_t next_code = CODE_FIRST;
 
+uint64_t x86n_cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_MP, x86n_cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+
 /* ---- host ---- */
 
 static void on_fault(int sig, siginfo_t *info, void *ctx)
@@ -136,8 +138,8 @@ static void load_guest(const X86NState *st)
     CPUX86State *e = guest;
     const uint8_t *fx = st->fx;
 
-    e->cr[0] = CR0_PE | CR0_ET | CR0_NE | CR0_MP;
-    e->cr[4] = CR4_OSFXSR | CR4_OSXMMEXCPT;
+    e->cr[0] = x86n_cr0;
+    e->cr[4] = x86n_cr4;
     e->efer = EFER_LME | EFER_LMA | EFER_NXE;
     e->gdt.base = GDT;
     e->gdt.limit = 0x17;

@@ -17,6 +17,8 @@ typedef struct X86NState {
     uint8_t data[X86N_DATA_SIZE]; /* memory at X86N_DATA */
 } X86NState;
 
+/* Control registers of the Vireo CPU for the next runs; x86n_init() sets the usual ones. */
+extern uint64_t x86n_cr0, x86n_cr4;
 void x86n_init(void);     /* once per process; needs memory at X86N_DATA */
 CPUX86State *x86n_env(void);
 void x86n_native(X86NState *st, const uint8_t *code, size_t len);

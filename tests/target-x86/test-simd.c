@@ -272,6 +272,52 @@ static void test_fxsave(void)
     g_rand_free(r);
 }
 
+/* SDM vol. 3 section 2.5, table 2-2 and vol. 2 section 2.4: what CR0 and CR4 forbid. */
+static void test_control_registers(void)
+{
+    enum { NONE = -1, OS = CR4_OSFXSR | CR4_OSXMMEXCPT };
+    static const struct { uint8_t code[4], len; uint32_t cr0, cr4; int vector; } cases[] = {
+        {{0x0f, 0x58, 0xc1}, 3, 0, OS, NONE},                   /* addps */
+        {{0x0f, 0x58, 0xc1}, 3, CR0_TS, OS, EXCP_NM},
+        {{0x0f, 0x58, 0xc1}, 3, CR0_EM | CR0_TS, OS, EXCP_UD},
+        {{0x0f, 0x58, 0xc1}, 3, 0, 0, EXCP_UD},
+        {{0xf0, 0x0f, 0x58, 0xc1}, 4, CR0_TS, OS, EXCP_UD},     /* lock */
+        {{0x0f, 0xfc, 0xc1}, 3, 0, 0, NONE},                    /* paddb mm: no OSFXSR */
+        {{0x0f, 0xfc, 0xc1}, 3, CR0_TS, 0, EXCP_NM},
+        {{0x0f, 0xfc, 0xc1}, 3, CR0_EM, 0, EXCP_UD},
+        {{0x0f, 0x2a, 0xc1}, 3, 0, 0, EXCP_UD},                 /* cvtpi2ps: both files */
+        {{0x0f, 0x77}, 2, CR0_TS, OS, EXCP_NM},                 /* emms */
+        {{0x0f, 0xae, 0xe8}, 3, CR0_TS | CR0_EM, 0, NONE},      /* lfence */
+        {{0x0f, 0xae, 0x06}, 3, CR0_EM, OS, EXCP_NM},           /* fxsave */
+        {{0x0f, 0xae, 0x1e}, 3, CR0_TS, OS, EXCP_NM},           /* stmxcsr */
+        {{0xd8, 0xc1}, 2, CR0_TS, 0, EXCP_NM},                  /* fadd */
+        {{0xd8, 0xc1}, 2, CR0_EM, 0, EXCP_NM},
+        {{0x9b}, 1, CR0_TS, 0, EXCP_NM},                        /* wait: MP is set */
+        {{0x9b}, 1, CR0_EM, 0, NONE},
+        {{0xd9, 0xd1}, 2, 0, 0, EXCP_UD},                       /* hole of the escape map */
+        {{0x0f, 0x0f, 0xc1, 0x9e}, 4, 0, OS, EXCP_UD},          /* 3DNow! */
+    };
+    uint64_t cr0 = x86n_cr0, cr4 = x86n_cr4;
+    static X86NState st;
+    GRand *r = g_rand_new_with_seed(3);
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        x86n_random(&st, r);
+        memset(st.fx + OFF_XMM, 0, 256);
+        st.gpr[R_ESI] = X86N_DATA;
+        x86n_cr0 = cr0 | cases[i].cr0;
+        x86n_cr4 = cases[i].cr4;
+        x86n_vireo(&st, cases[i].code, cases[i].len);
+        if (st.vector != cases[i].vector) {
+            g_test_message("case %u: vector %d, not %d", i, st.vector, cases[i].vector);
+            g_test_fail();
+        }
+    }
+    x86n_cr0 = cr0;
+    x86n_cr4 = cr4;
+    g_rand_free(r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -287,6 +333,7 @@ int main(int argc, char **argv)
             g_test_add_data_func(full, row, test_row);
         }
     }
+    g_test_add_func("/target-x86/simd/control-registers", test_control_registers);
     g_test_add_func("/target-x86/simd/mxcsr", test_mxcsr);
     g_test_add_func("/target-x86/simd/fxsave", test_fxsave);
     return g_test_run();
