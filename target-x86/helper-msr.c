@@ -203,8 +203,8 @@ static bool write_msr(CPUX86State *env, uint32_t msr, uint64_t val)
     }
     if (msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * MCE_BANKS) {
         unsigned off = msr - MSR_MC0_CTL;
-        if ((off & 3) == 0 ? val != 0 && val != ~0ULL : (off & 3) == 1 && val != 0)
-            return false; /* CTL: all or nothing; STATUS: only cleared */
+        if ((off & 3) == 1 && val != 0)
+            return false; /* STATUS can only be cleared; CTL bits are free, as AMD has it */
         env->mc_banks[off] = val;
         return true;
     }
