@@ -23,7 +23,7 @@ void cpu_set_cr0(CPUX86State *env, uint64_t val)
         env->efer &= ~(uint64_t)EFER_LMA;
     if ((val & CR0_PG) && (env->cr[4] & CR4_PAE) && !cpu_lma(env) && !(old & CR0_PG))
         mmu_load_pdptes(env, env->cr[3], env->pdptes);
-    if ((old ^ val) & (CR0_PG | CR0_WP | CR0_PE))
+    if ((old ^ val) & (CR0_PG | CR0_WP))
         tlb_flush(env->cpu);
     cpu_update_hflags(env);
 }
