@@ -27,7 +27,6 @@ struct Piix4PmState {
     uint16_t status, enable, control;
     int64_t overflow_ns; /* when the timer's top bit changes next */
     uint8_t apm_command, apm_status;
-    uint8_t sci_level;
     uint8_t gpe[4]; /* two status bytes, two enable bytes */
     uint8_t smb[SMB_REGS];
 };
@@ -70,13 +69,8 @@ static void catch_up(Piix4PmState *s)
 static void pm_update_sci(Piix4PmState *s)
 {
     bool event = (s->status & s->enable & EVT_ENABLES) || (s->gpe[0] & s->gpe[2]) || (s->gpe[1] & s->gpe[3]);
-    uint8_t level;
 
-    level = event && (s->control & CNT_SCI_EN);
-    if (level != s->sci_level) { /* on changes only: a PIRQ may be routed to the same ISA line */
-        s->sci_level = level;
-        irq_set(&s->sci, level);
-    }
+    irq_set(&s->sci, event && (s->control & CNT_SCI_EN));
     if ((s->enable & EVT_TMR) && !(s->status & EVT_TMR))
         timer_mod(s->overflow_timer, s->overflow_ns);
     else
@@ -262,7 +256,6 @@ static const VMField pm_fields[] = {
     VM_UINT(Piix4PmState, overflow_ns),
     VM_UINT(Piix4PmState, apm_command),
     VM_UINT(Piix4PmState, apm_status),
-    VM_UINT(Piix4PmState, sci_level),
     VM_BUFFER(Piix4PmState, gpe),
     VM_BUFFER(Piix4PmState, smb),
     VM_TIMER(Piix4PmState, overflow_timer),

@@ -105,9 +105,9 @@ static bool add_ide(PcMachine *pc, const char *name, const GPtrArray *kv, GError
 static void wire_isa(PcMachine *pc, Device *dev)
 {
     if (dev->cls == &uart16550_class)
-        ((UartState *)dev)->isa_irq = pc->isa_irq;
+        ((UartState *)dev)->isa_irq = isa_irq_new_source(pc_priv(pc)->isa_lines);
     else if (dev->cls == &parallel_class)
-        ((ParallelState *)dev)->isa_irq = pc->isa_irq;
+        ((ParallelState *)dev)->isa_irq = isa_irq_new_source(pc_priv(pc)->isa_lines);
 }
 
 /* -device isa-serial without an index takes the first COM port that is free. */

@@ -8,6 +8,7 @@
 #include "hw/intc/lapic.h"
 #include "hw/pc/boot.h"
 #include "hw/pc/fw-cfg.h"
+#include "hw/pc/isa-irq.h"
 #include "hw/pc/pc.h"
 #include "hw/timer/mc146818.h"
 
@@ -18,6 +19,7 @@ typedef struct PcPriv {
     MemoryRegion vga_rom;
     Device *vga;
     /* chips */
+    IsaIrqState *isa_lines;
     PicState *pic;
     IoapicState *ioapic;
     LapicState *lapic;

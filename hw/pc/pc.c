@@ -36,7 +36,8 @@ static const bool PC_HAS_SMM = false;
 
 /* --- interrupts --- */
 
-/* An ISA line goes to both controllers; IRQ 0 sits on pin 2 of the I/O APIC (MADT override). */
+/* An ISA line, all its drivers together, goes to both controllers; IRQ 0 sits on pin 2 of the I/O APIC (MADT
+ * override). */
 static void isa_irq(void *opaque, int n, int level)
 {
     PcPriv *p = pc_priv(opaque);
@@ -209,6 +210,24 @@ static bool create_memory(PcMachine *pc, GError **errp)
 
 /* --- chips: one function per chip sets its wiring, one table gives the order --- */
 
+static void wire_isa_irq(PcMachine *pc, Device *dev)
+{
+    PcPriv *p = pc_priv(pc);
+    IrqLine out[ISA_LINES];
+
+    for (int i = 0; i < ISA_LINES; i++)
+        out[i] = irq_line(isa_irq, pc, i);
+    p->isa_lines = (IsaIrqState *)dev;
+    isa_irq_configure(p->isa_lines, out);
+    memcpy(pc->isa_irq, isa_irq_new_source(p->isa_lines), sizeof pc->isa_irq);
+}
+
+/* One more chip's end of an ISA line. */
+static IrqLine isa_line(PcMachine *pc, int n)
+{
+    return isa_irq_new_source(pc_priv(pc)->isa_lines)[n];
+}
+
 static void wire_fw_cfg(PcMachine *pc, Device *dev)
 {
     pc_priv(pc)->fw_cfg = (FwCfgState *)dev;
@@ -247,7 +266,8 @@ static void wire_i440fx(PcMachine *pc, Device *dev)
 static void wire_piix3(PcMachine *pc, Device *dev)
 {
     pc_priv(pc)->piix3 = dev;
-    piix3_configure((Piix3State *)dev, pc->pci, PCI_DEVFN(SLOT_PIIX, FN_ISA), pc->isa_irq);
+    piix3_configure((Piix3State *)dev, pc->pci, PCI_DEVFN(SLOT_PIIX, FN_ISA),
+                    isa_irq_new_source(pc_priv(pc)->isa_lines));
 }
 
 static void wire_pm(PcMachine *pc, Device *dev)
@@ -255,30 +275,30 @@ static void wire_pm(PcMachine *pc, Device *dev)
     IrqLine smi = PC_HAS_SMM ? irq_line(smi_line, pc, 0) : (IrqLine){0};
 
     pc_priv(pc)->pm = dev;
-    piix4_pm_configure((Piix4PmState *)dev, pc->pci, PCI_DEVFN(SLOT_PIIX, FN_PM), pc->isa_irq[ISA_SCI], smi);
+    piix4_pm_configure((Piix4PmState *)dev, pc->pci, PCI_DEVFN(SLOT_PIIX, FN_PM), isa_line(pc, ISA_SCI), smi);
 }
 
 static void wire_ide(PcMachine *pc, Device *dev)
 {
     pc_priv(pc)->ide = dev;
-    ide_controller_wire(dev, pc->pci, PCI_DEVFN(SLOT_PIIX, FN_IDE), pc->isa_irq[ISA_IDE0], pc->isa_irq[ISA_IDE1]);
+    ide_controller_wire(dev, pc->pci, PCI_DEVFN(SLOT_PIIX, FN_IDE), isa_line(pc, ISA_IDE0), isa_line(pc, ISA_IDE1));
 }
 
 static void wire_pit(PcMachine *pc, Device *dev)
 {
     pc_priv(pc)->pit = dev;
-    i8254_set_output((PitState *)dev, pc->isa_irq[ISA_PIT]);
+    i8254_set_output((PitState *)dev, isa_line(pc, ISA_PIT));
 }
 
 static void wire_rtc(PcMachine *pc, Device *dev)
 {
     pc_priv(pc)->rtc = (RtcState *)dev;
-    mc146818_configure((RtcState *)dev, pc->isa_irq[ISA_RTC], pc->cfg.rtc_localtime, pc->cfg.rtc_offset_s);
+    mc146818_configure((RtcState *)dev, isa_line(pc, ISA_RTC), pc->cfg.rtc_localtime, pc->cfg.rtc_offset_s);
 }
 
 static void wire_hpet(PcMachine *pc, Device *dev)
 {
-    hpet_configure((HpetState *)dev, hpet_gsi, pc, pc->isa_irq[ISA_PIT], pc->isa_irq[ISA_RTC],
+    hpet_configure((HpetState *)dev, hpet_gsi, pc, isa_line(pc, ISA_PIT), isa_line(pc, ISA_RTC),
                    irq_line(i8254_disable_irq, pc_priv(pc)->pit, 0));
 }
 
@@ -290,7 +310,7 @@ static void wire_dma(PcMachine *pc, Device *dev)
 static void wire_fdc(PcMachine *pc, Device *dev)
 {
     pc_priv(pc)->fdc = dev;
-    fdc_wire(dev, pc->isa_irq[ISA_FDC], (I8237State *)pc_priv(pc)->dma);
+    fdc_wire(dev, isa_line(pc, ISA_FDC), (I8237State *)pc_priv(pc)->dma);
 }
 
 static void wire_i8042(PcMachine *pc, Device *dev)
@@ -298,8 +318,8 @@ static void wire_i8042(PcMachine *pc, Device *dev)
     I8042State *s = (I8042State *)dev;
 
     pc_priv(pc)->i8042 = dev;
-    s->irq_kbd = pc->isa_irq[ISA_KBD];
-    s->irq_mouse = pc->isa_irq[ISA_MOUSE];
+    s->irq_kbd = isa_line(pc, ISA_KBD);
+    s->irq_mouse = isa_line(pc, ISA_MOUSE);
     s->a20 = irq_line(a20_line, pc, 0);
 }
 
@@ -320,6 +340,7 @@ typedef struct Chip {
 } Chip;
 
 static const Chip chips[] = {
+    {&isa_irq_class, wire_isa_irq, NULL}, /* first: the others take their lines from it */
     {&fw_cfg_class, wire_fw_cfg, NULL},
     {&lapic_class, wire_lapic, NULL},
     {&ioapic_class, wire_ioapic, NULL},
@@ -372,7 +393,7 @@ static bool create_ports(PcMachine *pc, GError **errp)
         if (!pc->cfg.serial[i])
             continue;
         u = (UartState *)device_new(&uart16550_class, NULL);
-        u->isa_irq = pc->isa_irq;
+        u->isa_irq = isa_irq_new_source(pc_priv(pc)->isa_lines);
         u->index = i;
         u->chr = pc->cfg.serial[i];
         if (!device_realize(&u->dev, errp))
@@ -380,7 +401,7 @@ static bool create_ports(PcMachine *pc, GError **errp)
     }
     if (pc->cfg.parallel[0]) {
         ParallelState *l = (ParallelState *)device_new(&parallel_class, NULL);
-        l->isa_irq = pc->isa_irq;
+        l->isa_irq = isa_irq_new_source(pc_priv(pc)->isa_lines);
         l->chr = pc->cfg.parallel[0];
         if (!device_realize(&l->dev, errp))
             return false;
@@ -642,8 +663,6 @@ PcMachine *pc_create(const PcConfig *cfg, GError **errp)
             if (**d)
                 pc_firmware_add_path(*d);
     }
-    for (int i = 0; i < 16; i++)
-        pc->isa_irq[i] = irq_line(isa_irq, pc, i);
     memory_begin();
     ok = build(pc, errp);
     memory_commit();

@@ -37,7 +37,7 @@ typedef struct PcConfig {
 typedef struct PcMachine {
     PcConfig cfg;                  /* strings owned by the caller for the machine's life */
     struct PciBus *pci;
-    IrqLine isa_irq[16];           /* inputs of the interrupt controllers: drive these */
+    IrqLine isa_irq[16];           /* the board's own ends of the ISA lines; a chip gets its own */
     MemoryRegion *system_memory, *system_io;
     void *priv;
 } PcMachine;
