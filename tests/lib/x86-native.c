@@ -124,6 +124,7 @@ static void setup_guest(void)
         g_error("%s", err->message);
     put64(GDT + 8, 0x00af9b000000ffff);
     put64(GDT + 16, 0x00cf93000000ffff);
+    put64(GDT + 24, 0x00cf9b000000ffff); /* 32-bit code, for snippets that change the mode */
     for (int i = 0; i < 32; i++) {
         uint64_t stub = STUBS + 16 * i;
         put64(IDT + 16 * i, (stub & 0xffff) | 8 << 16 | 0x8e00ULL << 32 | stub >> 16 << 48);
@@ -142,7 +143,7 @@ static void load_guest(const X86NState *st)
     e->cr[4] = x86n_cr4;
     e->efer = EFER_LME | EFER_LMA | EFER_NXE;
     e->gdt.base = GDT;
-    e->gdt.limit = 0x17;
+    e->gdt.limit = 0x1f;
     e->idt.base = IDT;
     e->idt.limit = 32 * 16 - 1;
     for (int i = 0; i < 6; i++)
