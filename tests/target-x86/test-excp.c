@@ -194,7 +194,7 @@ static void test_double(void)
     g_assert_cmpint(TRY(raise_exception_err(env, EXCP_GP, 0x18, 0)), ==, EXCP_GP);
     env->cpu->exception_index = EXCP_GP;
     g_assert_cmpint(({
-        int v = EXCP_NONE;
+        volatile int v = EXCP_NONE;
         if (!sigsetjmp(env->cpu->jmp_env, 0))
             x86_do_interrupt(env->cpu);
         else
