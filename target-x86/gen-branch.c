@@ -22,7 +22,37 @@ static void gen_branch(DisasContext *dc, Cond c)
     gen_goto(dc, 1, target);
 }
 
-void gen_JCC(DisasContext *dc) { gen_branch(dc, gen_cond(dc, dc->insn.opcode & 15)); }
+void gen_JCC(DisasContext *dc);
+/* Another Jcc follows and will look at the same flags: in a TB of its own it would have to work them out anew. */
+static bool jcc_follows(const DisasContext *dc)
+{
+    DisasContext peek = *dc;
+
+    if (dc->plain_exits || dc->nb_insns >= dc->max_insns || ((dc->pc_next ^ dc->pc_first) & TCG_PAGE_MASK) ||
+        !(dc->code64 || (dc->flags & HF_FLAT_CS)))
+        return false;
+    peek.pc = dc->pc_next;
+    peek.fetch_pages_open = false; /* reads from no other page: cannot fault */
+    return decode_insn(&peek) == DECODE_OK && peek.insn.row && peek.insn.row->gen == gen_JCC;
+}
+
+void gen_JCC(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+    Cond c = gen_cond(dc, dc->insn.opcode & 15);
+    uint64_t target = relative_target(dc);
+
+    if (target <= dc_eip(dc) || !jcc_follows(dc)) {
+        gen_branch(dc, c);
+        return;
+    }
+    /* The TB goes on; its two chaining slots are for the last of the branches, this one looks its target up. */
+    TcgLabel next = tcg_label(s);
+    gen_sync_cc_op(dc);
+    tcg_gen_brcond(s, c.type, tcg_cond_invert(c.cond), c.a, c.b, next);
+    tcg_gen_goto_ptr(s, tcg_const(s, dc->code64 ? target : (uint32_t)(dc->cs_base + target)), TCG_GOTO_NOPOLL);
+    tcg_gen_label(s, next);
+}
 
 void gen_JMP(DisasContext *dc)
 {

@@ -202,17 +202,18 @@ enum { J_O, J_B, J_Z, J_BE, J_S, J_P, J_L, J_LE }; /* code >> 1; odd codes inver
 
 static Cond cond_make(TcgType t, TcgCond c, Tv a, Tv b) { return (Cond){ t, c, a, b }; }
 
-/* Nothing since the compare ended the basic block or wrote its operands. */
+/* Nothing since the compare wrote its operands, or ended the basic block that temps among them live in. */
 static bool cmp_operands_good(DisasContext *dc)
 {
     const TcgContext *s = dc->s;
 
     if (dc->cmp_kind == CMP_NONE || s->nb_ops - dc->cmp_op_index > 64)
         return false;
+    bool block_only = s->temps[dc->cmp_a.i].kind == TCG_TEMP_EBB || s->temps[dc->cmp_b.i].kind == TCG_TEMP_EBB;
     for (unsigned i = dc->cmp_op_index; i < s->nb_ops; i++) {
         const TcgOp *op = &s->ops[i];
         const TcgOpInfo *info = &tcg_op_info[op->opc];
-        if (info->flags & TCG_OPF_ENDS_BB)
+        if (block_only && (info->flags & TCG_OPF_ENDS_BB))
             return false;
         if (op->opc == TCG_OP_call &&
             (((const TcgHelperInfo *)(uintptr_t)op->arg[info->outs + info->ins])->flags & HELPER_WRITES_REGS))

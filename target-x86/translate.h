@@ -46,7 +46,7 @@ typedef struct DisasContext {
     /* the current instruction's memory operand, once gen_operand_mem() made it */
     bool mem_valid;
     AddrRef mem;
-    /* operands of the CMP (SUB family) or TEST that made the flags; good while nothing ended the basic block */
+    /* operands of the CMP (SUB family) or TEST that made the flags; cmp_operands_good() says for how long */
     enum { CMP_NONE, CMP_SUB, CMP_TEST } cmp_kind;
     Tv cmp_a, cmp_b;
     unsigned cmp_op_index;
