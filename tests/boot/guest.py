@@ -147,9 +147,10 @@ def kernel(flavour):
     """Path of Debian's kernel image: flavour "cloud-amd64" or "686-pae"."""
     r = subprocess.run(['apt-cache', 'search', '--names-only', r'^linux-image-6\.1\.[0-9.-]+-%s-unsigned$' % flavour],
                        capture_output=True, text=True)
-    names = sorted(l.split()[0] for l in r.stdout.splitlines())
+    names = sorted((l.split()[0] for l in r.stdout.splitlines()),
+                   key=lambda name: [int(n) for n in re.findall(r'\d+', name.rsplit('-' + flavour, 1)[0])])
     if not names:
-        raise Fail('no kernel package for %s in the apt lists' % flavour)
+        raise Fail('no kernel package for %s in the apt lists (apt-get update fetches them)' % flavour)
     return glob.glob(package(names[-1]) + '/boot/vmlinuz-*')[0]
 
 
