@@ -23,6 +23,7 @@ bool accel_init(const AccelOptions *opts, const TcgGuest *guest, GError **errp)
     if (!jit_buf)
         return false;
     tcg_gen_prologue(jit_buf, &jit_guest);
+    jit_dump_prologue();
     jit_context = tcg_context_new(&jit_guest, jit_buf);
     jit_one_insn = opts->one_insn_per_tb;
     tb_cache_init();

@@ -92,8 +92,10 @@ static void victims_clear(ModeTlb *t)
 
 static void on_memory_change(void *opaque, AddressSpace *as)
 {
-    if (as == &address_space_memory)
+    if (as == &address_space_memory) {
+        log_print(LOG_PAGE, "page: the memory map changed\n");
         tlb_flush_from_other_thread(opaque);
+    }
 }
 
 bool tlb_init(CPUState *cpu, GError **errp)
@@ -202,6 +204,7 @@ static void flush_all(CPUState *cpu, bool keep_global)
     cpu->code_page.page = ~0ULL;
     jump_cache_clear(cpu, keep_global);
     cpu->stats.tlb_flushes++;
+    log_print(LOG_MMU, "mmu: TLB flushed%s\n", keep_global ? ", global pages kept" : "");
 }
 
 void tlb_flush(CPUState *cpu)
@@ -256,6 +259,7 @@ void tlb_flush_page(CPUState *cpu, vaddr addr)
     else
         jump_cache_clear_page(cpu, addr & TCG_PAGE_MASK);
     cpu->stats.tlb_page_flushes++;
+    log_print(LOG_MMU, "mmu: TLB flushed for page %016" PRIx64 "\n", (uint64_t)(addr & TCG_PAGE_MASK));
 }
 
 void tlb_set_watch(CPUState *cpu, vaddr addr, uint64_t len, bool on)

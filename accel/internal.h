@@ -51,6 +51,7 @@ void tb_cache_stats(unsigned *count, uint64_t *target_bytes, unsigned *max_targe
 /* translate-all.c */
 TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc);
 bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2]);
+void jit_dump_prologue(void); /* -d out_asm: once; nothing when it is off */
 
 /* cputlb.c */
 bool tlb_init(CPUState *cpu, GError **errp);

@@ -253,8 +253,10 @@ uint32_t tb_inval_seq(void) { return __atomic_load_n(&inval_seq, __ATOMIC_ACQUIR
 
 void tb_protect_page(ram_addr_t page)
 {
-    if (dirty_get(DIRTY_CODE, page))
-        dirty_clear(DIRTY_CODE, page & TCG_PAGE_MASK, TCG_PAGE_SIZE);
+    if (!dirty_get(DIRTY_CODE, page))
+        return;
+    log_print(LOG_PAGE, "page: RAM page %08" PRIx64 " holds code: protected\n", (uint64_t)(page & TCG_PAGE_MASK));
+    dirty_clear(DIRTY_CODE, page & TCG_PAGE_MASK, TCG_PAGE_SIZE);
 }
 
 void tb_insert(CPUState *cpu, TB *tb)
@@ -313,6 +315,7 @@ void tb_chain(TB *from, unsigned slot, TB *to)
 static void tb_invalidate(TB *tb)
 {
     tb->invalid = true;
+    log_print(LOG_PAGE, "page: TB %016" PRIx64 " at RAM %08" PRIx64 " invalidated\n", tb->pc, tb->phys_pc);
     for (TB **p = &hash[hash_of(tb->phys_pc, tb->cs_base, tb->flags)]; *p; p = &(*p)->hash_next)
         if (*p == tb) {
             *p = tb->hash_next;
@@ -356,6 +359,7 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
         if (!cp || !cp->first)
             continue;
         unsigned from = page < addr ? addr - page : 0, to = MIN(addr + len - page, TCG_PAGE_SIZE);
+        log_print(LOG_PAGE, "page: store to code page %08" PRIx64 ", bytes %03x to %03x\n", page, from, to - 1);
         if (cp->pieces & pieces_of(from, to)) {
             uint64_t left = 0;
             bool any = false;
@@ -386,6 +390,8 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
          * such a page stays protected, its stores take the slow path. */
         if (cp->first || cp->invalidations > STICKY_INVALIDATIONS)
             *page_free = false;
+        else
+            log_print(LOG_PAGE, "page: RAM page %08" PRIx64 " is free of code\n", page);
     }
     tb_unlock();
     return hit_current;

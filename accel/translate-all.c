@@ -82,6 +82,16 @@ bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2])
 
 /* --- dumps --- */
 
+static void write_block(GString *s)
+{
+    g_string_append_c(s, '\n');
+    FILE *f = log_lock();
+    if (f)
+        fputs(s->str, f);
+    log_unlock(f);
+    g_string_free(s, TRUE);
+}
+
 static void dump_in(CPUState *cpu, const TB *tb)
 {
     GString *s = g_string_new("----------------\nIN: \n");
@@ -89,37 +99,55 @@ static void dump_in(CPUState *cpu, const TB *tb)
     for (unsigned i = 0; i < tb->size; i++)
         bytes[i] = cpu_ldcode(cpu, tb->pc + i);
     disas_guest(s, bytes, tb->size, tb->pc, cpu->ops->disas_mode(cpu->env, tb->flags), tb->icount);
-    g_string_append_c(s, '\n');
-    FILE *f = log_lock();
-    if (f)
-        fputs(s->str, f);
-    log_unlock(f);
-    g_string_free(s, TRUE);
+    write_block(s);
 }
 
 static void dump_ops(TcgContext *c, const char *title)
 {
     GString *s = g_string_new(title);
     tcg_dump_ops(c, s);
-    g_string_append_c(s, '\n');
-    FILE *f = log_lock();
-    if (f)
-        fputs(s->str, f);
-    log_unlock(f);
-    g_string_free(s, TRUE);
+    write_block(s);
 }
 
-static void dump_out(const TB *tb)
+static void disas_span(GString *s, const uint8_t *from, const uint8_t *to)
 {
+    if (from < to)
+        disas_host(s, from, to - from, (uintptr_t)from);
+}
+
+/* Once, and before the first OUT block: every TB is entered and left through this code. */
+void jit_dump_prologue(void)
+{
+    static bool done;
+    if (done || !log_enabled(LOG_TB_OUT_ASM))
+        return;
+    done = true;
+    GString *s = g_string_new(NULL);
+    tcg_dump_prologue(jit_buf, s);
+    write_block(s);
+}
+
+static void dump_out(const TB *tb, const TcgContext *c)
+{
+    uint32_t at = 0, main_size = MIN(c->in_asm_host_size[0], tb->code_size);
+    jit_dump_prologue();
     GString *s = g_string_new(NULL);
     g_string_append_printf(s, "OUT: [size=%u]\n", tb->code_size);
-    disas_host(s, tb->code, tb->code_size, (uintptr_t)tb->code);
-    g_string_append_c(s, '\n');
-    FILE *f = log_lock();
-    if (f)
-        fputs(s->str, f);
-    log_unlock(f);
-    g_string_free(s, TRUE);
+    for (unsigned i = 0; i < c->nb_insns && at < main_size; i++) {
+        uint32_t end = MIN(c->insn_map[i].host_end, main_size);
+        if (end <= at)
+            continue; /* an instruction that became no code of its own */
+        g_string_append_printf(s, "  -- guest addr 0x%016" PRIx64 "\n",
+                               tb->pc + (c->insn_map[i].data[0] - c->insn_map[0].data[0]));
+        disas_span(s, tb->code + at, tb->code + end);
+        at = end;
+    }
+    disas_span(s, tb->code + at, tb->code + main_size);
+    if (main_size < tb->code_size) {
+        g_string_append(s, "  -- tb slow paths + alignment\n");
+        disas_span(s, tb->code + main_size, tb->code + tb->code_size);
+    }
+    write_block(s);
 }
 
 /* --- generation --- */
@@ -166,8 +194,6 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         max_insns = 1;
         cflags |= CF_NOCACHE | CF_NOCHAIN;
     }
-    if (log_enabled(LOG_TB_NOCHAIN))
-        cflags |= CF_NOCHAIN;
 
     /* The front end may leave by a fetch fault: it works on a TB of its own, and nothing is taken before. */
     TB draft = {.pc = st->pc, .cs_base = st->cs_base, .flags = st->flags, .page = {NO_PAGE, NO_PAGE}, .phys_pc = NO_PAGE,
@@ -236,7 +262,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     }
     store_map(tb, c);
     if (log_enabled(LOG_TB_OUT_ASM) && log_addr_in_filter(tb->pc))
-        dump_out(tb);
+        dump_out(tb, c);
 
     tb_lock();
     tb_publish(tb);

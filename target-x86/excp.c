@@ -343,6 +343,9 @@ void cpu_deliver(CPUX86State *env, int vector, bool is_int, int error_code, uint
     } else {
         deliver_protected(env, &ev);
     }
+    if (log_enabled(LOG_PCALL) && cpu_pe(env))
+        log_write("pcall: vector %02x to %04x:%016" PRIx64 ", return to eip %016" PRIx64 ", cpl %u\n", ev.vector,
+                  env->segs[R_CS].selector, env->head.eip, ev.eip, cpu_cpl(env));
     env->old_exception = -1;
 }
 

@@ -2,6 +2,7 @@
  * Spec: Intel SDM vol. 3, 5.8 (program control transfers); vol. 2 for each instruction. SYSCALL and SYSRET
  * as AMD and Intel both define them, with Intel's null-free fixed segments. */
 #include "host/base/osdep.h"
+#include "host/base/log.h"
 #include "target-x86/helper.h"
 #include "target-x86/sys.h"
 
@@ -92,6 +93,8 @@ void helper_far_jmp(CPUX86State *env, uint32_t selector, uint64_t offset, uint64
     uintptr_t ra = GETPC();
     uint32_t e1, e2;
     selector &= 0xffff;
+    log_print(LOG_PCALL, "pcall: ljmp %04x:%016" PRIx64 " from %04x, next %016" PRIx64 ", cpl %u\n", selector, offset,
+              env->segs[R_CS].selector, next_eip, cpu_cpl(env));
     if (!(selector & 0xfffc))
         raise_exception_err(env, EXCP_GP, 0, ra);
     if (!desc_read(env, selector, &e1, &e2, ra))
@@ -202,6 +205,8 @@ void helper_far_call(CPUX86State *env, uint32_t selector, uint64_t offset, uint3
         set_eip(env, offset);
         return;
     }
+    log_print(LOG_PCALL, "pcall: lcall %04x:%016" PRIx64 " s=%u return to %04x:%016" PRIx64 ", cpl %u\n", selector, offset, osize,
+              env->segs[R_CS].selector, next_eip, cpu_cpl(env));
     if (!(selector & 0xfffc))
         raise_exception_err(env, EXCP_GP, 0, ra);
     if (!desc_read(env, selector, &e1, &e2, ra))
@@ -258,6 +263,8 @@ void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
         set_eip(env, eip);
         return;
     }
+    log_print(LOG_PCALL, "pcall: lret %04x:%016" PRIx64 " s=%u from %04x, cpl %u\n", selector, eip, osize,
+              env->segs[R_CS].selector, cpl);
     if (!(selector & 0xfffc))
         raise_exception_err(env, EXCP_GP, 0, ra);
     int err = selector & 0xfffc;

@@ -2,6 +2,7 @@
  * mode, to outer levels, and IA-32e mode.
  * Spec: Intel SDM vol. 2 IRET/IRETD/IRETQ; vol. 3, 20.3.1.2. */
 #include "host/base/osdep.h"
+#include "host/base/log.h"
 #include "target-x86/helper.h"
 #include "target-x86/sys.h"
 
@@ -96,6 +97,8 @@ static void iret_protected(CPUX86State *env, unsigned size, uintptr_t ra)
     unsigned selector = stack_pop(&s, size) & 0xffff, rpl = selector & 3;
     uint32_t eflags = stack_pop(&s, size);
 
+    log_print(LOG_PCALL, "pcall: iret %04x:%016" PRIx64 " eflags=%08x s=%u from %04x, cpl %u\n", selector, eip, eflags,
+              (unsigned)__builtin_ctz(size), env->segs[R_CS].selector, cpl);
     if (size == 4 && !lma && (eflags & EFL_VM) && cpl == 0) {
         iret_to_vm86(env, &s, eip, selector, eflags);
         return;

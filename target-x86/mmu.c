@@ -3,6 +3,7 @@
  * Not modelled: 5-level paging, protection keys, PCID. */
 #include "host/base/osdep.h"
 #include "host/base/bitops.h"
+#include "host/base/log.h"
 #include "target-x86/sys.h"
 
 enum {
@@ -203,6 +204,14 @@ static int walk(CPUX86State *env, vaddr addr, AccessType type, unsigned mmu_idx,
     }
 }
 
+static void log_fill(const char *what, vaddr linear, AccessType type, unsigned mmu_idx, const Walk *r)
+{
+    static const char *const access_name[] = {[ACCESS_LOAD] = "load", [ACCESS_STORE] = "store", [ACCESS_CODE] = "code"};
+    log_write("mmu: fill %s %016" PRIx64 " mmu_idx=%u -> %016" PRIx64 " %c%c%c size=%" PRIx64 "%s%s\n", access_name[type], linear,
+              mmu_idx, r->paddr, r->prot & PROT_R ? 'r' : '-', r->prot & PROT_W ? 'w' : '-', r->prot & PROT_X ? 'x' : '-',
+              r->page_size, r->global ? " global" : "", what);
+}
+
 bool x86_tlb_fill(CPUState *cpu, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx, bool probe, uintptr_t ra)
 {
     CPUX86State *env = X86_ENV(cpu);
@@ -210,6 +219,9 @@ bool x86_tlb_fill(CPUState *cpu, vaddr addr, unsigned size, AccessType type, uns
     Walk r;
 
     if (!(env->cr[0] & CR0_PG)) {
+        r = (Walk){.paddr = linear & env->a20_mask, .page_size = TCG_PAGE_SIZE, .prot = PROT_R | PROT_W | PROT_X};
+        if (log_enabled(LOG_MMU))
+            log_fill(" (no paging)", linear, type, mmu_idx, &r);
         tlb_set_page(cpu, addr & TCG_PAGE_MASK, linear & env->a20_mask & TCG_PAGE_MASK, PROT_R | PROT_W | PROT_X, mmu_idx,
                      TCG_PAGE_SIZE, false);
         return true;
@@ -221,11 +233,15 @@ bool x86_tlb_fill(CPUState *cpu, vaddr addr, unsigned size, AccessType type, uns
     }
     int err = walk(env, linear, type, mmu_idx, false, &r);
     if (err < 0) {
+        if (log_enabled(LOG_MMU))
+            log_fill("", linear, type, mmu_idx, &r);
         tlb_set_page(cpu, addr & TCG_PAGE_MASK, r.paddr & TCG_PAGE_MASK, r.prot, mmu_idx, r.page_size, r.global);
         return true;
     }
     if (probe)
         return false;
+    log_print(LOG_MMU, "mmu: page fault at %016" PRIx64 " mmu_idx=%u error=%02x cr3=%016" PRIx64 "\n", linear, mmu_idx, err,
+              env->cr[3]);
     env->cr[2] = linear;
     raise_exception_err(env, EXCP_PF, err, ra);
 }

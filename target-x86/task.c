@@ -2,6 +2,7 @@
  * Spec: Intel SDM vol. 3, chapter 8 (task management); the checks are those of table 8-1 and of the
  * list in 8.3. Errors found before the switch leave the old task; later ones belong to the new task. */
 #include "host/base/osdep.h"
+#include "host/base/log.h"
 #include "target-x86/sys.h"
 
 /* Offsets in a 32-bit TSS; the 16-bit one has half-sized fields in nearly the same order. */
@@ -139,6 +140,8 @@ void task_switch(CPUX86State *env, unsigned selector, uint32_t e1, uint32_t e2, 
     bool tss32 = is_tss32(e2), busy = desc_type(e2) & 2;
     uint32_t base = desc_base(e1, e2), limit = desc_limit(e1, e2);
 
+    log_print(LOG_PCALL, "pcall: task %04x to %04x, %s\n", env->tr.selector, selector,
+              how == TASK_JMP ? "jump" : how == TASK_CALL ? "call" : "iret");
     if (busy != (how == TASK_IRET))
         raise_exception_err(env, how == TASK_IRET ? EXCP_TS : EXCP_GP, err, ra);
     if (!(e2 & DESC_P))

@@ -243,6 +243,7 @@ bool codebuf_contains(const CodeBuf *b, uintptr_t rx_addr);
 
 /* Back end (tcg/x86_64). */
 void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest);
+void tcg_dump_prologue(const CodeBuf *b, GString *out); /* as -d out_asm prints it */
 /* Link or unlink: make the jump at code_rx + jump_off go to target_rx. Atomic for running code. */
 void tcg_patch_jump(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, const uint8_t *target_rx);
 int tcg_host_pin(int guest_reg);           /* host register that holds general register guest_reg at TB boundaries, or -1 */

@@ -17,7 +17,7 @@ const LogItem log_items[] = {
     {LOG_RESET, "cpu_reset", "show CPU state before CPU resets"},
     {LOG_UNIMP, "unimp", "log use of device features that are not modelled"},
     {LOG_GUEST_ERROR, "guest_errors", "log when the guest does something invalid (such as using a register that is not there)"},
-    {LOG_PAGE, "page", "dump the memory map when it changes"},
+    {LOG_PAGE, "page", "log pages with translated code (protected, written, free again) and memory map changes"},
     {LOG_TB_NOCHAIN, "nochain", "do not chain compiled TBs, so that \"exec\" and \"cpu\" show all of them"},
     {0, NULL, NULL},
 };

@@ -210,6 +210,23 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
     b->start = b->ptr = (uint8_t *)ROUND_UP((uintptr_t)e.p, 64);
 }
 
+void tcg_dump_prologue(const CodeBuf *b, GString *out)
+{
+    const uint8_t *enter = (const uint8_t *)(uintptr_t)b->enter, *table = b->thunk[0], *end = b->rx + b->prologue_size;
+    const uint8_t *thunks = table + (NB_THUNKS * 3 + 2) * sizeof(uint8_t *);
+
+    g_string_append_printf(out, "PROLOGUE: [size=%u]\n", (unsigned)(end - enter));
+    disas_host(out, enter, b->epilogue_rx - enter, (uintptr_t)enter);
+    g_string_append(out, "  -- epilogue\n");
+    disas_host(out, b->epilogue_rx, table - b->epilogue_rx, (uintptr_t)b->epilogue_rx);
+    g_string_append(out, "  -- table of thunks\n");
+    for (const uint8_t *p = table; p < thunks; p += sizeof(uint8_t *))
+        g_string_append_printf(out, "0x%08" PRIx64 ":  .quad  0x%016" PRIx64 "\n", (uint64_t)(uintptr_t)p,
+                               *(const uint64_t *)(const void *)p);
+    g_string_append(out, "  -- slow-path thunks, pinned registers to and from env\n");
+    disas_host(out, thunks, end - thunks, (uintptr_t)thunks);
+}
+
 void tcg_patch_jump(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, const uint8_t *target_rx)
 {
     uint8_t *at_rx = code_rx + jump_off;
