@@ -418,13 +418,6 @@ static void uart_finalize(Device *dev)
     }
 }
 
-static void uart_print(Device *dev, GString *out, int indent)
-{
-    UartState *s = (UartState *)dev;
-    g_string_append_printf(out, "%*sindex = %u (0x%x)\n%*siobase = %u (0x%x)\n%*sirq = %u (0x%x)\n", indent, "", s->index,
-                           s->index, indent, "", s->iobase, s->iobase, indent, "", s->irq_num, s->irq_num);
-}
-
 static const DeviceProp uart_props[] = {
     {"index", PROP_UINT32, offsetof(UartState, index), 0, NULL, "COM port 0-3: default base and IRQ"},
     {"iobase", PROP_UINT32, offsetof(UartState, iobase), 0, NULL, "first port"},
@@ -435,4 +428,4 @@ static const DeviceProp uart_props[] = {
 const DeviceClass uart16550_class = {
     .name = "isa-serial", .instance_size = sizeof(UartState), .init = uart_init, .reset = uart_reset,
     .fields = uart_fields, .post_load = uart_post_load, .finalize = uart_finalize, .props = uart_props,
-    .desc = "serial port (16550A)", .bus = "ISA", .user_creatable = true, .print = uart_print};
+    .desc = "serial port (16550A)", .bus = "ISA", .user_creatable = true};

@@ -140,16 +140,10 @@ void vga_pci_wire(Device *dev, PciBus *bus, int devfn)
     s->pci.devfn = devfn;
 }
 
-static void vga_pci_print(Device *dev, GString *out, int indent)
-{
-    VgaState *s = (VgaState *)dev;
-    g_string_append_printf(out, "%*svgamem_mb = %u (0x%x)\n", indent, "", s->vgamem_mb, s->vgamem_mb);
-}
-
 static const DeviceProp vga_props[] = {
     {"vgamem_mb", PROP_UINT32, offsetof(VgaState, vgamem_mb), 16, NULL, "video memory in MiB"}, PROP_END};
 
 const DeviceClass vga_pci_class = {
     .name = "VGA", .instance_size = sizeof(VgaState), .init = vga_pci_init, .reset = vga_pci_reset, .fields = vga_fields,
     .post_load = vga_pci_post_load, .finalize = vga_pci_finalize, .props = vga_props,
-    .desc = "standard VGA with Bochs VBE", .bus = "PCI", .user_creatable = true, .print = vga_pci_print};
+    .desc = "standard VGA with Bochs VBE", .bus = "PCI", .user_creatable = true};

@@ -11,8 +11,13 @@ static void source_set(void *opaque, int n, int level)
     IsaIrqState *s = src->owner;
     uint64_t bit = 1ull << src->index;
 
-    s->driven[n] = level ? s->driven[n] | bit : s->driven[n] & ~bit;
-    irq_set(&s->out[n], s->driven[n] != 0);
+    /* Chips repeat their level, after a load in particular: for an 8259 that has been given ICW1 meanwhile,
+     * and so forgot the pins, that would be an edge. */
+    if (!!level == !!(s->driven[n] & bit))
+        return;
+    s->driven[n] ^= bit;
+    if (!(s->driven[n] & ~bit)) /* nobody else holds it */
+        irq_set(&s->out[n], level != 0);
 }
 
 void isa_irq_configure(IsaIrqState *s, const IrqLine out[ISA_LINES])

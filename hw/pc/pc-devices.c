@@ -26,14 +26,33 @@ static const struct {
     {"VGA", "PCI", "standard VGA"},
 };
 
+static gint by_name(gconstpointer a, gconstpointer b)
+{
+    return strcmp((*(const DeviceProp *const *)a)->name, (*(const DeviceProp *const *)b)->name);
+}
+
+/* "  iobase=<uint32>         - first port (default: 1281)", sorted by name */
 static void print_props(const DeviceProp *p, GString *out)
 {
     static const char *const kinds[] = {"bool", "uint8", "uint16", "uint32", "uint64", "str"};
+    g_autoptr(GPtrArray) sorted = g_ptr_array_new();
 
     for (; p && p->name; p++)
-        g_string_append_printf(out, "  %s=<%s>%*s - %s\n", p->name, kinds[p->kind],
-                               (int)MAX(0, 20 - (int)strlen(p->name) - (int)strlen(kinds[p->kind])), "",
-                               p->help ? p->help : "");
+        g_ptr_array_add(sorted, (gpointer)p);
+    g_ptr_array_sort(sorted, by_name);
+    for (guint i = 0; i < sorted->len; i++) {
+        g_autofree char *head = NULL;
+        p = sorted->pdata[i];
+        head = g_strdup_printf("  %s=<%s>", p->name, kinds[p->kind]);
+        g_string_append_printf(out, "%-24s - %s", head, p->help ? p->help : "");
+        if (p->kind == PROP_BOOL)
+            g_string_append_printf(out, " (default: %s)", p->def ? "true" : "false");
+        else if (p->kind != PROP_STRING)
+            g_string_append_printf(out, " (default: %" PRIu64 ")", p->def);
+        else if (p->def_str)
+            g_string_append_printf(out, " (default: \"%s\")", p->def_str);
+        g_string_append_c(out, '\n');
+    }
 }
 
 static void list_bus(const char *title, const char *bus, GString *out)
@@ -48,6 +67,15 @@ static void list_bus(const char *title, const char *bus, GString *out)
                                    isa_classes[i]->desc);
 }
 
+/* The class behind a name of -device; NULL for what is no class of its own here. */
+static const DeviceClass *find_class(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(isa_classes); i++)
+        if (!strcmp(isa_classes[i]->name, name))
+            return isa_classes[i];
+    return strcmp(name, vga_pci_class.name) ? NULL : &vga_pci_class;
+}
+
 void pc_device_help(const char *name, GString *out)
 {
     if (!name) {
@@ -56,20 +84,21 @@ void pc_device_help(const char *name, GString *out)
         list_bus("Display", "PCI", out);
         return;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(isa_classes); i++)
-        if (!strcmp(isa_classes[i]->name, name)) {
-            g_string_append_printf(out, "%s options:\n", name);
-            print_props(isa_classes[i]->props, out);
-            return;
-        }
-    if (!strcmp(name, "ide-hd") || !strcmp(name, "ide-cd"))
-        g_string_append_printf(out, "%s options:\n  drive=<str>           - id of a drive made with -drive if=none\n"
-                                    "  bus=<str>             - ide.0 or ide.1\n  unit=<uint32>         - 0 or 1\n"
-                                    "  bootindex=<int32>     - place in the boot order\n"
-                                    "  serial=<str>          - serial number\n  model=<str>           - model name\n",
-                               name);
-    else if (!strcmp(name, "VGA"))
-        g_string_append(out, "VGA options:\n  id=<str>\n");
+    if (find_class(name)) {
+        g_string_append_printf(out, "%s options:\n", name);
+        print_props(find_class(name)->props, out);
+    } else if (!strcmp(name, "ide-hd") || !strcmp(name, "ide-cd")) {
+        static const DeviceProp ide_props[] = {
+            {"drive", PROP_STRING, 0, 0, NULL, "id of a drive made with -drive if=none"},
+            {"bus", PROP_STRING, 0, 0, NULL, "ide.0 or ide.1"},
+            {"unit", PROP_UINT32, 0, UINT32_MAX, NULL, "0 or 1, the first free one by default"},
+            {"bootindex", PROP_UINT32, 0, UINT32_MAX, NULL, "place in the boot order"},
+            {"serial", PROP_STRING, 0, 0, NULL, "serial number"},
+            {"model", PROP_STRING, 0, 0, NULL, "model name"},
+            PROP_END};
+        g_string_append_printf(out, "%s options:\n", name);
+        print_props(ide_props, out);
+    }
 }
 
 static bool add_ide(PcMachine *pc, const char *name, const GPtrArray *kv, GError **errp)
@@ -126,6 +155,16 @@ static uint32_t free_serial_index(void)
     return i;
 }
 
+bool pc_set_device_props(Device *dev, const GPtrArray *kv, GError **errp)
+{
+    for (guint i = 0; i < kv->len; i++) {
+        const KeyVal *k = kv->pdata[i];
+        if (strcmp(k->key, "driver") && strcmp(k->key, "id") && !device_set_prop(dev, k->key, k->val, errp))
+            return false;
+    }
+    return true;
+}
+
 static bool add_isa(PcMachine *pc, const DeviceClass *cls, const GPtrArray *kv, GError **errp)
 {
     Device *dev = device_new(cls, keyval_get(kv, "id"));
@@ -133,14 +172,9 @@ static bool add_isa(PcMachine *pc, const DeviceClass *cls, const GPtrArray *kv, 
     wire_isa(pc, dev);
     if (cls == &uart16550_class && !keyval_get(kv, "index"))
         ((UartState *)dev)->index = free_serial_index();
-    for (guint i = 0; i < kv->len; i++) {
-        const KeyVal *k = kv->pdata[i];
-        if (!strcmp(k->key, "driver") || !strcmp(k->key, "id"))
-            continue;
-        if (!device_set_prop(dev, k->key, k->val, errp)) {
-            device_free(dev);
-            return false;
-        }
+    if (!pc_set_device_props(dev, kv, errp)) {
+        device_free(dev);
+        return false;
     }
     return device_realize(dev, errp);
 }
@@ -158,12 +192,9 @@ bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
         if (ok)
             pc_write_boot_order_file(pc);
     } else if (!strcmp(name, "VGA")) {
-        ok = pc_add_vga(pc, keyval_get(kv, "id"), errp);
+        ok = pc_add_vga(pc, kv, errp);
     } else {
-        const DeviceClass *cls = NULL;
-        for (size_t i = 0; i < ARRAY_SIZE(isa_classes); i++)
-            if (!strcmp(isa_classes[i]->name, name))
-                cls = isa_classes[i];
+        const DeviceClass *cls = find_class(name);
         ok = cls ? add_isa(pc, cls, kv, errp)
                  : error_set(errp, "'%s' is not a valid device model name (-device help lists them)", name);
     }

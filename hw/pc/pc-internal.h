@@ -34,7 +34,8 @@ typedef struct PcPriv {
 
 static inline PcPriv *pc_priv(PcMachine *pc) { return pc->priv; }
 
-bool pc_add_vga(PcMachine *pc, const char *id, GError **errp);
+bool pc_add_vga(PcMachine *pc, const GPtrArray *kv /* -device's options, or NULL */, GError **errp);
+bool pc_set_device_props(Device *dev, const GPtrArray *kv, GError **errp); /* all but driver and id */
 void pc_set_boot_order(PcMachine *pc, const char *order); /* into CMOS */
 
 /* pc-devices.c */

@@ -5,6 +5,7 @@
 #include "hw/pc/pc.h"
 
 #include "host/base/bitops.h"
+#include "host/base/keyval.h"
 #include "hw/block/fdc.h"
 #include "hw/block/ide.h"
 #include "hw/bus/i440fx.h"
@@ -25,6 +26,7 @@
 #include "softmmu/runstate.h"
 #include "softmmu/timer.h"
 #include "target-x86/cpu.h"
+#include "target-x86/cpuid.h"
 
 enum { ISA_PIT = 0, ISA_KBD = 1, ISA_COM2 = 3, ISA_COM1 = 4, ISA_FDC = 6, ISA_LPT = 7, ISA_RTC = 8, ISA_SCI = 9,
        ISA_MOUSE = 12, ISA_FPU = 13, ISA_IDE0 = 14, ISA_IDE1 = 15 };
@@ -415,17 +417,20 @@ static bool create_ports(PcMachine *pc, GError **errp)
     return true;
 }
 
-bool pc_add_vga(PcMachine *pc, const char *id, GError **errp)
+bool pc_add_vga(PcMachine *pc, const GPtrArray *kv, GError **errp)
 {
     PcPriv *p = pc_priv(pc);
     Device *dev;
 
     if (p->vga)
         return error_set(errp, "there is a VGA adapter already (-vga none removes it)");
-    if (!boot_load_expansion_rom(&p->roms, &p->vga_rom, "vga.rom", "vgabios-stdvga.bin", errp))
-        return false;
-    dev = device_new(&vga_pci_class, id);
+    dev = device_new(&vga_pci_class, kv ? keyval_get(kv, "id") : NULL);
     vga_pci_wire(dev, pc->pci, PCI_DEVFN(SLOT_VGA, 0));
+    if ((kv && !pc_set_device_props(dev, kv, errp)) ||
+        !boot_load_expansion_rom(&p->roms, &p->vga_rom, "vga.rom", "vgabios-stdvga.bin", errp)) {
+        device_free(dev);
+        return false;
+    }
     if (!device_realize(dev, errp))
         return false;
     pci_register_rom((PciDevice *)dev, &p->vga_rom);
@@ -590,6 +595,12 @@ static void fill_fw_cfg(PcMachine *pc)
     SmbiosConfig smbios = {.ram_size = pc->cfg.ram_size, .ram_below_4g = p->low_size, .smp_cpus = pc->cfg.smp_cpus,
                            .uuid = pc->cfg.uuid_set ? pc->cfg.uuid : NULL};
 
+    if (pc->cfg.cpu) {
+        uint32_t r[4];
+        cpu_x86_cpuid(pc->cfg.cpu, 1, 0, r);
+        smbios.cpu_signature = r[0];
+        smbios.cpu_features = r[3];
+    }
     fw_cfg_set_bytes(fw, FW_CFG_UUID, pc->cfg.uuid, 16);
     fw_cfg_set_u64(fw, FW_CFG_RAM_SIZE, pc->cfg.ram_size);
     fw_cfg_set_u16(fw, FW_CFG_NOGRAPHIC, !pc->cfg.graphics);

@@ -301,7 +301,8 @@ static void check_same_state(const GByteArray *a, const GByteArray *b)
         guint name = ldl32(a->data + at), body = at + 4 + name + 12, len = ldl32(a->data + body - 4);
         for (guint i = 0; i < len; i++)
             if (a->data[body + i] != b->data[body + i])
-                g_error("section %.*s differs at byte %u", (int)name, a->data + at + 4, i);
+                g_error("section %.*s differs at byte %u: %02x, %02x", (int)name, a->data + at + 4, i, a->data[body + i],
+                        b->data[body + i]);
         at = body + len;
     }
 }
