@@ -181,6 +181,17 @@ static bool find_pages(CPUState *cpu, TB *tb, ram_addr_t phys_pc)
     return dirty_get(DIRTY_CODE, second);
 }
 
+/* tcg_compile() with a look between its passes: the last one merges branches and exits in the ops. */
+static TcgResult compile(TcgContext *c, vaddr pc)
+{
+    if (!log_enabled(LOG_TB_OP_OPT) || !log_addr_in_filter(pc))
+        return tcg_compile(c);
+    tcg_optimize(c);
+    tcg_liveness(c);
+    dump_ops(c, "OP after optimization and liveness analysis:\n");
+    return tcg_regalloc_and_emit(c);
+}
+
 TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc)
 {
     TcgContext *c = jit_context;
@@ -233,7 +244,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         if (c->overflow)
             r = TCG_TOO_BIG;
         else if (jit_buf->ptr + 2 * (TCG_MAX_INSNS + 1) * MAP_ENTRY_MAX < jit_buf->end)
-            r = tcg_compile(c);
+            r = compile(c, draft.pc);
         if (r == TCG_OK && jit_buf->ptr + (c->nb_insns + c->nb_stubs + 1) * MAP_ENTRY_MAX >= jit_buf->end)
             r = TCG_BUFFER_FULL;
         if (r == TCG_OK)
@@ -250,9 +261,6 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
             max_insns = (draft.icount > 1 ? MIN(max_insns, draft.icount) : max_insns) / 2;
         }
     }
-    if (log_enabled(LOG_TB_OP_OPT) && log_addr_in_filter(draft.pc))
-        dump_ops(c, "OP after optimization and liveness analysis:\n");
-
     *tb = draft;
     tb->code = c->code_rx;
     tb->code_size = c->code_size;

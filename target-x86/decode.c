@@ -364,6 +364,8 @@ DecodeResult decode_insn(DisasContext *dc)
     build_index();
     *i = (Insn){ .seg_override = -1, .seg = R_DS, .base = -1, .index = -1, .mod = 3 };
     decode_prefixes(dc, &f);
+    if (i->seg_override >= 0)
+        i->seg = i->seg_override; /* implicit operands: strings, XLAT */
     if (i->opcode == 0x0f && !f.stop && !f.too_long) {
         i->map = MAP_0F;
         i->opcode = fetch8(&f);

@@ -102,6 +102,8 @@ static void test_prefixes(void)
     g_assert_cmpint(d.insn.seg, ==, R_DS);
     g_assert_cmpint(decode(&d, MODE_LONG, "64 2e 8b 00"), ==, DECODE_OK);
     g_assert_cmpint(d.insn.seg, ==, R_FS);
+    g_assert_cmpint(decode(&d, MODE_REAL, "26 67 f3 6f"), ==, DECODE_OK); /* implicit operands take overrides as well */
+    g_assert_cmpint(d.insn.seg, ==, R_ES);
     g_assert_cmpint(decode(&d, MODE_LONG, "f2 f3 0f b8 c0"), ==, DECODE_OK); /* the last of F2, F3 counts */
     g_assert_cmpstr(d.insn.row->name, ==, "POPCNT");
     g_assert_cmpint(decode(&d, MODE_LONG, "f3 90"), ==, DECODE_OK);
