@@ -166,6 +166,8 @@ static void dump_op(const TcgContext *s, GString *out, const TcgOp *op)
 void tcg_dump_ops(const TcgContext *s, GString *out)
 {
     for (unsigned i = 0; i < s->nb_ops; i++) {
+        if (s->ops[i].opc == TCG_OP_nop) /* what a pass removed */
+            continue;
         dump_op(s, out, &s->ops[i]);
         g_string_append_c(out, '\n');
     }
