@@ -687,7 +687,8 @@ static uint64_t rmw(CPUState *cpu, vaddr addr, uint64_t cmp, uint64_t val, bool 
     }
 #define LOOP(type)                                                                                 \
     {                                                                                              \
-        type old = *(volatile type *)host, new;                                                    \
+        type old, new;                                                                             \
+        memcpy(&old, host, sizeof old); /* may be misaligned, may tear: the exchange finds out */  \
         do {                                                                                       \
             new = is_cmpxchg ? (old == (type)cmp ? (type)val : old) : (type)rmw_result(old, val, rop); \
         } while (!__atomic_compare_exchange_n((type *)host, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)); \
