@@ -128,8 +128,8 @@ static void test_priority_and_alias(void)
     g_assert_nonnull(strstr(s->str, "    0000000000000000-00000000000fffff (prio 0, ram): alias low @ram "));
     memory_print_tree(s, true);
     g_assert_nonnull(strstr(s->str, "FlatView #0\n"));
-    memory_shutdown();
     memory_region_del(&pci, &dev);
+    memory_shutdown();
     memory_region_destroy(&window);
     memory_region_destroy(&low);
     memory_region_destroy(&pci);

@@ -138,6 +138,8 @@ int main(int argc, char **argv)
     machine_destroy();
     chardev_cleanup_all();
     bql_unlock();
+    options_free(&c);
     g_rmdir(dir);
+    g_free(dir);
     return rc;
 }
