@@ -237,10 +237,10 @@ static bool take_locks(int fd, bool writes, const char *path, GError **errp)
     }
     for (int i = 0; i < PERM_COUNT; i++) {
         if ((used & 1 << i) && byte_is_locked_by_other(fd, LOCK_SHARED_BASE + i))
-            return error_set(errp, "Failed to get \"%s\" lock\nIs another process using the image [%s]?",
+            return error_set(errp, "Failed to get \"%s\" lock: is another process using the image [%s]?",
                              perm_name[i], path);
         if (!(shared & 1 << i) && byte_is_locked_by_other(fd, LOCK_PERM_BASE + i))
-            return error_set(errp, "Failed to get shared \"%s\" lock\nIs another process using the image [%s]?",
+            return error_set(errp, "Failed to get shared \"%s\" lock: is another process using the image [%s]?",
                              perm_name[i], path);
     }
     return true;
