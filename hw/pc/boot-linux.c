@@ -68,12 +68,12 @@ static bool load_initrd(const KernelConfig *cfg, LinuxImage *k, FwCfgState *fw, 
     if (!cfg->initrd)
         return true;
     if (k->protocol < 0x200)
-        return error_set(errp, "the kernel '%s' is too old to take an initrd", cfg->kernel);
-    data = boot_read_file("the initrd", cfg->initrd, cfg->ram_below_4g, &len, errp);
+        return error_set(errp, "-initrd %s: the kernel '%s' is too old to take one", cfg->initrd, cfg->kernel);
+    data = boot_read_file("-initrd", cfg->initrd, cfg->ram_below_4g, &len, errp);
     if (!data)
         return false;
     if (len >= k->initrd_max || (uint32_t)(k->initrd_max - len) < lowest)
-        return error_set(errp, "the initrd '%s' of %zu bytes does not fit: raise -m", cfg->initrd, len);
+        return error_set(errp, "-initrd %s: its %zu bytes do not fit into memory: raise -m", cfg->initrd, len);
     addr = (k->initrd_max - (uint32_t)len) & ~4095u;
     stl32(k->setup + HDR_RAMDISK, addr);
     stl32(k->setup + HDR_RAMDISK_SIZE, (uint32_t)len);
@@ -112,16 +112,16 @@ static bool load_linux(const KernelConfig *cfg, uint8_t *image, size_t len, FwCf
     bool high;
 
     if (len < 1024 || ldl16(image + 0x1fe) != 0xaa55)
-        return error_set(errp, "'%s' is no Linux kernel (bzImage) and no multiboot image", cfg->kernel);
+        return error_set(errp, "-kernel %s: it is no Linux kernel (bzImage) and no multiboot image", cfg->kernel);
     if (ldl32(image + HDR_MAGIC) == HDRS)
         k.protocol = ldl16(image + HDR_VERSION);
     sects = image[HDR_SETUP_SECTS] ? image[HDR_SETUP_SECTS] : 4;
     k.setup_size = (sects + 1) * 512;
     if (k.setup_size >= len)
-        return error_set(errp, "the kernel '%s' is truncated: %zu bytes, its set-up code alone has %zu", cfg->kernel,
+        return error_set(errp, "-kernel %s: it is truncated: %zu bytes, its set-up code alone has %zu", cfg->kernel,
                          len, k.setup_size);
     if (k.protocol >= 0x206 && strlen(append) > ldl32(image + HDR_CMDLINE_SIZE))
-        return error_set(errp, "the kernel '%s' takes a command line of at most %u bytes, -append has %zu",
+        return error_set(errp, "-kernel %s: it takes a command line of at most %u bytes, -append has %zu",
                          cfg->kernel, ldl32(image + HDR_CMDLINE_SIZE), strlen(append));
     if (cmdline_size > 0x8000)
         return error_set(errp, "-append of %zu bytes is too long", strlen(append));
@@ -131,7 +131,7 @@ static bool load_linux(const KernelConfig *cfg, uint8_t *image, size_t len, FwCf
     high = k.protocol >= 0x200 && (image[HDR_LOADFLAGS] & LOADED_HIGH);
     choose_addresses(&k, cmdline_size, high);
     if (k.prot_addr + k.kernel_size >= limit)
-        return error_set(errp, "the kernel '%s' of %zu bytes does not fit into %u MiB of memory: raise -m",
+        return error_set(errp, "-kernel %s: its %zu bytes do not fit into %u MiB of memory: raise -m",
                          cfg->kernel, len, limit >> 20);
     k.initrd_max = k.protocol >= 0x203 ? ldl32(image + HDR_INITRD_MAX) : 0x37ffffff;
     k.initrd_max = MIN(k.initrd_max, limit - ACPI_RESERVE - 1);
@@ -159,7 +159,7 @@ static bool offer_rom(FwCfgState *fw, const char *file, const char **name, GErro
 
     if (!path)
         return error_set(errp, "could not find the option ROM '%s' that starts -kernel: give its folder with -L", file);
-    data = boot_read_file("the option ROM", path, 256 * KiB, &len, errp);
+    data = boot_read_file("option ROM", path, 256 * KiB, &len, errp);
     if (!data)
         return false;
     fw_cfg_set_file(fw, key, data, len);
@@ -173,7 +173,7 @@ bool boot_load_kernel(const KernelConfig *cfg, FwCfgState *fw, const char **rom,
     size_t len;
     bool ok = true;
 
-    image = boot_read_file("the kernel", cfg->kernel, KERNEL_MAX, &len, errp);
+    image = boot_read_file("-kernel", cfg->kernel, KERNEL_MAX, &len, errp);
     if (!image)
         return false;
     if (boot_load_multiboot(cfg, image, len, fw, &ok, errp))

@@ -42,22 +42,22 @@ static bool layout_binary(const KernelConfig *cfg, const uint8_t *image, size_t 
     size_t n;
 
     if (at + 32 > len)
-        return error_set(errp, "the multiboot kernel '%s' is truncated", cfg->kernel);
+        return error_set(errp, "-kernel %s: the multiboot image is truncated", cfg->kernel);
     header = ldl32(h + 12);
     load = ldl32(h + 16);
     load_end = ldl32(h + 20);
     bss_end = ldl32(h + 24);
     if (header < load || header - load > at)
-        return error_set(errp, "the multiboot kernel '%s' has wrong addresses in its header", cfg->kernel);
+        return error_set(errp, "-kernel %s: the multiboot image has wrong addresses in its header", cfg->kernel);
     skip = (uint32_t)at - (header - load);
     n = load_end ? load_end - load : len - skip;
     if ((load_end && load_end < load) || n > len - skip)
-        return error_set(errp, "the multiboot kernel '%s' is shorter than its header says", cfg->kernel);
+        return error_set(errp, "-kernel %s: the multiboot image is shorter than its header says", cfg->kernel);
     l->load = load;
     l->entry = ldl32(h + 28);
     l->size = bss_end > load + n ? bss_end - load : n;
     if (l->size > IMAGE_MAX)
-        return error_set(errp, "the multiboot kernel '%s' is too large", cfg->kernel);
+        return error_set(errp, "-kernel %s: the multiboot image is too large", cfg->kernel);
     l->bytes = g_malloc0(l->size);
     memcpy(l->bytes, image + skip, n);
     return true;
@@ -103,7 +103,7 @@ static bool layout_elf(const KernelConfig *cfg, const uint8_t *image, size_t len
     Segment s;
 
     if (len < sizeof(Elf64_Ehdr))
-        return error_set(errp, "the multiboot kernel '%s' is truncated", cfg->kernel);
+        return error_set(errp, "-kernel %s: the multiboot image is truncated", cfg->kernel);
     if (is64) {
         Elf64_Ehdr e;
         memcpy(&e, image, sizeof e);
@@ -120,12 +120,12 @@ static bool layout_elf(const KernelConfig *cfg, const uint8_t *image, size_t len
             continue;
         if (s.off > len || s.file_size > len - s.off || s.file_size > s.mem_size || s.addr > UINT32_MAX ||
             s.mem_size > IMAGE_MAX)
-            return error_set(errp, "the multiboot kernel '%s' has a bad ELF segment", cfg->kernel);
+            return error_set(errp, "-kernel %s: the multiboot image has a bad ELF segment", cfg->kernel);
         low = MIN(low, s.addr);
         high = MAX(high, s.addr + s.mem_size);
     }
     if (low >= high || high - low > IMAGE_MAX || entry > UINT32_MAX)
-        return error_set(errp, "the multiboot kernel '%s' has no ELF segments that can be loaded below 4 GiB",
+        return error_set(errp, "-kernel %s: the multiboot image has no ELF segments that can be loaded below 4 GiB",
                          cfg->kernel);
     l->load = (uint32_t)low;
     l->entry = (uint32_t)entry;
@@ -159,14 +159,14 @@ static bool build_info(const KernelConfig *cfg, const Layout *l, FwCfgState *fw,
         size_t len;
         guint m = INFO_SIZE + i * MODULE_SIZE, start;
 
-        data = boot_read_file("the multiboot module", file, IMAGE_MAX, &len, errp);
+        data = boot_read_file("-initrd module", file, IMAGE_MAX, &len, errp);
         if (!data)
             return false;
         stl32(b->data + m + 8, at + b->len);
         g_byte_array_append(b, (const uint8_t *)mods[i], (guint)strlen(mods[i]) + 1);
         start = (guint)ROUND_UP(b->len, 4096u);
         if ((uint64_t)at + start + len > cfg->ram_below_4g)
-            return error_set(errp, "the multiboot module '%s' does not fit into memory: raise -m", file);
+            return error_set(errp, "-initrd module %s: it does not fit into memory: raise -m", file);
         g_byte_array_set_size(b, start);
         g_byte_array_append(b, data, (guint)len);
         stl32(b->data + m, at + start);
@@ -193,7 +193,7 @@ bool boot_load_multiboot(const KernelConfig *cfg, const uint8_t *image, size_t l
         return false;
     *ok = false;
     if (ldl32(h + 4) & MBH_UNKNOWN) {
-        error_set(errp, "the multiboot kernel '%s' requires features that are not known (flags %#x)", cfg->kernel,
+        error_set(errp, "-kernel %s: the multiboot image requires features that are not known (flags %#x)", cfg->kernel,
                   ldl32(h + 4));
         return true;
     }
@@ -201,13 +201,13 @@ bool boot_load_multiboot(const KernelConfig *cfg, const uint8_t *image, size_t l
         if (!layout_elf(cfg, image, len, &l, errp))
             return true;
     } else if (!(ldl32(h + 4) & MBH_HAS_ADDR)) {
-        error_set(errp, "the multiboot kernel '%s' is neither ELF nor has load addresses", cfg->kernel);
+        error_set(errp, "-kernel %s: the multiboot image is neither ELF nor has load addresses", cfg->kernel);
         return true;
     } else if (!layout_binary(cfg, image, len, h, &l, errp)) {
         return true;
     }
     if ((uint64_t)l.load + l.size > cfg->ram_below_4g) {
-        error_set(errp, "the multiboot kernel '%s' needs memory up to %#" PRIx64 ": raise -m", cfg->kernel,
+        error_set(errp, "-kernel %s: the multiboot image needs memory up to %#" PRIx64 ": raise -m", cfg->kernel,
                   (uint64_t)l.load + l.size);
     } else if (build_info(cfg, &l, fw, errp)) {
         fw_cfg_set_u32(fw, FW_CFG_KERNEL_ENTRY, l.entry);

@@ -5,6 +5,7 @@
 #include "hw/pc/boot.h"
 
 #include "hw/pc/pc.h"
+#include <glib/gstdio.h>
 
 static GPtrArray *search_path; /* -L, in order */
 
@@ -64,11 +65,12 @@ char *pc_firmware_find(const char *name)
 uint8_t *boot_read_file(const char *what, const char *path, size_t max, size_t *len, GError **errp)
 {
     g_autoptr(GError) err = NULL;
+    GStatBuf st;
     char *data;
     gsize n;
 
-    if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
-        error_set(errp, "could not load %s '%s': it is a directory", what, path);
+    if (g_stat(path, &st) == 0 && (S_ISDIR(st.st_mode) || S_ISCHR(st.st_mode))) { /* a device may have no end */
+        error_set(errp, "%s %s: could not load it: it is a %s", what, path, S_ISDIR(st.st_mode) ? "directory" : "device");
         return NULL;
     }
     if (!g_file_get_contents(path, &data, &n, &err)) {
@@ -77,12 +79,12 @@ uint8_t *boot_read_file(const char *what, const char *path, size_t max, size_t *
             e = ENOENT;
         else if (g_error_matches(err, G_FILE_ERROR, G_FILE_ERROR_ACCES))
             e = EACCES;
-        error_set(errp, "could not load %s '%s': %s", what, path, e ? g_strerror(e) : err->message);
+        error_set(errp, "%s %s: could not load it: %s", what, path, e ? g_strerror(e) : err->message);
         return NULL;
     }
     if (n > max) {
         g_free(data);
-        error_set(errp, "could not load %s '%s': %zu bytes is more than the %zu allowed", what, path, (size_t)n, max);
+        error_set(errp, "%s %s: could not load it: %zu bytes is more than the %zu allowed", what, path, (size_t)n, max);
         return NULL;
     }
     *len = n;
@@ -117,14 +119,13 @@ bool boot_map_bios(BootRoms *r, const char *bios, MemoryRegion *pci_mem, GError 
     size_t len, low;
 
     if (!path)
-        return error_set(errp, "could not find the firmware '%s'%s", name,
-                         bios ? " (-bios); give a path, or its folder with -L"
-                              : ": install the Debian package seabios, or give its folder with -L");
-    data = boot_read_file("the firmware", path, BIOS_MAX, &len, errp);
+        return error_set(errp, "%s%s: could not find the firmware; install the Debian package seabios (it has "
+                               "bios-256k.bin), or give its folder with -L", bios ? "-bios " : "", name);
+    data = boot_read_file(bios ? "-bios" : "firmware", path, BIOS_MAX, &len, errp);
     if (!data)
         return false;
     if (len == 0 || len % (64 * KiB))
-        return error_set(errp, "could not load the firmware '%s': its size of %zu bytes is no multiple of 64 KiB",
+        return error_set(errp, "%s %s: its size of %zu bytes is no multiple of 64 KiB", bios ? "-bios" : "firmware",
                          path, len);
     if (!memory_region_init_rom(&r->bios, "pc.bios", len, errp))
         return false;
@@ -153,7 +154,7 @@ bool boot_load_expansion_rom(BootRoms *r, MemoryRegion *mr, const char *region_n
     if (!path)
         return error_set(errp, "could not find the VGA BIOS '%s': install the Debian package seabios, or give its "
                                "folder with -L", file);
-    data = boot_read_file("the expansion ROM", path, ROM_MAX, &len, errp);
+    data = boot_read_file("expansion ROM", path, ROM_MAX, &len, errp);
     if (!data)
         return false;
     while (size < len)
