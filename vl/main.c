@@ -137,7 +137,7 @@ static bool set_up_log(const VlConfig *c, GError **errp)
     } else if (c->log_filter && !log_set_filter(c->log_filter, &err)) {
         error_set(errp, "-dfilter %s: %s", c->log_filter, err->message);
     } else if (c->log_items && (!log_parse_mask(c->log_items, &mask, &err) || !log_set_mask(mask, &err))) {
-        error_set(errp, "-d %s: %s (-d help lists the items)", c->log_items, err->message);
+        error_set(errp, "-d %s: %s", c->log_items, err->message);
     } else {
         return true;
     }
@@ -203,6 +203,7 @@ static void tear_down(VlConfig *c)
     chardev_cleanup_all();
     if (pid_path)
         unlink(pid_path);
+    g_clear_pointer(&pid_path, g_free);
 }
 
 int main(int argc, char **argv)
@@ -231,6 +232,8 @@ int main(int argc, char **argv)
     if (!set_up(&c, &err)) {
         tear_down(&c);
         error_report("%s", err->message);
+        g_error_free(err);
+        options_free(&c);
         return 1;
     }
     if (c.daemonize)
@@ -239,5 +242,6 @@ int main(int argc, char **argv)
     mainloop_run(machine_handle_requests);
     tear_down(&c);
     bql_unlock();
+    options_free(&c);
     return machine_exit_code();
 }

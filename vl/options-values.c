@@ -30,9 +30,15 @@ static bool set_accel_list(VlConfig *c, const char *list, GError **errp)
         else
             return error_set(errp, "invalid accelerator %s (choices: tcg)", names[i]);
     }
-    if (kvm && !tcg) /* kvm:tcg asks for just what happens */
-        c->kvm_wanted = true;
+    if (kvm || tcg) /* kvm:tcg, or one -accel for each, ask for just what happens */
+        c->kvm_wanted = !tcg;
     return true;
+}
+
+/* "pc" and its versions; a guest that was set up for an old one finds the same chips. */
+static bool is_pc(const char *name)
+{
+    return g_str_equal(name, "pc") || g_regex_match_simple("^pc-i440fx-[0-9]+\\.[0-9]+$", name, 0, 0);
 }
 
 bool option_machine(VlConfig *c, const char *val, GError **errp)
@@ -42,7 +48,7 @@ bool option_machine(VlConfig *c, const char *val, GError **errp)
     for (guint i = 0; i < kv->len; i++) {
         const KeyVal *k = g_ptr_array_index(kv, i);
         if (g_str_equal(k->key, "type")) {
-            if (!g_str_equal(k->val, "pc") && !g_str_has_prefix(k->val, "pc-i440fx-")) {
+            if (!is_pc(k->val)) {
                 error_set(errp, "unsupported machine type '%s' (choices: %s; -machine help lists them)", k->val,
                           MACHINE_NAMES);
                 goto out;
@@ -150,11 +156,11 @@ bool option_mem(VlConfig *c, const char *val, GError **errp)
     keyval_free(kv);
     if (!ok)
         return false;
-    n = ROUND_UP(n, 8 * KiB);
+    n = ROUND_UP(MIN(n, 1ULL << 60), 8 * KiB);
     if (n && n < MiB)
         return error_set(errp, "a PC needs at least 1M of RAM");
-    if (n > 4096 * GiB)
-        return error_set(errp, "more than the host can map (at most 4096G)");
+    if (n > 1024 * GiB)
+        return error_set(errp, "more than the host can map (at most 1024G)");
     c->ram_size = n ? n : 128 * MiB;
     return true;
 }
