@@ -187,11 +187,15 @@ static bool create_memory(PcMachine *pc, GError **errp)
 {
     PcPriv *p = pc_priv(pc);
     uint64_t size = pc->cfg.ram_size;
+    GError *err = NULL;
 
     p->low_size = size >= LOW_RAM_MAX ? LOW_RAM_SPLIT : size;
     p->high_size = size - p->low_size;
-    if (!memory_region_init_ram(&p->ram, "pc.ram", size, errp))
+    if (!memory_region_init_ram(&p->ram, "pc.ram", size, &err)) {
+        error_set(errp, "-m %" PRIu64 "M: %s", (uint64_t)(size / MiB), err->message);
+        g_error_free(err);
         return false;
+    }
     memory_region_init_alias(&p->ram_low, "ram-below-4g", &p->ram, 0, p->low_size);
     memory_region_add(pc->system_memory, 0, &p->ram_low, 0);
     if (p->high_size) {
