@@ -156,8 +156,6 @@ int cpu_exec(CPUState *cpu)
         uint32_t cflags = cpu->cflags_next ? cpu->cflags_next : jit_one_insn ? 1 : 0;
         if (log_enabled(LOG_TB_NOCHAIN))
             cflags |= CF_NOCHAIN; /* part of what is looked up: such TBs are kept and found like others */
-        if (log_enabled(LOG_TB_NOCHAIN))
-            cflags |= CF_NOCHAIN; /* part of what TBs are found by */
         TB *tb = find_tb(cpu, cflags);
         cpu->cflags_next = 0;
         if (unlikely(log_mask & (LOG_EXEC | LOG_CPU)))

@@ -37,6 +37,10 @@ check-quick: check-layers $(TEST_BIN)
 check: check-layers all $(TEST_BIN)
 	$(call prove,-j2 --timer $(TEST_BOOT) $(TEST_SCRIPTS) $(TEST_BIN))
 
+# Names and quoted logs in docs/*.md; `tests/docs/test-docs.py --update` writes the logs anew.
+check-docs: all
+	VIREO=$(abspath $(BUILD))/vireo tests/docs/test-docs.py
+
 check-layers:
 	tests/check-layers.sh
 
@@ -45,4 +49,4 @@ bench: all
 	@test -x $(BENCH) || { echo "bench: no $(BENCH); set BENCH=path of the comparison script" >&2; exit 1; }
 	EMU=$(abspath $(BUILD))/vireo $(BENCH)
 
-.PHONY: tests check check-quick check-layers bench
+.PHONY: tests check check-quick check-docs check-layers bench
