@@ -18,19 +18,19 @@ typedef struct VecVal { uint8_t b[32]; } VecVal;
 
 /* ---- vector stubs ---- */
 
-/* What a stub works on: xmm1 is destination (and its old value a), xmm2 source b, xmm0 the implicit
- * mask c; rax and rcx stand for them where the encoding makes them general. */
+/* What a stub works on: register 1 is destination (and its old value a, or vvvv a), 2 source b, 0 the implicit
+ * mask c or third source; rax and rcx stand for 1 and 2 where the encoding makes them general. */
 typedef struct VecOperands {
-    uint8_t xmm1[16], xmm2[16], xmm0[16];
+    uint8_t xmm1[32], xmm2[32], xmm0[32];
     uint64_t rax, rcx;
 } VecOperands;
 typedef void VecStub(VecOperands *);
 
-enum { STUB_BYTES = 64, STUB_MEM = 1 * MiB };
+enum { STUB_BYTES = 96, STUB_MEM = 1 * MiB };
 
 static struct {
     GMutex lock;
-    GHashTable *stubs; /* enc | imm << 32 | flags-form << 40 -> stub (rx) */
+    GHashTable *stubs; /* enc | imm << 48 | flags-form << 56 -> stub (rx) */
     uint8_t *rw, *rx;
     size_t used;
 } vec;
@@ -43,6 +43,25 @@ static uint8_t *put_insn(uint8_t *p, SimdEnc enc, uint8_t imm)
     static const uint8_t prefix[] = { 0, 0x66, 0xf3, 0xf2 };
     unsigned dst = enc & SIMD_DST_GPR ? 0 : 1, src = enc & SIMD_SRC_GPR ? 1 : 2, reg, rm;
 
+    if (enc & SIMD_VEX) {
+        static const uint8_t pp[] = { 0, 1, 2, 3 };
+        unsigned a = enc & SIMD_VVVV_GPR ? 0 : 1;
+        unsigned vvvv = enc & SIMD_VVVV_C ? 0 : enc & SIMD_VVVV ? a : enc & SIMD_GROUP ? dst : 0;
+        *p++ = 0xc4;
+        *p++ = 0xe0 | (((enc & SIMD_MAP) >> 10) + 1);
+        *p++ = (enc & SIMD_W ? 0x80 : 0) | (~vvvv & 15) << 3 | (enc & SIMD_L256 ? 4 : 0) | pp[(enc & SIMD_PP) >> 8];
+        *p++ = enc & 0xff;
+        if (enc & SIMD_GROUP)
+            reg = enc >> SIMD_EXT_SHIFT & 7, rm = src;
+        else if (enc & SIMD_RM_DST)
+            reg = src, rm = dst;
+        else
+            reg = dst, rm = src;
+        *p++ = 0xc0 | reg << 3 | rm;
+        if (enc & SIMD_IMM8)
+            *p++ = enc & SIMD_IS4 ? imm & 15 : imm; /* is4: register 0 */
+        return p;
+    }
     if (enc & SIMD_PP)
         *p++ = prefix[(enc & SIMD_PP) >> 8];
     if (enc & SIMD_W)
@@ -69,18 +88,30 @@ static VecStub *vec_stub(SimdEnc enc, uint8_t imm, bool flags)
 {
     static const uint8_t load[] = {
         0x0f, 0x10, 0x0f,       /* movups (%rdi),%xmm1 */
-        0x0f, 0x10, 0x57, 0x10, /* movups 16(%rdi),%xmm2 */
-        0x0f, 0x10, 0x47, 0x20, /* movups 32(%rdi),%xmm0 */
-        0x48, 0x8b, 0x47, 0x30, /* mov 48(%rdi),%rax */
-        0x48, 0x8b, 0x4f, 0x38, /* mov 56(%rdi),%rcx */
+        0x0f, 0x10, 0x57, 0x20, /* movups 32(%rdi),%xmm2 */
+        0x0f, 0x10, 0x47, 0x40, /* movups 64(%rdi),%xmm0 */
+        0x48, 0x8b, 0x47, 0x60, /* mov 96(%rdi),%rax */
+        0x48, 0x8b, 0x4f, 0x68, /* mov 104(%rdi),%rcx */
+    };
+    static const uint8_t load_vex[] = {
+        0xc5, 0xfc, 0x10, 0x0f,       /* vmovups (%rdi),%ymm1 */
+        0xc5, 0xfc, 0x10, 0x57, 0x20, /* vmovups 32(%rdi),%ymm2 */
+        0xc5, 0xfc, 0x10, 0x47, 0x40, /* vmovups 64(%rdi),%ymm0 */
+        0x48, 0x8b, 0x47, 0x60, 0x48, 0x8b, 0x4f, 0x68,
+    };
+    static const uint8_t store_vex[] = {
+        0xc5, 0xfc, 0x11, 0x0f,       /* vmovups %ymm1,(%rdi) */
+        0xc5, 0xf8, 0x77,             /* vzeroupper */
+        0x48, 0x89, 0x47, 0x60, 0xc3,
     };
     static const uint8_t take_flags[] = { 0x9c, 0x58 }; /* pushf; pop %rax */
     static const uint8_t store[] = {
         0x0f, 0x11, 0x0f,       /* movups %xmm1,(%rdi) */
-        0x48, 0x89, 0x47, 0x30, /* mov %rax,48(%rdi) */
+        0x48, 0x89, 0x47, 0x60, /* mov %rax,96(%rdi) */
         0xc3,                   /* ret */
     };
-    uint64_t key = enc | (uint64_t)imm << 32 | (uint64_t)flags << 40;
+    uint64_t key = enc | (uint64_t)imm << 48 | (uint64_t)flags << 56;
+    bool vex = enc & SIMD_VEX;
     VecStub *stub;
 
     g_mutex_lock(&vec.lock);
@@ -99,11 +130,15 @@ static VecStub *vec_stub(SimdEnc enc, uint8_t imm, bool flags)
             g_hash_table_remove_all(vec.stubs);
             vec.used = 0;
         }
-        uint8_t *p = put(vec.rw + vec.used, load, sizeof load);
+        uint8_t *p = vec.rw + vec.used;
+        p = vex ? put(p, load_vex, sizeof load_vex) : put(p, load, sizeof load);
         p = put_insn(p, enc, imm);
         if (flags)
             p = put(p, take_flags, sizeof take_flags);
-        put(p, store, sizeof store);
+        if (vex)
+            put(p, store_vex, sizeof store_vex);
+        else
+            put(p, store, sizeof store);
         stub = (VecStub *)(vec.rx + vec.used);
         vec.used += STUB_BYTES;
         g_hash_table_insert(vec.stubs, g_memdup2(&key, sizeof key), (void *)stub);
@@ -185,24 +220,28 @@ static void run_simd(Interp *in, const TcgOp *op)
 {
     SimdEnc enc = op->arg[4];
     VecOperands o = { .rax = 0 };
-    VecVal a = getv(in, op->arg[1]), v;
+    VecVal a = { { 0 } }, v;
 
-    memcpy(o.xmm1, a.b, 16);
+    if (enc & SIMD_VVVV_GPR)
+        o.rax = get(in, op->arg[1]);
+    else
+        a = getv(in, op->arg[1]);
+    memcpy(o.xmm1, a.b, 32);
     if (enc & SIMD_SRC_GPR) {
         o.rcx = get(in, op->arg[2]);
     } else {
         v = getv(in, op->arg[2]);
-        memcpy(o.xmm2, v.b, 16);
+        memcpy(o.xmm2, v.b, 32);
     }
-    if (enc & SIMD_XMM0) {
+    if (SIMD_USES_C(enc)) {
         v = getv(in, op->arg[3]);
-        memcpy(o.xmm0, v.b, 16);
+        memcpy(o.xmm0, v.b, 32);
     }
     vec_run((TcgEnvHead *)in->env, enc, op->arg[5], false, &o);
     if (enc & SIMD_DST_GPR) {
         set(in, op->arg[0], o.rax);
     } else {
-        memcpy(a.b, o.xmm1, 16);
+        memcpy(a.b, o.xmm1, enc & SIMD_VEX ? 32 : 16);
         setv(in, op->arg[0], &a, op->type);
     }
 }
@@ -212,8 +251,8 @@ static void run_simd_flags(Interp *in, const TcgOp *op)
     VecVal a = getv(in, op->arg[1]), b = getv(in, op->arg[2]);
     VecOperands o = { .rax = 0 };
 
-    memcpy(o.xmm1, a.b, 16);
-    memcpy(o.xmm2, b.b, 16);
+    memcpy(o.xmm1, a.b, 32);
+    memcpy(o.xmm2, b.b, 32);
     vec_run((TcgEnvHead *)in->env, op->arg[3], op->arg[4], true, &o);
     set(in, op->arg[0], o.rax & (BIT(6) | BIT(2) | BIT(0)));
 }
@@ -373,6 +412,10 @@ uint64_t tcg_interpret(TcgContext *s, void *env)
             break;
         case TCG_OP_simd: run_simd(&in, op); break;
         case TCG_OP_simd_flags: run_simd_flags(&in, op); break;
+        case TCG_OP_vzeroupper:
+            for (uint64_t i = 0; i < a[1]; i++)
+                memset(in.env + a[0] + 16 + 32 * i, 0, 16);
+            break;
         case TCG_OP_call: run_call(&in, op); break;
         case TCG_OP_poll_exit:
             if (__atomic_load_n(&head->exit_request, __ATOMIC_RELAXED)) {

@@ -517,7 +517,12 @@ void tcg_gen_simd(TcgContext *s, TcgType t, TcgTempIdx d, TcgTempIdx a, TcgTempI
 
 void tcg_gen_simd_flags(TcgContext *s, Tv d, Vv a, Vv b, SimdEnc enc)
 {
-    emit5(s, TCG_OP_simd_flags, TCG_V128, d.i, a.i, b.i, enc, 0);
+    emit5(s, TCG_OP_simd_flags, enc & SIMD_VEX ? TCG_V256 : TCG_V128, d.i, a.i, b.i, enc, 0);
+}
+
+void tcg_gen_vzeroupper(TcgContext *s, uint32_t env_offset, unsigned count)
+{
+    emit2(s, TCG_OP_vzeroupper, TCG_I64, env_offset, count);
 }
 
 void tcg_gen_call(TcgContext *s, const TcgHelperInfo *h, TcgTempIdx out, unsigned nin, ...)

@@ -79,6 +79,7 @@ void tcg_gen_guest_stv(TcgContext *s, TcgType t, Vv val, Tv addr, int32_t disp, 
 void tcg_gen_simd(TcgContext *s, TcgType t, TcgTempIdx d, TcgTempIdx a, TcgTempIdx b,
                   TcgTempIdx c /* SIMD_XMM0's mask or TCG_NO_TEMP */, SimdEnc enc, uint8_t imm);
 void tcg_gen_simd_flags(TcgContext *s, Tv d, Vv a, Vv b, SimdEnc enc);
+void tcg_gen_vzeroupper(TcgContext *s, uint32_t env_offset, unsigned count); /* V256 globals, 32 bytes apart */
 
 /* helpers; out may be TCG_NO_TEMP */
 void tcg_gen_call(TcgContext *s, const TcgHelperInfo *h, TcgTempIdx out, unsigned nin, ...); /* Tv.i as int each */

@@ -46,7 +46,7 @@ bool tcg_arg_is_vec(const TcgOp *op, unsigned n)
         return true;
     case TCG_OP_simd:
         enc = op->arg[4];
-        return n == 0 ? !(enc & SIMD_DST_GPR) : n == 2 ? !(enc & SIMD_SRC_GPR) : true;
+        return n == 0 ? !(enc & SIMD_DST_GPR) : n == 1 ? !(enc & SIMD_VVVV_GPR) : n == 2 ? !(enc & SIMD_SRC_GPR) : true;
     case TCG_OP_simd_flags:
         return n != 0;
     default:

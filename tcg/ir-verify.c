@@ -33,7 +33,7 @@ static bool G_GNUC_PRINTF(2, 3) bad(Verify *v, const char *fmt, ...)
 
 static bool may_be_absent(const TcgOp *op, unsigned n)
 {
-    return op->opc == TCG_OP_call || (op->opc == TCG_OP_simd && n == 3 && !(op->arg[4] & SIMD_XMM0));
+    return op->opc == TCG_OP_call || (op->opc == TCG_OP_simd && n == 3 && !SIMD_USES_C(op->arg[4]));
 }
 
 static bool verify_temp(Verify *v, const TcgOp *op, unsigned n)
@@ -61,7 +61,7 @@ static bool verify_input(Verify *v, const TcgOp *op, unsigned n)
         return true;
     TcgTempKind kind = v->s->temps[i].kind;
     /* The old destination of an instruction that does not read it is only a name. */
-    if (op->opc == TCG_OP_simd && n == 1 && !(op->arg[4] & SIMD_DST_READ))
+    if (op->opc == TCG_OP_simd && n == 1 && !(op->arg[4] & (SIMD_DST_READ | SIMD_VVVV)))
         return true;
     if (kind == TCG_TEMP_EBB && v->written[i] != v->block)
         return bad(v, "argument %u: block temp read before it is written in this block", n);

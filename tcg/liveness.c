@@ -45,10 +45,10 @@ static bool ignored_input(const TcgOp *op, unsigned arg)
         return false;
     SimdEnc enc = op->arg[4];
     if (arg == 1)
-        return enc & SIMD_DST_GPR || !(enc & (SIMD_DST_READ | SIMD_GROUP));
+        return !(enc & SIMD_VVVV) && (enc & SIMD_DST_GPR || !(enc & (enc & SIMD_VEX ? SIMD_DST_READ : SIMD_DST_READ | SIMD_GROUP)));
     if (arg == 2)
-        return enc & SIMD_GROUP;
-    return !(enc & SIMD_XMM0);
+        return enc & SIMD_GROUP && !(enc & SIMD_VEX);
+    return !SIMD_USES_C(enc);
 }
 
 /* ---- results into pinned globals ---- */
@@ -154,6 +154,12 @@ static void live_op(TcgContext *s, Live *v, TcgOp *op)
     if (observes_globals(op)) {
         for (unsigned w = 0; w < v->words; w++)
             v->live[w] |= v->globals[w];
+    }
+    if (op->opc == TCG_OP_vzeroupper) {
+        for (unsigned t = 0; t < s->nb_globals; t++) {
+            if (s->temps[t].type == TCG_V256)
+                set_live(v, t);
+        }
     }
     for (unsigned i = info->outs; i < info->outs + info->ins; i++) {
         TcgTempIdx t = op->arg[i];

@@ -168,6 +168,8 @@ static bool set_outputs(Optimizer *o, TcgOp *op)
         if (h->flags & HELPER_WRITES_REGS)
             forget(o, TCG_TEMP_GLOBAL);
     }
+    if (op->opc == TCG_OP_vzeroupper)
+        forget(o, TCG_TEMP_GLOBAL);
     if (info->outs == 0 || op->arg[0] == TCG_NO_TEMP)
         return true;
     Value v = { .ones = result_ones(o, op) };

@@ -300,7 +300,10 @@ Reg ra_in(Ra *l, TcgTempIdx t)
         return use(l, rt->reg);
     r = alloc(l, is_vec(l, t) ? REGS_VEC : REGS_SCRATCH);
     if (rt->loc == LOC_DEAD) { /* a vector that was never written */
-        x86_simd_rr(&l->e, SIMD_MAP_0F | 0x57, r - XMM0, r - XMM0, 0);
+        if (home_bytes(l, t) == 32)
+            x86_simd_vex(&l->e, SIMD_MAP_0F | 0x57, r - XMM0, r - XMM0, r - XMM0, 0);
+        else
+            x86_simd_rr(&l->e, SIMD_MAP_0F | 0x57, r - XMM0, r - XMM0, 0);
         return r;
     }
     load_home(l, t, r);

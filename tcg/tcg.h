@@ -41,6 +41,7 @@ typedef enum MemOp {
     MO_SIGN32 = 16,     /* with MO_SIGN: sign-extend to 32, then zero-extend to 64 */
     MO_ALIGN_AC = 32,   /* misaligned takes the slow path, which raises the guest's alignment check */
     MO_ALIGN_GP = 64,   /* misaligned takes the slow path, which raises the guest's protection fault */
+    MO_ALIGN_16 = 128,  /* with one of them: aligned to 16 bytes, whatever the size */
 } MemOp;
 /* MemOp | mmu_idx << 8 */
 typedef uint32_t MemOpIdx;
@@ -48,6 +49,11 @@ static inline MemOpIdx memopidx(MemOp op, unsigned mmu_idx) { return op | mmu_id
 static inline MemOp memopidx_op(MemOpIdx i) { return i & 0xff; }
 static inline unsigned memopidx_mmu(MemOpIdx i) { return i >> 8; }
 static inline unsigned memop_size(MemOp op) { return 1u << (op & MO_SIZE); }
+/* address bits that an access with an alignment demand wants to be zero; 0: no demand */
+static inline unsigned memop_align_mask(MemOp op)
+{
+    return !(op & (MO_ALIGN_AC | MO_ALIGN_GP)) ? 0 : op & MO_ALIGN_16 ? 15 : memop_size(op) - 1;
+}
 
 typedef enum RmwOp { /* new = old op b */
     RMW_ADD, RMW_SUB, RMW_AND, RMW_OR, RMW_XOR, RMW_XCHG, /* xchg: new = b */
@@ -65,9 +71,9 @@ typedef enum TbExit {
     TB_EXIT_MASK = 7,
 } TbExit;
 
-/* One host vector instruction, as simd/simd_flags' constant c0. Legacy encodings; the back end emits
- * [66|F3|F2] [REX] map opcode modrm [imm8]. */
-typedef uint32_t SimdEnc;
+/* One host vector instruction, as simd/simd_flags' constant c0. The back end emits
+ * [66|F3|F2] [REX] map opcode modrm [imm8], or the same with a VEX prefix (SIMD_VEX). */
+typedef uint64_t SimdEnc;
 enum {
     SIMD_PP_NONE = 0, SIMD_PP_66 = 1 << 8, SIMD_PP_F3 = 2 << 8, SIMD_PP_F2 = 3 << 8, SIMD_PP = 3 << 8,
     SIMD_MAP_0F = 0, SIMD_MAP_0F38 = 1 << 10, SIMD_MAP_0F3A = 2 << 10, SIMD_MAP = 3 << 10,
@@ -82,6 +88,15 @@ enum {
     SIMD_EXT_SHIFT = 20,
     SIMD_ALIGN16 = 1 << 23,   /* reserved for a folded memory operand */
 };
+/* VEX forms: the result is zero above its length. Without SIMD_VVVV and SIMD_VVVV_C vvvv is unused, or d with
+ * SIMD_GROUP (then rm = b). */
+#define SIMD_VEX (1ull << 32)
+#define SIMD_L256 (1ull << 33)
+#define SIMD_VVVV (1ull << 34)     /* a is vvvv */
+#define SIMD_VVVV_GPR (1ull << 35) /* and general (pdep, bextr) */
+#define SIMD_VVVV_C (1ull << 36)   /* c is vvvv, a the old destination (FMA: with SIMD_DST_READ) */
+#define SIMD_IS4 (1ull << 37)      /* c is the register in imm8[7:4] */
+#define SIMD_USES_C(enc) ((enc) & (SIMD_XMM0 | SIMD_VVVV_C | SIMD_IS4))
 #define SIMD_ENC(map, pp, opc, flags) ((SimdEnc)((map) | (pp) | (opc) | (flags)))
 
 typedef uint16_t TcgTempIdx;

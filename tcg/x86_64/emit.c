@@ -486,15 +486,26 @@ void x86_vec_store(Emit *e, unsigned bytes, X86Mem m, Reg s)
 }
 
 _Static_assert(SIMD_PP_66 == P_66 >> 2 && SIMD_PP_F2 == P_F2 >> 2, "SimdEnc's prefix field shifted by 2 is ours");
-void x86_simd_rr(Emit *e, uint32_t enc, unsigned reg, unsigned rm, uint8_t imm)
+static uint32_t simd_op(uint32_t enc)
 {
     uint32_t op = (enc & 0xff) | (enc & SIMD_PP) << 2 | W(enc & SIMD_W);
     switch (enc & SIMD_MAP) {
-    case SIMD_MAP_0F: op |= M_0F; break;
-    case SIMD_MAP_0F38: op |= M_0F38; break;
-    default: op |= M_0F3A; break;
+    case SIMD_MAP_0F: return op | M_0F;
+    case SIMD_MAP_0F38: return op | M_0F38;
+    default: return op | M_0F3A;
     }
-    op_rr(e, op, reg, rm);
+}
+
+void x86_simd_rr(Emit *e, uint32_t enc, unsigned reg, unsigned rm, uint8_t imm)
+{
+    op_rr(e, simd_op(enc), reg, rm);
+    if (enc & SIMD_IMM8)
+        put8(e, imm);
+}
+
+void x86_simd_vex(Emit *e, uint64_t enc, unsigned reg, unsigned vvvv, unsigned rm, uint8_t imm)
+{
+    vex_rr(e, simd_op(enc), enc & SIMD_L256, reg, vvvv, rm);
     if (enc & SIMD_IMM8)
         put8(e, imm);
 }

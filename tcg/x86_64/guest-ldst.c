@@ -43,7 +43,8 @@ static void tlb_check(Ra *l, Stub *st, Reg a, bool write, Reg t, Reg u)
     Emit *e = &l->e;
     MemOp op = memopidx_op(st->oi);
     unsigned size = memop_size(op), mmu = memopidx_mmu(st->oi) % TCG_MMU_MODES;
-    bool aligned = op & (MO_ALIGN_AC | MO_ALIGN_GP) && size > 1;
+    unsigned align = memop_align_mask(op);
+    bool aligned = align != 0;
     int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast);
     int64_t last = (int64_t)st->disp + (aligned ? 0 : size - 1);
 
@@ -66,7 +67,7 @@ static void tlb_check(Ra *l, Stub *st, Reg a, bool write, Reg t, Reg u)
         x86_lea(e, true, u, mem_at(a, st->disp));
         x86_alu_ri(e, X86_ADD, true, u, size - 1);
     }
-    x86_alu_ri(e, X86_AND, true, u, (int32_t)TCG_PAGE_MASK | (aligned ? size - 1 : 0));
+    x86_alu_ri(e, X86_AND, true, u, (int32_t)TCG_PAGE_MASK | align);
     x86_alu_rm(e, X86_CMP, true, u, mem_at(t, write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read)));
     stub_from(st, x86_jcc(e, CC_NE));
     x86_load(e, 8, EXT_ZERO, t, mem_at(t, offsetof(TlbEntry, addend)));
@@ -281,7 +282,7 @@ static void lower_guest_ldv(Ra *l, const TcgOp *op)
     Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], false, NOREG, t, u);
     x86_vec_load(&l->e, size, ymm, v, mem_idx(t, a, 0, st->disp));
     st->out = v;
-    st->rmw = ymm ? 32 : 16;
+    st->rmw = size == 32 ? 32 : 16;
     st->back = l->e.p;
     ra_out_at(l, op->arg[0], v);
 }
@@ -357,7 +358,7 @@ static void guest_stub(Ra *l, const Stub *st)
     x86_call_rx(e, frame_thunk(l->s->buf, kind, st->vec_live));
     add_stub_map(l, st);
     if (kind == THUNK_LDV)
-        x86_vec_load(e, st->rmw, false, st->out, mem_at(RSP, FRAME_VBUF));
+        x86_vec_load(e, st->rmw, host_features.avx, st->out, mem_at(RSP, FRAME_VBUF)); /* zero above what was loaded */
     else if (st->out != NOREG)
         x86_load(e, 8, EXT_ZERO, st->out, mem_at(RSP, FRAME_RES));
     x86_jmp_to(e, st->back);

@@ -241,6 +241,8 @@ static void lower_call(Ra *l, const TcgOp *op)
         else if (in[i].kind != OPND_REG)
             ra_move_opnd(l, arg_reg[i], in[i]);
     }
+    if (l->uses_ymm && !(h->flags & HELPER_NO_VEC))
+        x86_vzeroupper(e); /* C is compiled to legacy SSE */
     x86_mov_ri(e, RAX, (uintptr_t)h->fn);
     x86_call_r(e, RAX);
     l->locked = 0;

@@ -1,6 +1,6 @@
 /* lower-vec.c - vector moves, and one host vector instruction per simd op (SimdEnc in tcg.h).
  * Legacy SSE encodings write the destination over their first operand, so it is copied first unless its
- * register is free to be overwritten. Not done: VEX forms, folded memory operands. */
+ * register is free to be overwritten; VEX encodings have an operand more. Not done: folded memory operands. */
 #include "tcg/regalloc.h"
 
 static void lower_ldv(Ra *l, const TcgOp *op)
@@ -22,9 +22,54 @@ static void lower_stv(Ra *l, const TcgOp *op)
     ra_kill(l);
 }
 
+static void lower_vex(Ra *l, const TcgOp *op)
+{
+    SimdEnc enc = op->arg[4];
+    uint8_t imm = op->arg[5];
+    bool reads_d = enc & SIMD_DST_READ;
+    Reg a = NOREG, c = NOREG, b;
+
+    if (enc & SIMD_VVVV || reads_d)
+        a = ra_in(l, op->arg[1]);
+    if (SIMD_USES_C(enc))
+        c = ra_in(l, op->arg[3]);
+    b = ra_in(l, op->arg[2]);
+    ra_kill(l);
+    Reg d = ra_out(l, op->arg[0], reads_d ? a : b);
+    Reg vvvv = enc & SIMD_VVVV_C ? c : enc & SIMD_VVVV ? a : enc & SIMD_GROUP ? d : 0;
+    l->uses_ymm |= !(enc & SIMD_DST_GPR && enc & SIMD_SRC_GPR);
+    if (reads_d)
+        emit_vec_move(l, op->type, d, a);
+    if (enc & SIMD_IS4)
+        imm = (c & 15) << 4 | (imm & 15);
+    if (enc & SIMD_GROUP)
+        x86_simd_vex(&l->e, enc, enc >> SIMD_EXT_SHIFT & 7, vvvv & 15, b & 15, imm);
+    else if (enc & SIMD_RM_DST)
+        x86_simd_vex(&l->e, enc, b & 15, vvvv & 15, d & 15, imm);
+    else
+        x86_simd_vex(&l->e, enc, d & 15, vvvv & 15, b & 15, imm);
+}
+
+/* The globals' upper halves in env; the host's registers too, as the guest wants it for the same reason: what runs
+ * next is legacy SSE code. */
+static void lower_vzeroupper(Ra *l, const TcgOp *op)
+{
+    Emit *e = &l->e;
+
+    ra_drop_vectors(l);
+    x86_vzeroupper(e);
+    x86_simd_vex(e, SIMD_MAP_0F | 0x57, 0, 0, 0, 0);
+    for (unsigned i = 0; i < op->arg[1]; i++)
+        x86_vec_store(e, 16, mem_at(RBP, op->arg[0] + 16 + 32 * i), XMM0);
+}
+
 static void lower_simd(Ra *l, const TcgOp *op)
 {
     SimdEnc enc = op->arg[4];
+    if (enc & SIMD_VEX) {
+        lower_vex(l, op);
+        return;
+    }
     uint8_t imm = op->arg[5];
     bool reads_d = enc & (SIMD_DST_READ | SIMD_GROUP) && !(enc & SIMD_DST_GPR);
     TcgTempIdx mask = enc & SIMD_XMM0 ? op->arg[3] : TCG_NO_TEMP;
@@ -64,7 +109,10 @@ static void lower_simd_flags(Ra *l, const TcgOp *op)
     Reg d = ra_out(l, op->arg[0], NOREG);
     x86_zero(e, d);
     x86_zero(e, t);
-    x86_simd_rr(e, op->arg[3], a & 15, b & 15, op->arg[4]);
+    if (op->arg[3] & SIMD_VEX)
+        x86_simd_vex(e, op->arg[3], a & 15, 0, b & 15, op->arg[4]);
+    else
+        x86_simd_rr(e, op->arg[3], a & 15, b & 15, op->arg[4]);
     x86_setcc(e, CC_B, d);
     x86_setcc(e, CC_P, t);
     x86_lea(e, false, d, mem_idx(d, t, 2, 0)); /* lea keeps the flags */
@@ -81,6 +129,7 @@ bool lower_vec_op(Ra *l)
     case TCG_OP_stv: lower_stv(l, l->op); break;
     case TCG_OP_simd: lower_simd(l, l->op); break;
     case TCG_OP_simd_flags: lower_simd_flags(l, l->op); break;
+    case TCG_OP_vzeroupper: lower_vzeroupper(l, l->op); break;
     default: return false;
     }
     return true;
