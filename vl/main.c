@@ -214,9 +214,12 @@ int main(int argc, char **argv)
     error_set_progname(argv[0]);
     switch (options_parse(argc, argv, &c, &err)) {
     case OPTS_EXIT_OK:
+        options_free(&c);
         return fflush(stdout) ? 1 : 0;
     case OPTS_ERROR:
         error_report("%s", err->message);
+        g_error_free(err);
+        options_free(&c);
         return 1;
     case OPTS_RUN:
         break;
