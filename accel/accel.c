@@ -7,6 +7,7 @@ CodeBuf *jit_buf;
 TcgContext *jit_context;
 bool jit_one_insn;
 CPUState *first_cpu;
+bool accel_parallel;
 
 static TcgGuest jit_guest;
 
@@ -50,6 +51,8 @@ CPUState *cpu_new(const CPUOps *ops, void *env, GError **errp)
     }
     if (!first_cpu)
         first_cpu = cpu;
+    else
+        accel_parallel = true;
     return cpu;
 }
 

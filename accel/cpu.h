@@ -100,6 +100,8 @@ struct CPUState {
 
 static inline TcgEnvHead *cpu_head(CPUState *cpu) { return cpu->env; }
 static inline CPUState *env_cpu(void *env) { return ((TcgEnvHead *)env)->cpu; }
+/* There is more than one vCPU, or was: locked forms must be atomic. Set while CPUs are made, before any runs. */
+extern bool accel_parallel;
 extern CPUState *first_cpu;        /* the list has one member until -smp */
 CPUState *cpu_by_index(int i);
 

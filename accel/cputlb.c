@@ -579,7 +579,7 @@ static uint64_t load_page(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu
 
 static void check_aligned(CPUState *cpu, vaddr addr, MemOp op, AccessType type, uintptr_t ra)
 {
-    if (unlikely(op & (MO_ALIGN_AC | MO_ALIGN_GP)) && (addr & (memop_size(op) - 1)))
+    if (unlikely(addr & memop_align_mask(op)))
         cpu->ops->unaligned_access(cpu, addr, type, op, ra);
 }
 

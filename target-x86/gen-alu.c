@@ -285,7 +285,12 @@ void gen_CMPXCHG(DisasContext *dc)
         gen_write_reg(dc, size == MO_32 ? MO_64 : size, dc->insn.rm, t); /* not equal: all of it stays */
     }
     t = tcg_temp(s);
-    if (size >= MO_32) {
+    if (size == MO_64) {
+        if (!dc_op_is_mem(dc, 0) && dc->insn.rm == R_EAX)
+            tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, gen_reg(R_EAX), acc, old, gen_reg(R_EAX), old);
+        else
+            tcg_gen_mov(s, TCG_I64, gen_reg(R_EAX), old); /* equal: it is there already */
+    } else if (size == MO_32) {
         /* equal: the whole accumulator stays, upper half included */
         tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, t, acc, old, gen_reg(R_EAX), old);
         /* the destination may have been the accumulator itself: it has the new value then */
@@ -297,12 +302,46 @@ void gen_CMPXCHG(DisasContext *dc)
     finish_cmp(dc, acc, old, size);
 }
 
+/* With one vCPU: two read-modify-writes that change nothing take every fault and the old value (and stop a TB that
+ * modifies itself while that is harmless), then plain stores. */
+static void gen_cmpxchg16b_alone(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+    AddrRef m = gen_mem_operand(dc, 16, true);
+    Tv lo = tcg_temp(s), hi = tcg_temp(s), x = tcg_temp(s), y = tcg_temp(s), eq = tcg_temp(s), zero = tcg_const(s, 0), flags;
+    bool lock = dc->insn.lock;
+
+    dc->insn.lock = false;
+    gen_rmw(dc, lo, m, zero, MO_64 | MO_ALIGN_GP | MO_ALIGN_16, RMW_OR);
+    gen_rmw(dc, hi, (AddrRef){ m.addr, m.disp + 8 }, zero, MO_64, RMW_OR);
+    dc->insn.lock = lock;
+    tcg_gen_xor(s, TCG_I64, x, lo, gen_reg(R_EAX));
+    tcg_gen_xor(s, TCG_I64, y, hi, gen_reg(R_EDX));
+    tcg_gen_or(s, TCG_I64, x, x, y);
+    tcg_gen_setcond(s, TCG_I64, TCG_COND_EQ, eq, x, zero);
+    Tv new_lo = tcg_temp(s), new_hi = tcg_temp(s);
+    tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, new_lo, x, zero, gen_reg(R_EBX), lo);
+    gen_store(dc, new_lo, m, MO_64);
+    tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, new_hi, x, zero, gen_reg(R_ECX), hi);
+    gen_store(dc, new_hi, (AddrRef){ m.addr, m.disp + 8 }, MO_64);
+    tcg_gen_mov(s, TCG_I64, gen_reg(R_EAX), lo); /* equal: they are there already */
+    tcg_gen_mov(s, TCG_I64, gen_reg(R_EDX), hi);
+    flags = gen_eflags_value(dc);
+    tcg_gen_deposit(s, TCG_I64, gen_cc_src(), flags, eq, 6, 1);
+    gen_set_cc_op(dc, CC_OP_EFLAGS);
+    gen_note_cmp(dc, CMP_ZF, eq, eq);
+}
+
 void gen_CMPXCHG8B(DisasContext *dc)
 {
     TcgContext *s = dc->s;
     bool wide = dc->insn.osize == MO_64;
     AddrRef m;
 
+    if (wide && !accel_parallel && dc->code64) {
+        gen_cmpxchg16b_alone(dc);
+        return;
+    }
     if (wide) {
         Tv addr = tcg_temp(s);
         m = gen_mem_operand(dc, 16, true);

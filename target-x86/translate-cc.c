@@ -363,7 +363,7 @@ Cond gen_cond(DisasContext *dc, unsigned code)
         c = cond_sized(dc, kind);
     } else {
         gen_compute_eflags(dc);
-        c = cond_eflags(dc, kind);
+        c = kind == J_Z && dc->cmp_kind == CMP_ZF && cmp_operands_good(dc) ? cond_bool(dc, dc->cmp_a) : cond_eflags(dc, kind);
     }
     if (code & 1)
         c.cond = tcg_cond_invert(c.cond);

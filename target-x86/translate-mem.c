@@ -148,13 +148,17 @@ static MemOpIdx mem_idx(DisasContext *dc, MemOp op)
 void gen_load(DisasContext *dc, Tv d, AddrRef a, MemOp op) { tcg_gen_guest_ld(dc->s, d, a.addr, a.disp, mem_idx(dc, op)); }
 void gen_store(DisasContext *dc, Tv val, AddrRef a, MemOp op) { tcg_gen_guest_st(dc->s, val, a.addr, a.disp, mem_idx(dc, op)); }
 
+/* With one vCPU a single host instruction is as atomic as the guest can see. Two forms stay locked, because kernels
+ * use them as barriers towards devices, which run in other threads: XCHG, and "lock add/or $0, (%rsp)". */
 void gen_rmw(DisasContext *dc, Tv old, AddrRef a, Tv val, unsigned size, RmwOp op)
 {
-    tcg_gen_guest_rmw(dc->s, old, a.addr, a.disp, val, mem_idx(dc, size), op | (dc->insn.lock ? RMW_LOCK : 0));
+    bool lock = dc->insn.lock && (accel_parallel || op == RMW_XCHG || dc->insn.base == R_ESP);
+    tcg_gen_guest_rmw(dc->s, old, a.addr, a.disp, val, mem_idx(dc, size), op | (lock ? RMW_LOCK : 0));
 }
 void gen_cmpxchg(DisasContext *dc, Tv old, AddrRef a, Tv cmp, Tv val, unsigned size)
 {
-    tcg_gen_guest_cmpxchg(dc->s, old, a.addr, a.disp, cmp, val, mem_idx(dc, size), dc->insn.lock ? RMW_LOCK : 0);
+    tcg_gen_guest_cmpxchg(dc->s, old, a.addr, a.disp, cmp, val, mem_idx(dc, size),
+                          dc->insn.lock && accel_parallel ? RMW_LOCK : 0);
 }
 
 /* Vectors: alignment checking does not concern those of 16 bytes and more that may be unaligned anyway. */

@@ -47,7 +47,7 @@ typedef struct DisasContext {
     bool mem_valid;
     AddrRef mem;
     /* operands of the CMP (SUB family) or TEST that made the flags; cmp_operands_good() says for how long */
-    enum { CMP_NONE, CMP_SUB, CMP_TEST } cmp_kind;
+    enum { CMP_NONE, CMP_SUB, CMP_TEST, CMP_ZF /* cmp_a is ZF, 0 or 1 */ } cmp_kind;
     Tv cmp_a, cmp_b;
     unsigned cmp_op_index;
 } DisasContext;

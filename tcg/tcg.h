@@ -268,5 +268,7 @@ bool tcg_host_has_simd(const char *feature); /* "sse4.1", "ssse3", "aes", "avx",
 /* disas.c (capstone). mode_bits 16, 32, 64. AT&T syntax. Appends "0xADDR:  BYTES  TEXT\n" lines. */
 void disas_guest(GString *out, const uint8_t *code, size_t len, uint64_t pc, unsigned mode_bits, unsigned max_insns);
 void disas_host(GString *out, const uint8_t *code, size_t len, uint64_t pc);
+/* Names for addresses that host code loads (calls of helpers); NULL: none. tcg_context_new() sets the guest's. */
+void disas_set_names(bool (*name_of)(const void *fn, const char **name));
 
 #endif
