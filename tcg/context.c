@@ -28,6 +28,7 @@ TcgContext *tcg_context_new(const TcgGuest *guest, CodeBuf *buf)
 
     g_assert(guest->nb_globals < TCG_MAX_TEMPS / 2);
     s->guest = guest;
+    disas_set_names(guest->helper_name);
     s->buf = buf;
     s->nb_globals = guest->nb_globals;
     for (unsigned i = 0; i < guest->nb_globals; i++) {

@@ -6,7 +6,22 @@
 
 enum { BYTES_PER_LINE = 8, MAX_INSN = 15 };
 
-static void put_line(GString *out, uint64_t pc, const uint8_t *bytes, unsigned n, const char *mnemonic, const char *ops)
+static bool (*name_of)(const void *fn, const char **name);
+
+void disas_set_names(bool (*fn)(const void *fn, const char **name)) { name_of = fn; }
+
+/* "movabsq $0x55d5db712e40, %rax" before a call: whose address is that? */
+static const char *callee_name(const cs_insn *insn)
+{
+    const char *name;
+
+    if (!name_of || insn->op_str[0] != '$' || strcmp(insn->mnemonic, "movabsq"))
+        return NULL;
+    return name_of((const void *)(uintptr_t)strtoull(insn->op_str + 1, NULL, 0), &name) ? name : NULL;
+}
+
+static void put_line(GString *out, uint64_t pc, const uint8_t *bytes, unsigned n, const char *mnemonic, const char *ops,
+                     const char *comment)
 {
     unsigned column = 0, i;
 
@@ -16,6 +31,8 @@ static void put_line(GString *out, uint64_t pc, const uint8_t *bytes, unsigned n
     g_string_append_printf(out, "%*s%s", (int)(BYTES_PER_LINE * 3 + 1 - column), "", mnemonic);
     if (*ops)
         g_string_append_printf(out, "%*s%s", (int)MAX(1, 9 - (int)strlen(mnemonic)), "", ops);
+    if (comment)
+        g_string_append_printf(out, "  # %s", comment);
     g_string_append_c(out, '\n');
     while (i < n) {
         g_string_append_printf(out, "0x%08" PRIx64 ": ", pc + i);
@@ -25,7 +42,8 @@ static void put_line(GString *out, uint64_t pc, const uint8_t *bytes, unsigned n
     }
 }
 
-static void disas(GString *out, const uint8_t *code, size_t len, uint64_t pc, unsigned mode_bits, unsigned max_insns)
+static void disas(GString *out, const uint8_t *code, size_t len, uint64_t pc, unsigned mode_bits, unsigned max_insns,
+                  bool host)
 {
     cs_mode mode = mode_bits == 16 ? CS_MODE_16 : mode_bits == 32 ? CS_MODE_32 : CS_MODE_64;
     csh h;
@@ -44,12 +62,12 @@ static void disas(GString *out, const uint8_t *code, size_t len, uint64_t pc, un
 
         /* cs_disasm_iter moves code, len and pc only when it succeeds. */
         if (insn && cs_disasm_iter(h, &code, &len, &pc, insn)) {
-            put_line(out, at, start, insn->size, insn->mnemonic, insn->op_str);
+            put_line(out, at, start, insn->size, insn->mnemonic, insn->op_str, host ? callee_name(insn) : NULL);
             step = insn->size;
         } else {
             char text[8];
             snprintf(text, sizeof text, "0x%02x", *start);
-            put_line(out, at, start, 1, ".byte", text);
+            put_line(out, at, start, 1, ".byte", text, NULL);
             step = 1;
         }
         len -= start + step - code;
@@ -63,10 +81,10 @@ static void disas(GString *out, const uint8_t *code, size_t len, uint64_t pc, un
 
 void disas_guest(GString *out, const uint8_t *code, size_t len, uint64_t pc, unsigned mode_bits, unsigned max_insns)
 {
-    disas(out, code, len, pc, mode_bits, max_insns);
+    disas(out, code, len, pc, mode_bits, max_insns, false);
 }
 
 void disas_host(GString *out, const uint8_t *code, size_t len, uint64_t pc)
 {
-    disas(out, code, len, pc, 64, UINT_MAX);
+    disas(out, code, len, pc, 64, UINT_MAX, true);
 }

@@ -45,6 +45,7 @@ def blocks_of_a_tb(tmp):
     must(log, r'^OP after optimization and liveness analysis:$')
     must(log, r'^OUT: \[size=\d+\]\n  -- guest addr 0x0000000000007d00\n0x[0-9a-f]{12}:  48 b8 ef cd ab 90 78 56  movabsq')
     must(log, r'^  -- tb slow paths \+ alignment$')
+    must(log, r'movabsq +\$0x[0-9a-f]+, %rax  # helper_cc_compute_c$')
     need(not re.search(r'^ nop$', log, re.M), 'removed ops are printed')
     for m in re.finditer(r'OUT: \[size=(\d+)\]\n((?:.+\n)+)', log):
         lines = [l.split(':  ', 1) for l in m[2].splitlines() if l.startswith('0x')]
@@ -81,8 +82,9 @@ def exec_and_cpu(tmp):
 
 
 def nochain_translates_once(tmp):
-    plain = log_of(tmp, '-d', 'in_asm', *FILTER).count('IN: \n')
-    need(log_of(tmp, '-d', 'in_asm,nochain', *FILTER).count('IN: \n') == plain, 'TBs are translated again')
+    # Where the timer interrupts decides which TBs there are; how often the loop at 7d1f is translated is fixed.
+    for items in ('in_asm', 'in_asm,nochain'):
+        must(log_of(tmp, '-d', items, *FILTER), r'^IN: \n0x00007d1f:', 1)
 
 
 def interrupts(tmp):
