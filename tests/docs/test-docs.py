@@ -3,7 +3,8 @@
 are what the program prints when it runs the tour's guest (tests/docs/tour.S), but for host addresses.
 
 A quoted log is a fenced block whose first line says how it was made:
-    ```log ITEMS tb PC PART      PART: IN, OP, OPT or OUT of the translation at PC, with -d ITEMS
+    ```log ITEMS tb PC PART      PART: IN, OP, OPT or OUT of the translation at PC, with -d ITEMS;
+                                "singlestep" among the items is the option of that name
     ```log ITEMS grep REGEX      the lines that match
 `test-docs.py --update` runs the guest and writes the blocks anew."""
 import difflib
@@ -77,7 +78,9 @@ def assemble(tmp):
 
 def run_guest(tmp, img, items):
     log = tmp + '/log'
-    r = subprocess.run([VIREO, '-nodefaults', '-display', 'none', '-serial', 'none', '-monitor', 'none',
+    single = ['-singlestep'] if 'singlestep' in items.split(',') else []
+    items = ','.join(i for i in items.split(',') if i != 'singlestep')
+    r = subprocess.run([VIREO, *single, '-nodefaults', '-display', 'none', '-serial', 'none', '-monitor', 'none',
                         '-drive', 'file=%s,format=raw' % img, '-device', 'isa-debug-exit,iobase=0x501',
                         '-d', items, '-dfilter', FILTER, '-D', log],
                        capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL)
