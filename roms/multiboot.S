@@ -3,8 +3,7 @@
  * BIOS gives, and enters the kernel in flat 32-bit protected mode.
  * Spec: Multiboot 0.6.96, sections 3.2 (machine state) and 3.3 (boot information).
  *
- * The boot information lies at INITRD_ADDR, 16-byte aligned below 1 MiB; the memory map is written behind
- * its INITRD_SIZE bytes. */
+ * The boot information lies at INITRD_ADDR, anywhere; the memory map is left in low memory, at SCRATCH. */
 .include "roms/optrom.inc"
 
 .set MBI_FLAGS, 0
@@ -14,6 +13,12 @@
 .set MBI_MMAP_ADDR, 48
 .set MBI_FLAG_MEM, 0x01
 .set MBI_FLAG_MMAP, 0x40
+
+.set SCRATCH, 0x9000
+.set MEM_LOWER, 0                   /* offsets in it */
+.set MEM_UPPER, 4
+.set MAP_LENGTH, 8
+.set MAP, 16
 
 ROM_HEADER "multiboot loader"
 
@@ -26,19 +31,12 @@ boot_entry:
     LOAD_ITEM KEY_KERNEL_ADDR, KEY_KERNEL_SIZE, KEY_KERNEL_DATA
     LOAD_ITEM KEY_INITRD_ADDR, KEY_INITRD_SIZE, KEY_INITRD_DATA
 
-    movw $KEY_INITRD_ADDR, %cx
-    call fw_cfg_word
-    movl %eax, %ebp                 /* linear address of the boot information, kept throughout */
-    shrl $4, %eax
-    movw %ax, %es                   /* es:0 is its first byte */
-    movw $KEY_INITRD_SIZE, %cx
-    call fw_cfg_word
-    addl $3, %eax
-    andl $~3, %eax
-    movl %eax, %edi                 /* es:di: next map entry (its size field) */
-    addl %ebp, %eax
-    movl %eax, %es:MBI_MMAP_ADDR
-    movl $0, %es:MBI_MEM_UPPER
+    /* The block may lie above 1 MiB: what the BIOS knows is collected in low memory, and put into the
+     * block from protected mode. */
+    movw $SCRATCH / 16, %ax
+    movw %ax, %es
+    movl $0, %es:MEM_UPPER
+    movw $MAP, %di
 
     /* INT 15h E820: 20 bytes each, behind a size field of 4 */
     xorl %ebx, %ebx
@@ -58,25 +56,26 @@ boot_entry:
     jne 5f
     movl %es:8(%di), %eax
     shrl $10, %eax
-    movl %eax, %es:MBI_MEM_UPPER
+    movl %eax, %es:MEM_UPPER
 5:  addw $20, %di
     testl %ebx, %ebx
     jnz 4b
     jmp 7f
 6:  subw $4, %di
-7:  movzwl %di, %eax
-    addl %ebp, %eax
-    subl %es:MBI_MMAP_ADDR, %eax
-    movl %eax, %es:MBI_MMAP_LENGTH
+7:  subw $MAP, %di
+    movzwl %di, %eax
+    movl %eax, %es:MAP_LENGTH
     int $0x12                       /* KiB of conventional memory */
     movzwl %ax, %eax
-    movl %eax, %es:MBI_MEM_LOWER
-    orl $(MBI_FLAG_MEM | MBI_FLAG_MMAP), %es:MBI_FLAGS
+    movl %eax, %es:MEM_LOWER
     cli
 
     movw $KEY_KERNEL_ENTRY, %cx
     call fw_cfg_word
     movl %eax, %esi
+    movw $KEY_INITRD_ADDR, %cx
+    call fw_cfg_word
+    movl %eax, %ebp                 /* the block */
 
     /* A20, then flat protected mode; the table's address is patched in on the stack (ROMs may move). */
     inb $0x92, %al
@@ -112,6 +111,14 @@ protected:
     movl %eax, %gs
     movl %eax, %ss
     movl %ebp, %ebx
+    movl SCRATCH + MEM_LOWER, %eax
+    movl %eax, MBI_MEM_LOWER(%ebx)
+    movl SCRATCH + MEM_UPPER, %eax
+    movl %eax, MBI_MEM_UPPER(%ebx)
+    movl SCRATCH + MAP_LENGTH, %eax
+    movl %eax, MBI_MMAP_LENGTH(%ebx)
+    movl $SCRATCH + MAP, MBI_MMAP_ADDR(%ebx)
+    orl $(MBI_FLAG_MEM | MBI_FLAG_MMAP), MBI_FLAGS(%ebx)
     movl $0x2badb002, %eax
     jmp *%esi
     .code16
