@@ -2,7 +2,7 @@
  * Spec: Multiboot 0.6.96. Built by test-multiboot.py. */
 #include <stdint.h>
 
-__asm__(".section .multiboot, \"a\"\n"
+__asm__(".section .multiboot, \"a\"\n.balign 4\n"
         ".long 0x1badb002, 3, -(0x1badb002 + 3)\n"
         ".text\n.globl _start\n"
         "_start: movl $stack_end, %esp\n pushl %ebx\n pushl %eax\n call kernel_main\n"

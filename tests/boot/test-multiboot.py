@@ -9,16 +9,16 @@ def multiboot_image_is_entered(tmp):
     elf, mod = tmp + '/kernel.elf', tmp + '/module'
     src = os.path.join(os.path.dirname(os.path.realpath(__file__)), 'multiboot-kernel.c')
     r = subprocess.run(['gcc', '-m32', '-O1', '-ffreestanding', '-fno-pic', '-no-pie', '-static', '-nostdlib',
-                        '-fno-stack-protector', '-fno-asynchronous-unwind-tables', '-Wl,-Ttext=0x100000',
+                        '-fno-stack-protector', '-fno-asynchronous-unwind-tables', '-Wl,-N,-Ttext=0x100000,--no-warn-rwx-segments',
                         '-Wl,--build-id=none', '-Wl,-z,noexecstack', '-o', elf, src], capture_output=True, text=True)
     if r.returncode:
         raise Fail(r.stderr)
     with open(mod, 'w') as f:
-        f.write('one module')
+        f.write('one module ')
     with Vireo('-kernel', elf, '-append', 'hello args', '-initrd', mod + ' first', '-m', '64', '-display', 'none',
                '-nic', 'none', '-serial', 'stdio', '-monitor', 'none', '-device', 'isa-debug-exit') as vm:
         m = vm.expect(r'magic=2badb002 flags=([0-9a-f]+) lower=0000027f upper=([0-9a-f]+) '
-                      r'cmdline=\S*kernel\.elf hello args mods=00000001 mod=\S+ first text=one module'
+                      r'cmdline=\S*kernel\.elf hello args mods=00000001 mod=\S+ first text=one module '
                       r'usable=([0-9a-f]+) \n')
         vm.wait(33)
     flags, upper, usable = (int(g, 16) for g in m.groups())
