@@ -81,4 +81,5 @@ clean:
 
 .PHONY: all clean run install
 
--include $(shell test -d $(BUILD) && find $(BUILD) -name '*.d')
+# build/guests holds unpacked packages of the tests, with files of any name
+-include $(shell test -d $(BUILD) && find $(BUILD) -path $(BUILD)/guests -prune -o -type f -name '*.d' -print)
