@@ -110,6 +110,14 @@ def mmu_page_pcall(tmp):
     must(log, r'^pcall: iret 0008:0000000000007d4[0-9a-f] eflags=[0-9a-f]{8} s=3 from 0008, cpl 0$', 1)
 
 
+def unimp_alone(tmp):
+    """The firmware looks for chips that are not there; nothing else is logged."""
+    log = log_of(tmp, '-d', 'unimp')
+    must(log, r'unassigned')
+    need(not re.search(r'^(IN:|OP:|Trace|mmu:|page:|pcall:)', log, re.M), log[:300])
+    need(log_of(tmp, '-d', 'none') == '', 'something is logged with -d none')
+
+
 def percent_d_is_the_process(tmp):
     with Vireo('-nodefaults', '-display', 'none', '-drive', 'file=%s,format=raw' % image(tmp),
                '-device', 'isa-debug-exit,iobase=0x501', '-d', 'pcall', '-D', tmp + '/a-%d.log', limit=120) as vm:
@@ -157,4 +165,5 @@ def monitor_switches_items(tmp):
 
 
 run([blocks_of_a_tb, filter_leaves_the_rest_out, no_range_no_start, exec_and_cpu, nochain_translates_once, interrupts,
-     mmu_page_pcall, percent_d_is_the_process, log_without_a_file_is_on_stderr, unknown_item, monitor_switches_items])
+     mmu_page_pcall, unimp_alone, percent_d_is_the_process, log_without_a_file_is_on_stderr, unknown_item,
+     monitor_switches_items])

@@ -44,7 +44,9 @@ def bad_names(text, files, code):
     """Backquoted paths, functions and types that are nowhere in the tree."""
     base = {os.path.basename(f) for f in files}
     bad = []
-    for tok in re.findall(r'`([^`\n]+)`', strip_blocks(text)):
+    text = strip_blocks(text)
+    headings = ' '.join(re.findall(r'^#.*', text, re.M))
+    for tok in re.findall(r'`([^`\n]+)`', text) + re.findall(r'[\w/-]+\.(?:c|def)\b', headings):
         tok = tok.strip()
         if re.search(r'\bDIR\b|\bX\b|^config\.(mk|h)$', tok):  # stand for any name; made by configure
             continue
@@ -54,8 +56,9 @@ def bad_names(text, files, code):
                 bad.append(tok)
         elif re.fullmatch(r'[\w.*-]+(/[\w.*-]+)+/?', tok) and '..' not in tok:
             if not (glob.glob(os.path.join(TOP, tok)) or glob.glob(os.path.join(TOP, tok) + '.c')):
-                # "test-x/case" style words have no known folder in front
-                if os.path.isdir(os.path.join(TOP, tok.split('/')[0])):
+                # inside a folder that the text has named; words such as "test-x/case" are no paths
+                if os.path.isdir(os.path.join(TOP, tok.split('/')[0])) or \
+                   (re.search(r'\.(c|h|def|S|py)$', tok) and not any(f.endswith('/' + tok) for f in files)):
                     bad.append(tok)
         elif re.fullmatch(r'[\w-]+\.(c|h|def|S|py|sh|mk|md)', tok):
             if tok not in base:
