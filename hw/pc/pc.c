@@ -34,7 +34,7 @@ enum { SLOT_PIIX = 1, FN_ISA = 0, FN_IDE = 1, FN_PM = 3, SLOT_VGA = 2 };
 enum { DEFAULT_PM_BASE = 0x600 }; /* where SeaBIOS puts it; before it did, the tables assume that */
 static const uint64_t LOW_RAM_MAX = 0xe0000000, LOW_RAM_SPLIT = 0xc0000000, HOLE64_SIZE = 2 * GiB;
 /* The firmware uses SMM for nothing that the board does not do by itself, and skips it when told so. */
-static const bool PC_HAS_SMM = false;
+static const bool PC_HAS_SMM = true;
 
 /* --- interrupts --- */
 

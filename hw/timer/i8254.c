@@ -422,8 +422,7 @@ static void pit_reset(Device *dev)
     }
     s->speaker = 0;
     s->irq_disabled = 0;
-    timer_del(s->timer);
-    irq_lower(&s->irq);
+    pit_update_irq(s); /* OUT is high until mode 0 is chosen, which the controllers count as IRQ 0's first edge */
 }
 
 static bool pit_init(Device *dev, GError **errp)
