@@ -118,6 +118,16 @@ def unimp_alone(tmp):
     need(log_of(tmp, '-d', 'none') == '', 'something is logged with -d none')
 
 
+def guest_errors_of_a_device(tmp):
+    with Vireo('-nodefaults', '-display', 'none', '-D', tmp + '/log', '-d', 'guest_errors',
+               '-monitor', 'unix:%s/m,server=on,wait=off' % tmp, '-S', limit=60) as vm:
+        mon = Monitor(tmp + '/m')
+        mon.cmd('o /b 0x64 0x01')
+        mon.cmd('quit')
+        vm.wait(0)
+    must(open(tmp + '/log').read(), r'^i8042: unknown command 01$', 1)
+
+
 def percent_d_is_the_process(tmp):
     with Vireo('-nodefaults', '-display', 'none', '-drive', 'file=%s,format=raw' % image(tmp),
                '-device', 'isa-debug-exit,iobase=0x501', '-d', 'pcall', '-D', tmp + '/a-%d.log', limit=120) as vm:
@@ -165,5 +175,5 @@ def monitor_switches_items(tmp):
 
 
 run([blocks_of_a_tb, filter_leaves_the_rest_out, no_range_no_start, exec_and_cpu, nochain_translates_once, interrupts,
-     mmu_page_pcall, unimp_alone, percent_d_is_the_process, log_without_a_file_is_on_stderr, unknown_item,
-     monitor_switches_items])
+     mmu_page_pcall, unimp_alone, guest_errors_of_a_device, percent_d_is_the_process,
+     log_without_a_file_is_on_stderr, unknown_item, monitor_switches_items])
