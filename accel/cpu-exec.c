@@ -68,7 +68,8 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags)
         return e->tb;
 
     cpu->stats.jc_misses++;
-    ram_addr_t phys_pc = tlb_code_addr(cpu, st.pc, NULL, NULL);
+    bool global = false;
+    ram_addr_t phys_pc = tlb_code_addr(cpu, st.pc, NULL, &global);
     TB *tb = NULL;
     if (phys_pc != NO_PAGE && !(cflags & CF_NOCACHE)) {
         tb = tb_lookup_phys(cpu, &st, cflags, phys_pc);
@@ -77,7 +78,7 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags)
     if (!tb)
         tb = tb_generate(cpu, &st, cflags, phys_pc);
     if (!(tb->cflags & (CF_NOCACHE | CF_NOCHAIN)) && cflags == 0) {
-        jump_cache_enter(cpu, &st, tb);
+        jump_cache_enter(cpu, &st, tb, global && tb->page[1] == NO_PAGE);
         /* invalidated by another thread between look-up and entry */
         if (__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
             jump_cache_drop(cpu, st.pc);

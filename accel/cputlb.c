@@ -1,9 +1,11 @@
 /* cputlb.c - the soft TLB of a vCPU: per mode a direct-mapped table that grows and shrinks with use,
  * eight victim entries behind it, and for each entry the facts that the fast path does not need.
  *
- * A flush costs what was filled, not what the table could hold: each mode lists the slots filled since
- * its last flush. Global pages stay on a CR3 write; an INVLPG inside a large page drops the entries of
- * that page only. Stores to pages that hold code or are tracked carry TLB_NOTDIRTY and come here.
+ * A flush costs what it drops, not what the table could hold: each mode lists the slots filled since
+ * its last flush, global pages (which stay on a CR3 write) apart from the others. An INVLPG inside a large
+ * page drops the entries of that page only; a filter of the large pages seen saves the search elsewhere.
+ * Stores to pages that hold code or are tracked carry TLB_NOTDIRTY and come here. To find the entries of a
+ * RAM page that gets protected, each RAM page remembers the two linear pages it was last written through.
  *
  * The owner is the vCPU thread. Other threads touch the tables in one case, to set TLB_NOTDIRTY when
  * dirty bits are cleared (tlb_protect_ram), and take the TLB lock for it, as the owner does for changes. */
@@ -15,6 +17,8 @@
 #include "softmmu/physmem.h"
 #include "softmmu/rcu.h"
 
+#include <sched.h>
+
 enum { TLB_MIN_BITS = 8, TLB_MAX_BITS = 16, VICTIMS = 8 };
 
 typedef struct TlbFull { /* beside each TlbEntry */
@@ -24,30 +28,45 @@ typedef struct TlbFull { /* beside each TlbEntry */
     ram_addr_t ram_addr;   /* page; NO_PAGE: no RAM or ROM */
     uint8_t page_bits;     /* of the guest's mapping: 12, 21, 22, 30 */
     bool global;
-    bool listed;           /* slot is in ModeTlb.filled */
+    uint8_t listed;        /* bit k: the slot is in ModeTlb.filled[k] */
 } TlbFull;
+
+/* Which large pages were filled: exact in saying no. Kept for global pages and others apart. */
+typedef struct LargeFilter {
+    vaddr lo, hi;          /* all lie in [lo, hi]; lo > hi: none */
+    uint64_t sizes;        /* bit: this page_bits was seen */
+    uint64_t bits[16];     /* by hash of page number and size */
+} LargeFilter;
 
 typedef struct ModeTlb {
     TlbFull *full;
-    uint32_t *filled;      /* slots filled since the last flush */
-    uint32_t nb_filled;
+    uint32_t *filled[2];   /* slots filled since the last flush: [0] other pages, [1] global ones; a slot in
+                            * use is in the list of its kind, and may be left over in the other */
+    uint32_t nb_filled[2];
     uint32_t bits;
-    uint32_t evictions;    /* since the last resize: other pages pushed out */
+    uint32_t evictions;    /* since the last resize, halved at flushes: other pages pushed out */
     uint32_t window_max;   /* most slots in use at a flush in this window of flushes */
     uint32_t window_flushes;
-    bool has_large;
+    LargeFilter large[2];
+    bool victims;          /* there may be some */
     uint32_t victim_next;
     TlbEntry victim[VICTIMS];
     TlbFull victim_full[VICTIMS];
 } ModeTlb;
 
+/* Per RAM page: which entries may write it without TLB_NOTDIRTY. */
+typedef struct WriteNote {
+    uint32_t gen;          /* of the TLB when one was last made; not the current one: there are none */
+    bool many;             /* through more than two linear pages: protecting needs a walk */
+    vaddr va[2];           /* NO_VA: none */
+} WriteNote;
+#define NO_VA (~(vaddr)0)
+
 typedef struct CpuTlb {
-    GMutex lock;
+    int lock;              /* a spin lock: held for a few dozen instructions, hardly ever contended */
     ModeTlb mode[TCG_MMU_MODES];
-    /* Per RAM page: the generation in which an entry without TLB_NOTDIRTY was last made. Not the current
-     * one: no entry can write the page freely, and protecting it needs no walk. */
-    uint32_t *write_gen;
-    uint64_t write_gen_pages;
+    WriteNote *notes;
+    uint64_t nb_notes;
     uint32_t gen;
     /* Pages with data breakpoints */
     struct { vaddr start; uint64_t len; } watch[8];
@@ -56,6 +75,52 @@ typedef struct CpuTlb {
 
 static const TlbEntry empty_entry = {~0ULL, ~0ULL, ~0ULL, 0};
 
+static inline void lock_tlb(CpuTlb *tlb)
+{
+    for (unsigned spins = 1; unlikely(__atomic_exchange_n(&tlb->lock, 1, __ATOMIC_ACQUIRE)); spins++)
+        if (spins % 64 == 0)
+            sched_yield();
+}
+static inline void unlock_tlb(CpuTlb *tlb) { __atomic_store_n(&tlb->lock, 0, __ATOMIC_RELEASE); }
+
+/* --- large pages seen --- */
+
+static inline unsigned large_hash(vaddr addr, unsigned bits)
+{
+    return ((addr >> bits) + bits) * 0x9e3779b97f4a7c15ULL >> 54;
+}
+
+static void large_clear(LargeFilter *l)
+{
+    *l = (LargeFilter){.lo = ~0ULL};
+}
+
+static void large_add(LargeFilter *l, vaddr addr, unsigned bits)
+{
+    vaddr mask = (1ULL << bits) - 1;
+    unsigned h = large_hash(addr, bits);
+    l->lo = MIN(l->lo, addr & ~mask);
+    l->hi = MAX(l->hi, addr | mask);
+    l->sizes |= 1ULL << bits;
+    l->bits[h / 64] |= 1ULL << h % 64;
+}
+
+/* page_bits of the largest large page that addr may lie in; 0: none */
+static unsigned large_find(const LargeFilter *l, vaddr addr)
+{
+    if (addr < l->lo || addr > l->hi)
+        return 0;
+    for (uint64_t sizes = l->sizes; sizes;) {
+        unsigned bits = 63 - __builtin_clzll(sizes), h = large_hash(addr, bits);
+        if (l->bits[h / 64] >> h % 64 & 1)
+            return bits;
+        sizes &= ~(1ULL << bits);
+    }
+    return 0;
+}
+
+/* --- tables --- */
+
 static bool mode_alloc(CPUState *cpu, unsigned m, unsigned bits)
 {
     ModeTlb *t = &cpu->tlb->mode[m];
@@ -63,7 +128,7 @@ static bool mode_alloc(CPUState *cpu, unsigned m, unsigned bits)
     size_t n = (size_t)1 << bits;
     TlbEntry *table = g_try_malloc_n(n, sizeof *table);
     TlbFull *full = g_try_malloc0_n(n, sizeof *full);
-    uint32_t *filled = g_try_malloc_n(n, sizeof *filled);
+    uint32_t *filled = g_try_malloc_n(2 * n, sizeof *filled);
     if (!table || !full || !filled) {
         g_free(table);
         g_free(full);
@@ -73,12 +138,13 @@ static bool mode_alloc(CPUState *cpu, unsigned m, unsigned bits)
     memset(table, 0xff, n * sizeof *table);
     g_free(f->table);
     g_free(t->full);
-    g_free(t->filled);
+    g_free(t->filled[0]);
     f->table = table;
     f->mask = (n - 1) << TLB_ENTRY_BITS;
     t->full = full;
-    t->filled = filled;
-    t->nb_filled = 0;
+    t->filled[0] = filled;
+    t->filled[1] = filled + n;
+    t->nb_filled[0] = t->nb_filled[1] = 0;
     t->bits = bits;
     t->evictions = 0;
     return true;
@@ -88,6 +154,7 @@ static void victims_clear(ModeTlb *t)
 {
     for (unsigned i = 0; i < VICTIMS; i++)
         t->victim[i] = empty_entry;
+    t->victims = false;
 }
 
 static void on_memory_change(void *opaque, AddressSpace *as)
@@ -101,12 +168,13 @@ static void on_memory_change(void *opaque, AddressSpace *as)
 bool tlb_init(CPUState *cpu, GError **errp)
 {
     cpu->tlb = g_new0(CpuTlb, 1);
-    g_mutex_init(&cpu->tlb->lock);
     cpu->tlb->gen = 1;
     for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
         if (!mode_alloc(cpu, m, TLB_MIN_BITS))
             return error_set(errp, "not enough memory for the TLB");
         victims_clear(&cpu->tlb->mode[m]);
+        large_clear(&cpu->tlb->mode[m].large[0]);
+        large_clear(&cpu->tlb->mode[m].large[1]);
     }
     memory_listener_add(on_memory_change, cpu);
     return true;
@@ -120,10 +188,9 @@ void tlb_free(CPUState *cpu)
     for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
         g_free(cpu_head(cpu)->tlb[m].table);
         g_free(cpu->tlb->mode[m].full);
-        g_free(cpu->tlb->mode[m].filled);
+        g_free(cpu->tlb->mode[m].filled[0]);
     }
-    g_free(cpu->tlb->write_gen);
-    g_mutex_clear(&cpu->tlb->lock);
+    g_free(cpu->tlb->notes);
     g_free(cpu->tlb);
     cpu->tlb = NULL;
 }
@@ -158,31 +225,44 @@ static inline bool entry_used(const TlbEntry *e)
 
 /* --- flushing --- */
 
+/* Empty the slots of list k and forget the list. What another kind of page has taken over stays. */
+static void list_flush(ModeTlb *t, TlbEntry *table, unsigned k)
+{
+    for (uint32_t i = 0; i < t->nb_filled[k]; i++) {
+        uint32_t slot = t->filled[k][i];
+        TlbFull *full = &t->full[slot];
+        full->listed &= ~(1u << k);
+        if (full->global == k)
+            table[slot] = empty_entry;
+    }
+    t->nb_filled[k] = 0;
+    large_clear(&t->large[k]);
+}
+
 static void mode_flush(CPUState *cpu, unsigned m, bool keep_global)
 {
     ModeTlb *t = &cpu->tlb->mode[m];
     TlbEntry *table = cpu_head(cpu)->tlb[m].table;
-    uint32_t used = t->nb_filled, kept = 0;
-    for (uint32_t i = 0; i < used; i++) {
-        uint32_t slot = t->filled[i];
-        if (keep_global && t->full[slot].global && entry_used(&table[slot])) {
-            t->filled[kept++] = slot;
-        } else {
-            table[slot] = empty_entry;
-            t->full[slot].listed = false;
-        }
-    }
-    t->nb_filled = kept;
-    for (unsigned i = 0; i < VICTIMS; i++)
-        if (!keep_global || !t->victim_full[i].global)
-            t->victim[i] = empty_entry;
+    uint32_t used = t->nb_filled[0] + t->nb_filled[1];
+    list_flush(t, table, 0);
     if (!keep_global)
-        t->has_large = false;
+        list_flush(t, table, 1);
+    if (t->victims) {
+        bool left = false;
+        for (unsigned i = 0; i < VICTIMS; i++) {
+            if (keep_global && t->victim_full[i].global && entry_used(&t->victim[i]))
+                left = true;
+            else
+                t->victim[i] = empty_entry;
+        }
+        t->victims = left;
+    }
+    t->evictions /= 2;
 
     /* Shrink a table that stayed nearly empty over many flushes. */
     t->window_max = MAX(t->window_max, used);
     if (++t->window_flushes >= 256) {
-        if (t->bits > TLB_MIN_BITS && t->window_max < (1u << t->bits) / 8 && kept == 0)
+        if (t->bits > TLB_MIN_BITS && t->window_max < (1u << t->bits) / 8 && t->nb_filled[1] == 0)
             mode_alloc(cpu, m, t->bits - 1);
         t->window_max = 0;
         t->window_flushes = 0;
@@ -192,15 +272,15 @@ static void mode_flush(CPUState *cpu, unsigned m, bool keep_global)
 static void flush_all(CPUState *cpu, bool keep_global)
 {
     CpuTlb *tlb = cpu->tlb;
-    g_mutex_lock(&tlb->lock);
+    lock_tlb(tlb);
     for (unsigned m = 0; m < TCG_MMU_MODES; m++)
         mode_flush(cpu, m, keep_global);
     if (!keep_global && ++tlb->gen == 0) {
-        if (tlb->write_gen)
-            memset(tlb->write_gen, 0, tlb->write_gen_pages * sizeof *tlb->write_gen);
+        if (tlb->notes)
+            memset(tlb->notes, 0, tlb->nb_notes * sizeof *tlb->notes);
         tlb->gen = 1;
     }
-    g_mutex_unlock(&tlb->lock);
+    unlock_tlb(tlb);
     cpu->code_page.page = ~0ULL;
     jump_cache_clear(cpu, keep_global);
     cpu->stats.tlb_flushes++;
@@ -230,34 +310,34 @@ void tlb_flush_if_pending(CPUState *cpu)
 void tlb_flush_page(CPUState *cpu, vaddr addr)
 {
     CpuTlb *tlb = cpu->tlb;
-    g_mutex_lock(&tlb->lock);
+    unsigned largest = 0;
+    lock_tlb(tlb);
     for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
         ModeTlb *t = &tlb->mode[m];
         TlbFast *f = &cpu_head(cpu)->tlb[m];
         TlbEntry *e = &f->table[slot_of(f, addr)];
         if (entry_used(e) && entry_page(e) == (addr & TCG_PAGE_MASK))
             *e = empty_entry;
-        for (unsigned i = 0; i < VICTIMS; i++)
+        for (unsigned i = 0; t->victims && i < VICTIMS; i++)
             if (entry_used(&t->victim[i]) &&
                 (entry_page(&t->victim[i]) ^ addr) >> t->victim_full[i].page_bits == 0)
                 t->victim[i] = empty_entry;
-        for (uint32_t i = 0; t->has_large && i < t->nb_filled; i++) {
-            uint32_t slot = t->filled[i];
-            if (t->full[slot].page_bits > TCG_PAGE_BITS && entry_used(&f->table[slot]) &&
-                (entry_page(&f->table[slot]) ^ addr) >> t->full[slot].page_bits == 0)
-                f->table[slot] = empty_entry;
+        for (unsigned k = 0; k < 2; k++) {
+            unsigned bits = large_find(&t->large[k], addr);
+            for (uint32_t i = 0; bits && i < t->nb_filled[k]; i++) {
+                uint32_t slot = t->filled[k][i];
+                if (t->full[slot].page_bits > TCG_PAGE_BITS && entry_used(&f->table[slot]) &&
+                    (entry_page(&f->table[slot]) ^ addr) >> t->full[slot].page_bits == 0)
+                    f->table[slot] = empty_entry;
+            }
+            largest = MAX(largest, bits);
         }
     }
-    g_mutex_unlock(&tlb->lock);
+    unlock_tlb(tlb);
     cpu->code_page.page = ~0ULL;
-    /* A large page's jump-cache entries lie in other 4K pages: drop the lot, it is rare. */
-    bool large = false;
-    for (unsigned m = 0; m < TCG_MMU_MODES; m++)
-        large |= tlb->mode[m].has_large;
-    if (large)
-        jump_cache_clear(cpu, false);
-    else
-        jump_cache_clear_page(cpu, addr & TCG_PAGE_MASK);
+    /* All code that may have been in the large page goes too, whichever of its 4K pages it was in. */
+    uint64_t size = 1ULL << MAX(largest, TCG_PAGE_BITS);
+    jump_cache_clear_range(cpu, addr & ~(size - 1), size);
     cpu->stats.tlb_page_flushes++;
     log_print(LOG_MMU, "mmu: TLB flushed for page %016" PRIx64 "\n", (uint64_t)(addr & TCG_PAGE_MASK));
 }
@@ -288,29 +368,61 @@ static bool page_watched(const CpuTlb *tlb, vaddr page)
 
 /* --- dirty tracking --- */
 
+static inline bool writes_ram(const TlbEntry *e, const TlbFull *full, ram_addr_t start, ram_addr_t end)
+{
+    return full->ram_addr >= start && full->ram_addr < end && e->addr_write != ~0ULL;
+}
+
+static void protect_walk(CPUState *cpu, ram_addr_t start, ram_addr_t end)
+{
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
+        ModeTlb *t = &cpu->tlb->mode[m];
+        TlbEntry *table = cpu_head(cpu)->tlb[m].table;
+        for (unsigned k = 0; k < 2; k++)
+            for (uint32_t i = 0; i < t->nb_filled[k]; i++) {
+                uint32_t slot = t->filled[k][i];
+                if (writes_ram(&table[slot], &t->full[slot], start, end))
+                    __atomic_fetch_or(&table[slot].addr_write, TLB_NOTDIRTY, __ATOMIC_SEQ_CST);
+            }
+    }
+}
+
+/* Entries of this linear page for this RAM page: set TLB_NOTDIRTY. */
+static void protect_va(CPUState *cpu, vaddr va, ram_addr_t ram)
+{
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
+        TlbFast *f = &cpu_head(cpu)->tlb[m];
+        size_t slot = slot_of(f, va);
+        if (writes_ram(&f->table[slot], &cpu->tlb->mode[m].full[slot], ram, ram + 1))
+            __atomic_fetch_or(&f->table[slot].addr_write, TLB_NOTDIRTY, __ATOMIC_SEQ_CST);
+    }
+}
+
 static void protect_cpu(CPUState *cpu, ram_addr_t start, ram_addr_t end)
 {
     CpuTlb *tlb = cpu->tlb;
-    g_mutex_lock(&tlb->lock);
-    bool found = false;
-    for (ram_addr_t a = start; a < end && !found; a += TCG_PAGE_SIZE)
-        found = a >> TCG_PAGE_BITS < tlb->write_gen_pages && tlb->write_gen[a >> TCG_PAGE_BITS] == tlb->gen;
+    bool found = false, walk = false;
+    lock_tlb(tlb);
+    for (ram_addr_t a = start; a < end && a >> TCG_PAGE_BITS < tlb->nb_notes; a += TCG_PAGE_SIZE) {
+        WriteNote *n = &tlb->notes[a >> TCG_PAGE_BITS];
+        if (n->gen != tlb->gen)
+            continue;
+        found = true;
+        walk |= n->many;
+        for (unsigned i = 0; i < 2 && !n->many; i++)
+            if (n->va[i] != NO_VA)
+                protect_va(cpu, n->va[i], a);
+        n->gen = 0;
+    }
+    if (walk)
+        protect_walk(cpu, start, end);
     for (unsigned m = 0; found && m < TCG_MMU_MODES; m++) {
         ModeTlb *t = &tlb->mode[m];
-        TlbEntry *table = cpu_head(cpu)->tlb[m].table;
-        for (uint32_t i = 0; i < t->nb_filled; i++) {
-            uint32_t slot = t->filled[i];
-            if (t->full[slot].ram_addr >= start && t->full[slot].ram_addr < end && table[slot].addr_write != ~0ULL)
-                __atomic_fetch_or(&table[slot].addr_write, TLB_NOTDIRTY, __ATOMIC_SEQ_CST);
-        }
-        for (unsigned i = 0; i < VICTIMS; i++)
-            if (t->victim_full[i].ram_addr >= start && t->victim_full[i].ram_addr < end && t->victim[i].addr_write != ~0ULL)
+        for (unsigned i = 0; t->victims && i < VICTIMS; i++)
+            if (writes_ram(&t->victim[i], &t->victim_full[i], start, end))
                 t->victim[i].addr_write |= TLB_NOTDIRTY;
     }
-    for (ram_addr_t a = start; found && a < end; a += TCG_PAGE_SIZE)
-        if (a >> TCG_PAGE_BITS < tlb->write_gen_pages)
-            tlb->write_gen[a >> TCG_PAGE_BITS] = 0;
-    g_mutex_unlock(&tlb->lock);
+    unlock_tlb(tlb);
 }
 
 void tlb_protect_ram(ram_addr_t addr, uint64_t len)
@@ -320,20 +432,48 @@ void tlb_protect_ram(ram_addr_t addr, uint64_t len)
         protect_cpu(first_cpu, start, end);
 }
 
-/* Under the TLB lock: an entry that writes this RAM page freely is about to be made. */
-static bool note_writable(CpuTlb *tlb, ram_addr_t addr)
+static bool va_writes(CPUState *cpu, vaddr va, ram_addr_t ram)
 {
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
+        ModeTlb *t = &cpu->tlb->mode[m];
+        TlbFast *f = &cpu_head(cpu)->tlb[m];
+        size_t slot = slot_of(f, va);
+        if (entry_page(&f->table[slot]) == va && writes_ram(&f->table[slot], &t->full[slot], ram, ram + 1))
+            return true;
+    }
+    return false; /* victims are found by themselves: see protect_cpu; when they come back: victim_swap */
+}
+
+/* Under the TLB lock: an entry that writes this RAM page freely through va is about to be made. */
+static bool note_writable(CPUState *cpu, ram_addr_t addr, vaddr va)
+{
+    CpuTlb *tlb = cpu->tlb;
     uint64_t page = addr >> TCG_PAGE_BITS;
-    if (unlikely(page >= tlb->write_gen_pages)) {
+    if (unlikely(page >= tlb->nb_notes)) {
         uint64_t n = MAX(ram_addr_end() >> TCG_PAGE_BITS, page + 1);
-        uint32_t *grown = g_try_realloc_n(tlb->write_gen, n, sizeof *grown);
+        WriteNote *grown = g_try_malloc0_n(n, sizeof *grown); /* not touched, so mostly not there */
         if (!grown)
             return false; /* stays NOTDIRTY: slower, still right */
-        memset(grown + tlb->write_gen_pages, 0, (n - tlb->write_gen_pages) * sizeof *grown);
-        tlb->write_gen = grown;
-        tlb->write_gen_pages = n;
+        if (tlb->nb_notes)
+            memcpy(grown, tlb->notes, tlb->nb_notes * sizeof *grown);
+        g_free(tlb->notes);
+        tlb->notes = grown;
+        tlb->nb_notes = n;
     }
-    tlb->write_gen[page] = tlb->gen;
+    WriteNote *w = &tlb->notes[page];
+    va &= TCG_PAGE_MASK;
+    if (w->gen != tlb->gen) {
+        *w = (WriteNote){tlb->gen, false, {va, NO_VA}};
+        return true;
+    }
+    if (w->many || w->va[0] == va || w->va[1] == va)
+        return true;
+    for (unsigned i = 0; i < 2; i++)
+        if (w->va[i] == NO_VA || !va_writes(cpu, w->va[i], page << TCG_PAGE_BITS)) {
+            w->va[i] = va;
+            return true;
+        }
+    w->many = true;
     return true;
 }
 
@@ -343,11 +483,11 @@ void tlb_allow_writes(CPUState *cpu, vaddr addr, unsigned mmu_idx)
     TlbFast *f = &cpu_head(cpu)->tlb[mmu_idx];
     size_t slot = slot_of(f, addr);
     TlbEntry *e = &f->table[slot];
-    g_mutex_lock(&tlb->lock);
+    lock_tlb(tlb);
     ram_addr_t ram = tlb->mode[mmu_idx].full[slot].ram_addr;
-    if (tag_hits(e->addr_write, addr) && ram != NO_PAGE && dirty_all_set(ram) && note_writable(tlb, ram))
+    if (tag_hits(e->addr_write, addr) && ram != NO_PAGE && dirty_all_set(ram) && note_writable(cpu, ram, addr))
         e->addr_write &= ~(uint64_t)TLB_NOTDIRTY;
-    g_mutex_unlock(&tlb->lock);
+    unlock_tlb(tlb);
 }
 
 /* --- filling --- */
@@ -358,29 +498,41 @@ static void mode_grow(CPUState *cpu, unsigned m)
     TlbFast *f = &cpu_head(cpu)->tlb[m];
     TlbEntry *old = f->table;
     TlbFull *old_full = t->full;
-    uint32_t *old_filled = t->filled, n = t->nb_filled;
+    uint32_t *old_filled[2] = {t->filled[0], t->filled[1]}, n[2] = {t->nb_filled[0], t->nb_filled[1]};
     f->table = NULL;
     t->full = NULL;
-    t->filled = NULL;
+    t->filled[0] = NULL;
     if (!mode_alloc(cpu, m, t->bits + 1)) {
         f->table = old;
         t->full = old_full;
-        t->filled = old_filled;
+        t->filled[0] = old_filled[0];
         t->evictions = 0;
         return;
     }
-    for (uint32_t i = 0; i < n; i++) {
-        TlbEntry *e = &old[old_filled[i]];
-        if (!entry_used(e))
-            continue;
-        size_t slot = slot_of(f, entry_page(e));
-        f->table[slot] = *e;
-        t->full[slot] = old_full[old_filled[i]];
-        t->filled[t->nb_filled++] = slot;
-    }
+    for (unsigned k = 0; k < 2; k++)
+        for (uint32_t i = 0; i < n[k]; i++) {
+            TlbEntry *e = &old[old_filled[k][i]];
+            const TlbFull *full = &old_full[old_filled[k][i]];
+            if (!entry_used(e) || full->global != k)
+                continue;
+            size_t slot = slot_of(f, entry_page(e));
+            f->table[slot] = *e;
+            t->full[slot] = *full;
+            t->full[slot].listed = 1 << k;
+            t->filled[k][t->nb_filled[k]++] = slot;
+        }
     g_free(old);
     g_free(old_full);
-    g_free(old_filled);
+    g_free(old_filled[0]);
+}
+
+/* The slot now holds an entry of kind k: put it on that list unless it is. was: what it was on. */
+static inline void slot_list(ModeTlb *t, size_t slot, unsigned was)
+{
+    unsigned k = t->full[slot].global;
+    t->full[slot].listed = was | 1u << k;
+    if (!(was >> k & 1))
+        t->filled[k][t->nb_filled[k]++] = slot;
 }
 
 void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mmu_idx, uint64_t page_size, bool global)
@@ -417,13 +569,13 @@ void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mm
     }
     rcu_section_leave();
 
-    g_mutex_lock(&tlb->lock);
+    lock_tlb(tlb);
     if (full.page_bits > TCG_PAGE_BITS)
-        t->has_large = true;
+        large_add(&t->large[global], addr, full.page_bits);
     if (t->evictions > 1u << (t->bits - 1) && t->bits < TLB_MAX_BITS)
         mode_grow(cpu, mmu_idx);
     if ((prot & PROT_W) && !(wflags & TLB_MMIO) &&
-        !(dirty_all_set(full.ram_addr) && note_writable(tlb, full.ram_addr)))
+        !(dirty_all_set(full.ram_addr) && note_writable(cpu, full.ram_addr, addr)))
         wflags |= TLB_NOTDIRTY;
     if (prot & PROT_R)
         e.addr_read = addr | flags;
@@ -440,40 +592,41 @@ void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mm
         t->victim[v] = *old;
         t->victim_full[v] = t->full[slot];
         t->evictions++;
+        t->victims = true;
     }
     /* An older translation of the same page must not come back from the victims. */
-    for (unsigned i = 0; i < VICTIMS; i++)
+    for (unsigned i = 0; t->victims && i < VICTIMS; i++)
         if (entry_used(&t->victim[i]) && entry_page(&t->victim[i]) == addr)
             t->victim[i] = empty_entry;
-    full.listed = true;
-    if (!t->full[slot].listed)
-        t->filled[t->nb_filled++] = slot;
+    unsigned was = t->full[slot].listed;
     t->full[slot] = full;
+    slot_list(t, slot, was);
     *old = e;
-    g_mutex_unlock(&tlb->lock);
+    unlock_tlb(tlb);
     cpu->stats.tlb_fills++;
 }
 
 static bool victim_swap(CPUState *cpu, vaddr addr, AccessType type, unsigned mmu_idx)
 {
     ModeTlb *t = &cpu->tlb->mode[mmu_idx];
-    for (unsigned i = 0; i < VICTIMS; i++) {
+    for (unsigned i = 0; t->victims && i < VICTIMS; i++) {
         if (!tag_hits(entry_tag(&t->victim[i], type), addr))
             continue;
         TlbFast *f = &cpu_head(cpu)->tlb[mmu_idx];
         size_t slot = slot_of(f, addr);
-        g_mutex_lock(&cpu->tlb->lock);
+        lock_tlb(cpu->tlb);
         TlbEntry e = f->table[slot];
         TlbFull full = t->full[slot];
-        bool listed = full.listed;
         f->table[slot] = t->victim[i];
         t->full[slot] = t->victim_full[i];
-        t->full[slot].listed = true;
-        if (!listed)
-            t->filled[t->nb_filled++] = slot;
+        slot_list(t, slot, full.listed);
         t->victim[i] = e;
         t->victim_full[i] = full;
-        g_mutex_unlock(&cpu->tlb->lock);
+        /* Its linear page may have been struck from the RAM page's note while it was away. */
+        uint64_t w = f->table[slot].addr_write;
+        if (w != ~0ULL && !(w & (TLB_NOTDIRTY | TLB_MMIO)) && !note_writable(cpu, t->full[slot].ram_addr, addr))
+            f->table[slot].addr_write |= TLB_NOTDIRTY;
+        unlock_tlb(cpu->tlb);
         cpu->stats.tlb_victim_hits++;
         return true;
     }
@@ -882,6 +1035,6 @@ bool cpu_phys_cas(CPUState *cpu, hwaddr addr, unsigned size, uint64_t old, uint6
 void tlb_stats(CPUState *cpu, GString *out)
 {
     for (unsigned m = 0; m < TCG_MMU_MODES; m++)
-        g_string_append_printf(out, "TLB mode %u            %u of %u entries filled\n", m, cpu->tlb->mode[m].nb_filled,
+        g_string_append_printf(out, "TLB mode %u            %u of %u entries filled\n", m, cpu->tlb->mode[m].nb_filled[0] + cpu->tlb->mode[m].nb_filled[1],
                                1u << cpu->tlb->mode[m].bits);
 }

@@ -41,10 +41,10 @@ uint32_t tb_inval_seq(void);      /* changes whenever a write hits a protected p
 /* A store by the running TB (ra inside it; 0: not from a TB) or by anyone else. True: the TB that ra is
  * in was among those invalidated. *page_free: the page holds no code any more and may be written freely. */
 bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t ra, bool *page_free);
-void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb);
+void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global);
 void jump_cache_drop(CPUState *cpu, vaddr pc);
 void jump_cache_clear(CPUState *cpu, bool keep_global);
-void jump_cache_clear_page(CPUState *cpu, vaddr page);
+void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len); /* whole pages */
 void tb_cache_stats(unsigned *count, uint64_t *target_bytes, unsigned *max_target, unsigned *cross_page, unsigned *linked1,
                     unsigned *linked2);
 

@@ -100,11 +100,28 @@ static uint64_t pieces_of(unsigned from, unsigned to)
 
 /* --- the jump cache --- */
 
-typedef struct JcList { /* which slots are in use, so that clearing costs what was filled */
-    uint32_t *slot;     /* index | 1 << 31: the page is global */
-    unsigned n, cap;
-} JcList;
-static JcList jc; /* of the one vCPU that translates */
+/* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A
+ * slot in use is in the list of its kind, and may be left over in the other. A filter of the pages that
+ * the code is on saves the search when another page's translation is flushed. */
+enum { JC_PAGE_BITS = 13 };
+static struct {
+    uint32_t slot[2][JUMP_CACHE_SIZE];
+    unsigned n[2];
+    uint8_t listed[JUMP_CACHE_SIZE]; /* bit k: in slot[k] */
+    uint8_t kind[JUMP_CACHE_SIZE];   /* of the entry there now */
+    uint64_t pages[2][(1 << JC_PAGE_BITS) / 64];
+} jc; /* of the one vCPU that translates */
+
+static unsigned jc_page_hash(vaddr page)
+{
+    return (page >> TCG_PAGE_BITS) * 0x9e3779b97f4a7c15ULL >> (64 - JC_PAGE_BITS);
+}
+
+static void jc_page_note(unsigned k, vaddr page)
+{
+    unsigned h = jc_page_hash(page);
+    jc.pages[k][h / 64] |= 1ULL << h % 64;
+}
 
 /* Both tags: a guest may well jump to linear address ~0. */
 static void entry_clear(JumpCacheEntry *e)
@@ -115,24 +132,19 @@ static void entry_clear(JumpCacheEntry *e)
 
 void jump_cache_drop(CPUState *cpu, vaddr pc) { entry_clear(&cpu_head(cpu)->jump_cache[jump_cache_index(pc)]); }
 
-void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb)
+void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)
 {
     uint32_t i = jump_cache_index(st->pc);
     JumpCacheEntry *e = &cpu_head(cpu)->jump_cache[i];
-    bool global = false;
-    tlb_code_addr(cpu, st->pc, NULL, &global);
-    if (tb->page[1] != NO_PAGE)
-        global = false;
-    if (jc.n == jc.cap) {
-        jc.cap = jc.cap ? 2 * jc.cap : 1024;
-        if (jc.cap > 8 * JUMP_CACHE_SIZE) { /* many refills of few slots */
-            jc.cap /= 2;
-            jump_cache_clear(cpu, false);
-        } else {
-            jc.slot = g_renew(uint32_t, jc.slot, jc.cap);
-        }
+    unsigned k = global;
+    if (!(jc.listed[i] >> k & 1)) {
+        jc.listed[i] |= 1u << k;
+        jc.slot[k][jc.n[k]++] = i;
     }
-    jc.slot[jc.n++] = i | (global ? 1u << 31 : 0);
+    jc.kind[i] = k;
+    jc_page_note(k, st->pc);
+    if (tb->page[1] != NO_PAGE)
+        jc_page_note(k, st->pc + TCG_PAGE_SIZE);
     __atomic_store_n(&e->pc, ~0ULL, __ATOMIC_RELAXED);
     e->key = st->flags | st->cs_base << 32;
     e->code = tb->code;
@@ -143,61 +155,61 @@ void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb)
 void jump_cache_clear(CPUState *cpu, bool keep_global)
 {
     JumpCacheEntry *cache = cpu_head(cpu)->jump_cache;
-    unsigned kept = 0;
     if (!cache)
         return;
-    /* A slot refilled since with another kind is listed twice: cleared if any listing says so. */
-    for (unsigned k = 0; k < jc.n; k++) {
-        if (keep_global && jc.slot[k] >> 31)
-            jc.slot[kept++] = jc.slot[k];
-        else
-            entry_clear(&cache[jc.slot[k] & ~(1u << 31)]);
+    for (unsigned k = 0; k < (keep_global ? 1 : 2); k++) {
+        for (unsigned j = 0; j < jc.n[k]; j++) {
+            uint32_t i = jc.slot[k][j];
+            jc.listed[i] &= ~(1u << k);
+            if (jc.kind[i] == k)
+                entry_clear(&cache[i]);
+        }
+        if (jc.n[k])
+            memset(jc.pages[k], 0, sizeof jc.pages[k]);
+        jc.n[k] = 0;
     }
-    jc.n = kept;
 }
 
-void jump_cache_clear_page(CPUState *cpu, vaddr page)
+void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len)
 {
     JumpCacheEntry *cache = cpu_head(cpu)->jump_cache;
-    for (unsigned k = 0; k < jc.n; k++) {
-        JumpCacheEntry *e = &cache[jc.slot[k] & ~(1u << 31)];
-        /* the page itself, and TBs that begin in the page before it and run into it */
-        if (e->pc != ~0ULL && e->pc - page + TCG_PAGE_SIZE < 2 * TCG_PAGE_SIZE)
-            entry_clear(e);
+    unsigned h = jc_page_hash(start);
+    for (unsigned k = 0; k < 2; k++) {
+        if (len == TCG_PAGE_SIZE && !(jc.pages[k][h / 64] >> h % 64 & 1))
+            continue;
+        for (unsigned j = 0; j < jc.n[k]; j++) {
+            JumpCacheEntry *e = &cache[jc.slot[k][j]];
+            /* in the range, or TBs that begin in the page before it and run into it */
+            if (e->pc != ~0ULL && e->pc - start + TCG_PAGE_SIZE < len + TCG_PAGE_SIZE)
+                entry_clear(e);
+        }
     }
 }
 
 /* --- finding --- */
 
+/* Without the lock: TBs enter a chain by one store, leave it by one store and keep their link, and their
+ * memory is used again only after tb_flush_all() or, never having been in a chain, tb_drop_last(). Whoever
+ * uses what is found looks at ->invalid after making it known. */
+static TB *chain_find(const TbState *st, uint32_t cflags, ram_addr_t phys_pc, bool two_pages, ram_addr_t page1)
+{
+    TB *tb = __atomic_load_n(&hash[hash_of(phys_pc, st->cs_base, st->flags)], __ATOMIC_ACQUIRE);
+    for (; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
+        if (tb->phys_pc == phys_pc && tb->pc == st->pc && tb->cs_base == st->cs_base && tb->flags == st->flags &&
+            tb->cflags == cflags && (tb->page[1] != NO_PAGE) == two_pages && (page1 == NO_PAGE || tb->page[1] == page1))
+            return tb;
+    return NULL;
+}
+
 TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc)
 {
-    TB *tb;
-    tb_lock();
-    for (tb = hash[hash_of(phys_pc, st->cs_base, st->flags)]; tb; tb = tb->hash_next)
-        if (tb->phys_pc == phys_pc && tb->pc == st->pc && tb->cs_base == st->cs_base && tb->flags == st->flags &&
-            tb->cflags == cflags && tb->page[1] == NO_PAGE)
-            break;
-    tb_unlock();
-    if (tb)
+    TB *tb = chain_find(st, cflags, phys_pc, false, NO_PAGE);
+    if (tb || !chain_find(st, cflags, phys_pc, true, NO_PAGE))
         return tb;
     /* TBs on two pages: the second page must still be where it was. Its look-up may fault, as
      * fetching the instruction would. */
-    ram_addr_t page1 = NO_PAGE;
-    bool looked = false;
-    for (unsigned tries = 0;; tries++) {
-        tb_lock();
-        for (tb = hash[hash_of(phys_pc, st->cs_base, st->flags)]; tb; tb = tb->hash_next)
-            if (tb->phys_pc == phys_pc && tb->pc == st->pc && tb->cs_base == st->cs_base && tb->flags == st->flags &&
-                tb->cflags == cflags && tb->page[1] != NO_PAGE && (!looked || tb->page[1] == page1))
-                break;
-        tb_unlock();
-        if (!tb || looked)
-            return tb;
-        page1 = tlb_code_addr(cpu, (st->pc & TCG_PAGE_MASK) + TCG_PAGE_SIZE, NULL, NULL);
-        if (page1 == NO_PAGE)
-            return NULL;
-        looked = true;
-    }
+    ram_addr_t page1 = tlb_code_addr(cpu, (st->pc & TCG_PAGE_MASK) + TCG_PAGE_SIZE, NULL, NULL);
+    return page1 == NO_PAGE ? NULL : chain_find(st, cflags, phys_pc, true, page1 & TCG_PAGE_MASK);
 }
 
 TB *tb_find_host(uintptr_t host_pc)
@@ -272,7 +284,7 @@ void tb_insert(CPUState *cpu, TB *tb)
     }
     uint32_t h = hash_of(tb->phys_pc, tb->cs_base, tb->flags);
     tb->hash_next = hash[h];
-    hash[h] = tb;
+    __atomic_store_n(&hash[h], tb, __ATOMIC_RELEASE);
 }
 
 static TB *untag(TB *t, int *n)
@@ -318,7 +330,7 @@ static void tb_invalidate(TB *tb)
     log_print(LOG_PAGE, "page: TB %016" PRIx64 " at RAM %08" PRIx64 " invalidated\n", tb->pc, tb->phys_pc);
     for (TB **p = &hash[hash_of(tb->phys_pc, tb->cs_base, tb->flags)]; *p; p = &(*p)->hash_next)
         if (*p == tb) {
-            *p = tb->hash_next;
+            __atomic_store_n(p, tb->hash_next, __ATOMIC_RELEASE);
             break;
         }
     for (int k = 0; k < 2 && tb->page[k] != NO_PAGE; k++) {
