@@ -186,6 +186,8 @@ static inline CPUState *x86_cpu(CPUX86State *env) { return env->cpu; }
 /* cpu.c: "qemu64,+avx,-sse4.2"; NULL: default model. Errors name the model or flag. Created in reset state. */
 CPUX86State *cpu_x86_create(const char *model, GError **errp);
 void cpu_x86_free(CPUX86State *env);
+/* One CPUID execution; out: eax, ebx, ecx, edx. */
+void cpu_x86_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 void cpu_x86_list_models(GString *out);     /* -cpu help */
 extern const VMField cpu_x86_fields[];
 void cpu_x86_pre_load(CPUX86State *env);    /* before fields are loaded, and after: rebuild what is derived */

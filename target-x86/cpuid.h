@@ -37,7 +37,4 @@ bool cpuid_apply_model(CPUX86State *env, const char *spec, GError **errp);
 /* Names of all models for QMP, and of all known features; NULL-terminated, static. */
 const char *const *cpuid_model_names(void);
 
-/* One CPUID execution; out: eax, ebx, ecx, edx. */
-void cpu_x86_cpuid(CPUX86State *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
-
 #endif

@@ -26,7 +26,6 @@
 #include "softmmu/runstate.h"
 #include "softmmu/timer.h"
 #include "target-x86/cpu.h"
-#include "target-x86/cpuid.h"
 
 enum { ISA_PIT = 0, ISA_KBD = 1, ISA_COM2 = 3, ISA_COM1 = 4, ISA_FDC = 6, ISA_LPT = 7, ISA_RTC = 8, ISA_SCI = 9,
        ISA_MOUSE = 12, ISA_FPU = 13, ISA_IDE0 = 14, ISA_IDE1 = 15 };
