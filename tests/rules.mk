@@ -21,6 +21,8 @@ $(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtestlib.a $$(call LIB,$$(call 
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
+-include tests/guest/rules.mk
+
 tests: $(TEST_BIN)
 
 # TEST_SLOW: programs and scripts that take more than seconds; `check` runs them, `check-quick` does not.
@@ -34,7 +36,7 @@ check-quick: check-layers $(TEST_BIN)
 	$(call prove,-j2 $(filter-out $(TEST_SLOW),$(TEST_BIN)))
 
 # one prove, so that its closing lines count everything; the long ones first keep both jobs busy
-check: check-layers all $(TEST_BIN)
+check: check-layers all $(TEST_BIN) $(GUEST_BIN)
 	$(call prove,-j2 --timer $(TEST_BOOT) $(TEST_SCRIPTS) $(TEST_BIN))
 
 # Names and quoted logs in docs/*.md; `tests/docs/test-docs.py --update` writes the logs anew.
