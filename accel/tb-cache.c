@@ -315,7 +315,7 @@ void tb_chain(TB *from, unsigned slot, TB *to)
 {
     tb_lock();
     if (!from->invalid && !to->invalid && !from->jump_dest[slot] && from->jump_off[slot] != ~0u &&
-        !(from->cflags & CF_NOCHAIN) && !(to->cflags & CF_NOCACHE)) {
+        !(from->cflags & CF_NOCHAIN) && !(to->cflags & CF_NOCACHE) && (!(from->lazy_slots >> slot & 1) || to->skips_state)) {
         from->jump_dest[slot] = to;
         from->incoming_next[slot] = to->incoming;
         to->incoming = (TB *)((uintptr_t)from | slot);

@@ -11,6 +11,8 @@ struct TB {
     uint16_t size;            /* guest bytes, 1 .. 2 pages */
     uint16_t icount;
     bool invalid;
+    bool skips_state;         /* overwrites what lazy exits leave out (TcgLazyExit) before anything can look at it */
+    uint8_t lazy_slots;       /* bit n: goto_tb slot n may only be linked to such a TB */
     ram_addr_t page[2];       /* ram_addr of the page(s); ~0: none (second), or not RAM (first: never cached) */
     ram_addr_t phys_pc;       /* ram_addr of the first byte */
     uint8_t *code;            /* rx */

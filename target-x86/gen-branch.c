@@ -14,12 +14,19 @@ static void gen_branch(DisasContext *dc, Cond c)
     uint64_t target = relative_target(dc);
     TcgLabel taken = tcg_label(s);
 
-    gen_sync_cc_op(dc);
+    bool lazy0 = gen_flags_dead_at(dc, fallthrough(dc)), lazy1 = gen_flags_dead_at(dc, target);
+
+    /* If one way alone needs cc_op it stores it itself; not where that would keep the back end from making the
+     * conditional jump the chained one (a backward target polls first). */
+    if (!lazy0 && (!lazy1 || target <= dc_eip(dc)))
+        gen_sync_cc_op(dc);
+    bool dirty = dc->cc_op_dirty;
     tcg_gen_brcond(s, c.type, c.cond, c.a, c.b, taken);
-    gen_goto(dc, 0, fallthrough(dc));
+    gen_goto_lazy(dc, 0, fallthrough(dc), lazy0);
+    dc->cc_op_dirty = dirty;
     tcg_gen_label(s, taken);
     gen_check_cs_limit(dc, tcg_const(s, target));
-    gen_goto(dc, 1, target);
+    gen_goto_lazy(dc, 1, target, lazy1);
 }
 
 void gen_JCC(DisasContext *dc);

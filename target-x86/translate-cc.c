@@ -225,6 +225,14 @@ static bool cmp_operands_good(DisasContext *dc)
     return true;
 }
 
+bool gen_cmp_operands(DisasContext *dc, Tv *a, Tv *b)
+{
+    *a = dc->cmp_a;
+    *b = dc->cmp_b;
+    return dc->cmp_kind == CMP_SUB && cc_op_has_size(dc->cc_op) && cc_op_family(dc->cc_op) == CC_OP_SUBB &&
+           cmp_operands_good(dc);
+}
+
 static Cond cond_after_cmp(DisasContext *dc, unsigned kind, bool *done)
 {
     static const TcgCond of_kind[8] = { [J_B] = TCG_COND_LTU, [J_Z] = TCG_COND_EQ, [J_BE] = TCG_COND_LEU,

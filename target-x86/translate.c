@@ -100,6 +100,12 @@ void gen_leave(DisasContext *dc, uint64_t eip)
 
 void gen_goto(DisasContext *dc, unsigned slot, uint64_t eip)
 {
+    gen_goto_lazy(dc, slot, eip, gen_flags_dead_at(dc, eip));
+}
+
+/* lazy: gen_flags_dead_at(eip), and the other way out of a branch agrees: cc_op is not yet stored. */
+void gen_goto_lazy(DisasContext *dc, unsigned slot, uint64_t eip, bool lazy)
+{
     vaddr lin = dc_linear(dc, eip);
     bool backward = lin <= dc->pc;
 
@@ -107,7 +113,10 @@ void gen_goto(DisasContext *dc, unsigned slot, uint64_t eip)
         gen_leave(dc, eip);
         return;
     }
-    gen_sync_cc_op(dc);
+    if (lazy)
+        gen_lazy_exit(dc, slot);
+    else
+        gen_sync_cc_op(dc);
     if ((lin ^ dc->pc_first) & TCG_PAGE_MASK) {
         tcg_gen_goto_ptr(dc->s, tcg_const(dc->s, lin), backward ? 0 : TCG_GOTO_NOPOLL);
     } else {
@@ -185,6 +194,8 @@ static void init_context(DisasContext *dc, CPUState *cpu, TB *tb, TcgContext *s,
 {
     uint32_t f = tb->flags;
 
+    tb->skips_state = false;
+    tb->lazy_slots = 0;
     *dc = (DisasContext){
         .s = s, .cpu = cpu, .env = X86_ENV(cpu), .tb = tb, .flags = f, .cs_base = tb->cs_base, .pc_first = tb->pc,
         .pc = tb->pc, .pc_next = tb->pc, .cpl = f & HF_CPL, .iopl = (f & HF_IOPL) >> HF_IOPL_SHIFT, .pe = f & HF_PE,
@@ -263,6 +274,7 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
 
     init_context(dc, cpu, tb, s, max_insns);
     bool check_cs = !dc->code64 && !(dc->flags & HF_FLAT_CS);
+    bool flags_open = !check_cs && !dc->plain_exits && !(dc->flags & HF_CODE_BP); /* nothing has needed them yet */
     cs_limit = dc->env->segs[R_CS].limit;
     last_byte = dc->pc;
     for (;;) {
@@ -288,6 +300,10 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
         dc->all_flat = dc->code64 || ((dc->flags & HF_FLAT_ES) && (dc->flags & HF_FLAT_SS) && (dc->flags & HF_FLAT_DS) &&
                                       (dc->flags & HF_FLAT_SEG(dc->insn.seg)));
         last_byte = dc->pc_next - 1;
+        if (flags_open && (r != DECODE_OK || insn_overwrites_flags(dc, &flags_open))) {
+            tb->skips_state = r == DECODE_OK;
+            flags_open = false;
+        }
         if (limit_branch)
             limit_branch->arg[1] = tcg_const(s, last_eip).i;
         gen_insn(dc, r);

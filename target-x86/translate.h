@@ -107,6 +107,10 @@ void gen_pop_commit(DisasContext *dc, unsigned size);
 void gen_write_sp(DisasContext *dc, Tv val);
 /* leaving the TB; each stores cc_op */
 void gen_goto(DisasContext *dc, unsigned slot, uint64_t eip);   /* constant target, already truncated */
+bool gen_flags_dead_at(DisasContext *dc, uint64_t eip);         /* code there needs no flags: gen_goto_lazy() will do */
+void gen_goto_lazy(DisasContext *dc, unsigned slot, uint64_t eip, bool lazy);
+void gen_lazy_exit(DisasContext *dc, unsigned slot);            /* its state */
+bool insn_overwrites_flags(const DisasContext *dc, bool *open); /* lazy-exit.c */
 void gen_goto_reg(DisasContext *dc, Tv eip);                    /* truncated to the operand size */
 void gen_leave(DisasContext *dc, uint64_t eip);                 /* eip stored, exit_tb */
 void gen_leave_stored(DisasContext *dc);                         /* the same when a helper has set env->eip */
@@ -124,6 +128,7 @@ Tv gen_compute_c(DisasContext *dc);               /* CF as 0 or 1; cc_op may bec
 void gen_compute_eflags(DisasContext *dc);        /* cc_op becomes EFLAGS; only behind the last access that may fault */
 Tv gen_eflags_value(DisasContext *dc);            /* the six flags as a temp; nothing changes */
 Tv gen_af_bit(DisasContext *dc);                  /* AF in bit 4, other bits 0 */
+bool gen_cmp_operands(DisasContext *dc, Tv *a, Tv *b); /* the flags are those of a - b, and both are still there */
 void gen_note_cmp(DisasContext *dc, int kind, Tv a, Tv b);
 Tv gen_cc_op_value(DisasContext *dc);             /* as a temp: constant or env->cc_op */
 static inline Tv gen_cc_dst(void) { return tcg_global(G_CC_DST); }

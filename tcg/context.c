@@ -18,6 +18,7 @@ void tcg_begin(TcgContext *s)
     s->code_size = 0;
     s->goto_tb_jump[0] = s->goto_tb_jump[1] = ~0u;
     s->goto_tb_reset[0] = s->goto_tb_reset[1] = ~0u;
+    memset(s->lazy_exit, 0, sizeof s->lazy_exit);
     s->nb_insns = 0;
     s->nb_stubs = 0;
 }

@@ -356,6 +356,20 @@ static void run_pure(Interp *in, const TcgOp *op)
     set(in, op->arg[0], r);
 }
 
+/* What a lazy exit leaves for the way out. */
+static void run_lazy_exit(Interp *in, const TcgOp *goto_tb)
+{
+    const TcgLazyExit *z = &in->s->lazy_exit[goto_tb->arg[0] & 1];
+
+    if (z->dead && z->a != TCG_NO_TEMP) {
+        uint64_t a = get(in, z->a), b = get(in, z->b);
+        set(in, __builtin_ctzll(z->dead), a - b);
+        set(in, __builtin_ctzll(z->dead & (z->dead - 1)), b);
+    }
+    if (z->dead && z->off)
+        stl_n((char *)in->env + z->off, 4, z->value);
+}
+
 uint64_t tcg_interpret(TcgContext *s, void *env)
 {
     TcgEnvHead *head = env;
@@ -419,11 +433,14 @@ uint64_t tcg_interpret(TcgContext *s, void *env)
         case TCG_OP_call: run_call(&in, op); break;
         case TCG_OP_poll_exit:
             if (__atomic_load_n(&head->exit_request, __ATOMIC_RELAXED)) {
+                if (pc + 1 < s->nb_ops && op[1].opc == TCG_OP_goto_tb)
+                    run_lazy_exit(&in, op + 1);
                 head->eip = a[0];
                 return s->tb_cookie | TB_EXIT_POLL;
             }
             break;
         case TCG_OP_goto_tb:
+            run_lazy_exit(&in, op);
             head->eip = a[1];
             return s->tb_cookie | a[0];
         case TCG_OP_goto_ptr: {

@@ -14,6 +14,9 @@ enum { WORDS = TCG_MAX_TEMPS / 64, WINDOW = 12 };
 typedef struct Live {
     uint64_t live[WORDS], globals[WORDS], persistent[WORDS]; /* persistent: globals and locals */
     unsigned words;
+    uint64_t lazy;   /* globals that some lazy exit of this TB does without */
+    uint64_t poll;   /* those that the exit behind the op at hand does without */
+    uint64_t label_dead[TCG_MAX_LABELS]; /* of these, the ones not live at a label further down */
 } Live;
 
 static inline bool is_live(const Live *v, TcgTempIdx t) { return v->live[t / 64] >> (t % 64) & 1; }
@@ -112,6 +115,27 @@ static void begin(Live *v, const TcgContext *s)
             v->persistent[t / 64] |= 1ull << (t % 64);
     }
     memcpy(v->live, v->globals, v->words * 8);
+    v->lazy = v->poll = 0;
+    for (unsigned i = 0; i < 2; i++)
+        v->lazy |= s->lazy_exit[i].dead;
+    if (v->lazy)
+        memset(v->label_dead, 0, s->nb_labels * sizeof v->label_dead[0]);
+}
+
+/* The end of a basic block: what must be right at its end. Backward branches: everything. */
+static void live_at_end(TcgContext *s, Live *v, const TcgOp *op)
+{
+    const TcgLazyExit *z = &s->lazy_exit[op->arg[0] & 1];
+    uint64_t dead = v->lazy & ~v->live[0];
+
+    v->poll = 0;
+    if (op->opc == TCG_OP_set_label && v->lazy)
+        v->label_dead[op->arg[0]] = dead;
+    memcpy(v->live, tcg_op_info[op->opc].flags & TCG_OPF_EXITS ? v->globals : v->persistent, v->words * 8);
+    if (op->opc == TCG_OP_goto_tb && z->dead && z->a != TCG_NO_TEMP)
+        v->live[0] &= ~(v->poll = z->dead);
+    else if (op->opc == TCG_OP_brcond && v->lazy)
+        v->live[0] &= ~(dead & v->label_dead[op->arg[3]]);
 }
 
 static bool noreturn_call(const TcgOp *op)
@@ -132,7 +156,7 @@ static void live_op(TcgContext *s, Live *v, TcgOp *op)
         return;
     }
     if (info->flags & TCG_OPF_ENDS_BB)
-        memcpy(v->live, info->flags & TCG_OPF_EXITS ? v->globals : v->persistent, v->words * 8);
+        live_at_end(s, v, op);
     else if (noreturn_call(op))
         memcpy(v->live, v->globals, v->words * 8);
     for (unsigned i = 0; i < info->outs; i++) {
@@ -147,13 +171,20 @@ static void live_op(TcgContext *s, Live *v, TcgOp *op)
         op->opc = TCG_OP_nop;
         return;
     }
+    if ((op->opc == TCG_OP_mulu2 || op->opc == TCG_OP_muls2) && op->life >> 9 & 1) { /* nobody wants the high half */
+        *op = (TcgOp){ .opc = TCG_OP_mul, .type = op->type, .arg = { op->arg[0], op->arg[2], op->arg[3] } };
+        live_op(s, v, op);
+        return;
+    }
     for (unsigned i = 0; i < info->outs; i++) {
         if (op->arg[i] != TCG_NO_TEMP)
             set_dead(v, op->arg[i]);
     }
     if (observes_globals(op)) {
+        uint64_t dead = op->opc == TCG_OP_poll_exit ? v->poll & ~v->live[0] : 0;
         for (unsigned w = 0; w < v->words; w++)
             v->live[w] |= v->globals[w];
+        v->live[0] &= ~dead;
     }
     if (op->opc == TCG_OP_vzeroupper) {
         for (unsigned t = 0; t < s->nb_globals; t++) {

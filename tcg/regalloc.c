@@ -517,11 +517,13 @@ void ra_sync(Ra *l)
         sync_temp(l, t);
 }
 
-void ra_sync_globals(Ra *l)
+static bool in_mask(TcgTempIdx t, uint64_t mask) { return t < 64 && mask >> t & 1; }
+
+void ra_sync_globals(Ra *l, uint64_t but)
 {
     TcgTempIdx t;
     FOR_EACH_CACHED(l, t) {
-        if (l->s->temps[t].kind == TCG_TEMP_GLOBAL)
+        if (l->s->temps[t].kind == TCG_TEMP_GLOBAL && !in_mask(t, but))
             sync_temp(l, t);
     }
 }
@@ -583,13 +585,13 @@ int ra_vec_live(Ra *l)
     return 0;
 }
 
-void ra_snapshot(Ra *l, Stub *stub)
+void ra_snapshot(Ra *l, Stub *stub, uint64_t but)
 {
     TcgTempIdx t;
     stub->snap = l->nb_snaps;
     FOR_EACH_CACHED(l, t) {
         RaTemp *rt = &l->t[t];
-        if (l->s->temps[t].kind != TCG_TEMP_GLOBAL || rt->coherent)
+        if (l->s->temps[t].kind != TCG_TEMP_GLOBAL || rt->coherent || in_mask(t, but))
             continue;
         if (l->nb_snaps == MAX_SNAPS) {
             l->too_big = true;

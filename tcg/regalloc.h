@@ -92,7 +92,7 @@ typedef struct Ra {
     unsigned nb_stubs;
     SnapEntry snap[MAX_SNAPS];
     unsigned nb_snaps;
-    struct { uint8_t *jump; uint64_t eip; uint8_t slot; } tail[2]; /* unlinked goto_tb */
+    struct { uint8_t *jump; uint64_t eip; uint8_t slot; Stub state; } tail[2]; /* unlinked goto_tb; its snapshot */
     unsigned nb_tails;
     RaTemp t[TCG_MAX_TEMPS];
 } Ra;
@@ -117,14 +117,14 @@ void ra_evacuate(Ra *l, Reg pinned);           /* aliases that outlive this op l
 bool ra_dies(Ra *l, TcgTempIdx t);             /* t is an input that dies at this op */
 Reg ra_pin(Ra *l, TcgTempIdx t);               /* host register of a pinned global, or NOREG */
 void ra_release(Ra *l, TcgTempIdx t);          /* the value is gone */
-void ra_sync_globals(Ra *l);                   /* dirty unpinned globals to env */
+void ra_sync_globals(Ra *l, uint64_t but);      /* dirty unpinned globals to env; not those (of the first 64) in but */
 void ra_sync(Ra *l);                           /* and locals to their slots */
 void ra_forget_globals(Ra *l);                 /* unpinned globals: only env counts */
 void ra_forget(Ra *l);                         /* at a label: only memory counts */
 void ra_end_bb(Ra *l);                         /* EBB temps are dead */
 void ra_drop_vectors(Ra *l);                   /* write back what lives in vector registers, and empty them */
 void ra_drop_scratch(Ra *l);                   /* the same for r8-r11 */
-void ra_snapshot(Ra *l, Stub *stub);
+void ra_snapshot(Ra *l, Stub *stub, uint64_t but);
 int ra_vec_live(Ra *l);
 X86Mem ra_home(Ra *l, TcgTempIdx t);
 void ra_move_opnd(Ra *l, Reg d, Opnd o);       /* 64 bits; leaves the flags alone */

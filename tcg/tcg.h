@@ -173,6 +173,14 @@ typedef struct TcgInsnMap {
     uint64_t data[2];  /* insn_start's constants: eip, front-end word */
 } TcgInsnMap;
 
+/* A goto_tb (and a poll_exit right before it) whose linked successor overwrites some globals before anything can
+ * look at them: they are written to env only on the ways out, not on the chained path. */
+typedef struct TcgLazyExit {
+    uint64_t dead;      /* bit n: global n (not pinned; n < 64). 0: an ordinary goto_tb */
+    TcgTempIdx a, b;    /* unless TCG_NO_TEMP: the lowest two of them are a - b and b; pinned globals or constants */
+    uint32_t off, value; /* off != 0: out there, 32 bits of env at off become value */
+} TcgLazyExit;
+
 typedef struct TcgContext TcgContext;
 typedef struct CodeBuf CodeBuf;
 
@@ -207,6 +215,7 @@ struct TcgContext {
     unsigned nb_insns;
     TcgInsnMap *stub_map;      /* slow-path return addresses: host_end is the exact offset; sorted */
     unsigned nb_stubs, stub_cap;
+    TcgLazyExit lazy_exit[2];  /* by goto_tb slot; set by the front end, reset by tcg_begin() */
     uint32_t in_asm_host_size[1]; /* bytes of the main path (without stubs and data), for logs */
 
     void *backend;             /* register allocator and emitter state */

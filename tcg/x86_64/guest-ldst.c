@@ -79,7 +79,7 @@ static Stub *begin_access(Ra *l, const TcgOp *op, Reg a, int32_t disp, uint32_t 
     Stub *st = stub_new(l, op->opc);
     if (pin != NOREG)
         ra_evacuate(l, pin);
-    ra_snapshot(l, st);
+    ra_snapshot(l, st, 0);
     st->disp = disp;
     st->oi = oi;
     st->tmp = t;

@@ -43,10 +43,12 @@ static void lower_insn_start(Ra *l, const TcgOp *op)
 
 static void lower_label(Ra *l, const TcgOp *op)
 {
+    if (l->label_off[op->arg[0]] == ~0u && l->label_refs[op->arg[0]] == 0) {
+        ra_end_bb(l);
+        return; /* nobody jumps here: it is reached from above, with what the registers hold now */
+    }
     ra_sync(l);
     ra_end_bb(l);
-    if (l->label_off[op->arg[0]] == ~0u && l->label_refs[op->arg[0]] == 0)
-        return; /* nobody jumps here: it is reached from above, with what the registers hold now */
     ra_forget(l);
     l->label_off[op->arg[0]] = l->e.p - l->e.start;
 }
@@ -73,7 +75,39 @@ static unsigned next_op(Ra *l, unsigned i)
 
 static bool is_op(Ra *l, unsigned i, TcgOpcode opc) { return i < l->s->nb_ops && l->s->ops[i].opc == opc; }
 
-/* The patchable jump of a goto_tb; its state is in env already. */
+static const TcgLazyExit *lazy_of(Ra *l, const TcgOp *goto_tb) { return &l->s->lazy_exit[goto_tb->arg[0] & 1]; }
+
+/* Globals of a lazy exit that the way out works out by itself. */
+static uint64_t lazy_computed(const TcgLazyExit *z) { return z->dead && z->a != TCG_NO_TEMP ? z->dead : 0; }
+
+static void load_cold(Ra *l, Reg d, TcgTempIdx t)
+{
+    const TcgTemp *ts = &l->s->temps[t];
+    if (ts->kind == TCG_TEMP_CONST)
+        x86_mov_ri(&l->e, d, ts->value);
+    else
+        x86_mov_rr(&l->e, true, d, ts->pin_reg);
+}
+
+/* On the way out of a lazy exit: what the chained path leaves undone. r8-r11 are free but for the snapshot's. */
+static void lazy_state(Ra *l, const TcgLazyExit *z, const Stub *snapshot)
+{
+    Emit *e = &l->e;
+
+    stub_store_snapshot(l, snapshot);
+    if (lazy_computed(z)) {
+        TcgTempIdx d = __builtin_ctzll(z->dead), sub = __builtin_ctzll(z->dead & (z->dead - 1));
+        load_cold(l, R11, z->a);
+        load_cold(l, R10, z->b);
+        x86_alu_rr(e, X86_SUB, true, R11, R10);
+        x86_store(e, 8, mem_at(RBP, l->s->temps[d].env_offset), R11);
+        x86_store(e, 8, mem_at(RBP, l->s->temps[sub].env_offset), R10);
+    }
+    if (z->off)
+        x86_store_imm(e, 4, mem_at(RBP, z->off), z->value);
+}
+
+/* The patchable jump of a goto_tb; its state is in env already, but for a lazy exit's. */
 static void chain_jump(Ra *l, const TcgOp *op, int cc /* -1: always */)
 {
     TcgContext *s = l->s;
@@ -83,6 +117,9 @@ static void chain_jump(Ra *l, const TcgOp *op, int cc /* -1: always */)
         l->too_big = true;
         return;
     }
+    const TcgLazyExit *z = lazy_of(l, op);
+    l->tail[l->nb_tails].state = (Stub){ .tmp = NOREG };
+    ra_snapshot(l, &l->tail[l->nb_tails].state, lazy_computed(z) | (z->dead ? 0 : ~0ull));
     l->tail[l->nb_tails].eip = op->arg[1];
     l->tail[l->nb_tails].slot = slot;
     if (!s->no_chain)
@@ -120,9 +157,12 @@ static void lower_brcond(Ra *l, const TcgOp *op)
 {
     unsigned label = op->arg[3];
     bool invert;
-    ra_sync(l); /* the fall-through path keeps its registers, which agree with memory now */
-    X86Cond cc = lower_compare(l, op->type, op->arg[2], op->arg[0], op->arg[1]);
     TcgOp *chained = branch_to_goto_tb(l, label, &invert);
+    if (chained)
+        ra_sync_globals(l, lazy_of(l, chained)->dead);
+    else
+        ra_sync(l); /* the fall-through path keeps its registers, which agree with memory now */
+    X86Cond cc = lower_compare(l, op->type, op->arg[2], op->arg[0], op->arg[1]);
     if (chained) {
         l->label_refs[label]--;
         ra_kill(l);
@@ -208,7 +248,7 @@ static void lower_call(Ra *l, const TcgOp *op)
     for (unsigned i = 0; i < 16; i++)
         all_pinned |= host_pin[i] < 0 ? 0 : REG_BIT(host_pin[i]);
     if (sync)
-        ra_sync_globals(l);
+        ra_sync_globals(l, 0);
     if (!(h->flags & HELPER_NO_VEC))
         ra_drop_vectors(l);
     for (; n < 6 && op->arg[1 + n] != TCG_NO_TEMP; n++)
@@ -268,7 +308,10 @@ static void lower_call(Ra *l, const TcgOp *op)
 static void lower_poll_exit(Ra *l, const TcgOp *op)
 {
     Stub *st = stub_new(l, TCG_OP_poll_exit);
-    ra_snapshot(l, st);
+    unsigned next = next_op(l, l->op_index);
+    const TcgLazyExit *z = is_op(l, next, TCG_OP_goto_tb) ? lazy_of(l, &l->s->ops[next]) : NULL;
+    st->oi = z && z->dead ? 1 + (l->s->ops[next].arg[0] & 1) : 0; /* 0: no lazy exit, or slot + 1 */
+    ra_snapshot(l, st, st->oi ? lazy_computed(z) : 0);
     st->data[0] = op->arg[0];
     st->tmp = R11;
     x86_alu_mi(&l->e, X86_CMP, 4, false, ENV(exit_request), 0);
@@ -283,14 +326,14 @@ static void end_tb_path(Ra *l)
 
 static void lower_goto_tb(Ra *l, const TcgOp *op)
 {
-    ra_sync_globals(l);
-    end_tb_path(l);
+    ra_sync_globals(l, lazy_of(l, op)->dead);
     chain_jump(l, op, -1);
+    end_tb_path(l);
 }
 
 static void lower_exit_tb(Ra *l, const TcgOp *op)
 {
-    ra_sync_globals(l);
+    ra_sync_globals(l, 0);
     end_tb_path(l);
     lower_exit(l, x86_jmp(&l->e), op->arg[0]);
 }
@@ -312,7 +355,7 @@ static void lower_goto_ptr(Ra *l, const TcgOp *op)
     bool known = ra_is_const(l, op->arg[0], &pc);
     Opnd target = { OPND_IMM, .reg = NOREG };
 
-    ra_sync_globals(l);
+    ra_sync_globals(l, 0);
     if (known)
         target.imm = pc;
     else
@@ -364,7 +407,10 @@ static void exit_stub(Ra *l, const Stub *st)
     for (unsigned i = 0; i < st->nb_from; i++)
         x86_patch_here(e, st->from[i]);
     if (st->opc == TCG_OP_poll_exit) {
-        stub_store_snapshot(l, st);
+        if (st->oi)
+            lazy_state(l, &s->lazy_exit[st->oi - 1], st);
+        else
+            stub_store_snapshot(l, st);
         store_eip(l, st->data[0]);
         lower_exit(l, x86_jmp(e), TB_EXIT_POLL);
         return;
@@ -408,6 +454,7 @@ void lower_finish(Ra *l)
         x86_patch_here(e, l->tail[i].jump);
         if (!s->no_chain)
             s->goto_tb_reset[slot] = e->p - e->start;
+        lazy_state(l, &s->lazy_exit[slot], &l->tail[i].state);
         store_eip(l, l->tail[i].eip);
         leave_tb(l, s->no_chain ? TB_EXIT_LOOKUP : slot == 0 ? TB_EXIT_SLOT0 : TB_EXIT_SLOT1);
     }

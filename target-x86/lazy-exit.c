@@ -1,0 +1,101 @@
+/* lazy-exit.c - flags that nobody will look at: where the code behind a TB overwrites all six before it reads them
+ * and before it can fault, the chained path does not store them; the ways out to the execution loop do.
+ *
+ * Two sides make this exact. The TB that leaves decodes ahead at the target, in its own page, and marks its
+ * chaining slot. The TB that starts there says for itself whether it overwrites the flags so (TB.skips_state), and
+ * tb_chain() links a marked slot to no other: so code that changes later, breakpoints and single steps need no
+ * thought here. Interrupts are taken on the ways out only.
+ * Not looked at: memory operands (they fault), partial flag writers, code behind a further jump.
+ * Spec: Intel SDM vol. 1, appendix A (flags of each instruction). */
+#include "accel/tb.h"
+#include "target-x86/flags.h"
+#include "target-x86/translate.h"
+
+enum { LOOK_AHEAD = 6 }; /* instructions */
+
+#define GEN(name) void gen_##name(DisasContext *dc);
+GEN(ADD) GEN(OR) GEN(AND) GEN(SUB) GEN(XOR) GEN(CMP) GEN(TEST) GEN(NEG)
+GEN(MOV) GEN(MOVSXD) GEN(MOVZX) GEN(MOVSX) GEN(LEA) GEN(CBW) GEN(CWD) GEN(NOP) GEN(NOT) GEN(BSWAP)
+#undef GEN
+
+typedef void GenFn(DisasContext *dc);
+
+static bool one_of(GenFn *gen, GenFn *const *list, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (gen == list[i])
+            return true;
+    }
+    return false;
+}
+
+/* dc->insn overwrites all six flags and cannot fault. *open: it neither can fault nor has to do with flags. */
+bool insn_overwrites_flags(const DisasContext *dc, bool *open)
+{
+    static GenFn *const writers[] = { gen_ADD, gen_OR, gen_AND, gen_SUB, gen_XOR, gen_CMP, gen_TEST, gen_NEG };
+    static GenFn *const strangers[] = { gen_MOV, gen_MOVSXD, gen_MOVZX, gen_MOVSX, gen_CBW, gen_CWD, gen_NOT, gen_BSWAP };
+    const OpcodeRow *row = dc->insn.row;
+
+    *open = false;
+    if (!row || dc->insn.lock)
+        return false;
+    if (row->gen == gen_LEA || row->gen == gen_NOP) { /* their memory operand is none */
+        *open = true;
+        return false;
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        if (insn_op_is_mem(&dc->insn, row->op[i]))
+            return false;
+    }
+    if (one_of(row->gen, writers, ARRAY_SIZE(writers)))
+        return true;
+    *open = one_of(row->gen, strangers, ARRAY_SIZE(strangers));
+    return false;
+}
+
+bool gen_flags_dead_at(DisasContext *dc, uint64_t eip)
+{
+    DisasContext peek;
+    vaddr lin = dc->code64 ? eip : (uint32_t)(dc->cs_base + eip);
+    bool open = true;
+
+    if (dc->cc_op == CC_OP_DYNAMIC || dc->plain_exits || ((lin ^ dc->pc_first) & TCG_PAGE_MASK) ||
+        !(dc->code64 || (dc->flags & HF_FLAT_CS)) || (dc->flags & HF_CODE_BP))
+        return false;
+    peek = *dc;
+    peek.pc = lin;
+    peek.fetch_pages_open = false; /* reads from no other page: cannot fault */
+    for (unsigned i = 0; i < LOOK_AHEAD && open && decode_insn(&peek) == DECODE_OK; i++) {
+        if (insn_overwrites_flags(&peek, &open))
+            return true;
+        peek.pc = peek.pc_next;
+        if ((peek.pc ^ dc->pc_first) & TCG_PAGE_MASK)
+            return false;
+    }
+    return false;
+}
+
+/* Kept where the way out finds it: a pinned register, a constant. */
+static bool survives(const DisasContext *dc, Tv t)
+{
+    const TcgTemp *ts = &dc->s->temps[t.i];
+    return ts->kind == TCG_TEMP_CONST || (ts->kind == TCG_TEMP_GLOBAL && ts->pinned);
+}
+
+void gen_lazy_exit(DisasContext *dc, unsigned slot)
+{
+    TcgLazyExit *z = &dc->s->lazy_exit[slot & 1];
+    Tv a, b;
+
+    *z = (TcgLazyExit){ .dead = 7ull << G_CC_DST, .a = TCG_NO_TEMP, .b = TCG_NO_TEMP };
+    if (dc->cc_op_dirty) {
+        z->off = offsetof(CPUX86State, cc_op);
+        z->value = dc->cc_op;
+    }
+    if (gen_cmp_operands(dc, &a, &b) && survives(dc, a) && survives(dc, b)) {
+        z->a = a.i;
+        z->b = b.i;
+    }
+    dc->tb->lazy_slots |= 1 << (slot & 1);
+}
+_Static_assert(G_CC_SRC == G_CC_DST + 1 && G_CC_SRC2 == G_CC_DST + 2, "the mask above; cc_dst and cc_src in this order");
