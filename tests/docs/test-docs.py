@@ -30,10 +30,15 @@ def read(path):
 
 
 def sources():
-    out = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=TOP, capture_output=True, text=True)
-    if out.returncode == 0:
-        return out.stdout.split('\n')[:-1]
-    return [os.path.relpath(os.path.join(d, f), TOP) for d, _, fs in os.walk(TOP) for f in fs]
+    try:
+        out = subprocess.run(['git', 'ls-files', '-co', '--exclude-standard'], cwd=TOP, capture_output=True, text=True)
+        if out.returncode == 0:
+            return out.stdout.split('\n')[:-1]
+    except FileNotFoundError:       # a bare system that got the sources as an archive
+        pass
+    skip = {os.path.join(TOP, '.git'), os.path.join(TOP, 'build'), os.path.abspath(os.environ.get('BUILD', 'build'))}
+    return [os.path.relpath(os.path.join(d, f), TOP) for d, ds, fs in os.walk(TOP)
+            if not any(d == s or d.startswith(s + '/') for s in skip) for f in fs]
 
 
 def strip_blocks(text):
