@@ -59,7 +59,7 @@ static void man_text(FILE *f, const char *s)
 
 void options_print_man(FILE *f)
 {
-    fprintf(f, ".TH VIREO 1 \"\" \"Vireo %s\"\n.SH NAME\nvireo \\- boot a PC in software\n.SH SYNOPSIS\n.B vireo\n"
+    fprintf(f, ".TH VIREO 1 \"\" \"Vireo %s\"\n.ad l\n.SH NAME\nvireo \\- boot a PC in software\n.SH SYNOPSIS\n.B vireo\n"
                "[options] [disk_image]\n.SH DESCRIPTION\nVireo is a system emulator of an x86 PC. It takes the command "
                "line and the monitor commands of qemu\\-system\\-x86_64.\n.SH OPTIONS\n", VIREO_VERSION);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
