@@ -59,7 +59,8 @@ static void log_exec(CPUState *cpu, const TB *tb)
     }
 }
 
-static TB *find_tb(CPUState *cpu, uint32_t cflags)
+/* *last: the TB that ran before; forgotten when its memory is used again. */
+static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
 {
     TbState st;
     cpu->ops->get_tb_state(cpu->env, &st);
@@ -75,8 +76,11 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags)
         tb = tb_lookup_phys(cpu, &st, cflags, phys_pc);
         cpu->stats.hash_hits += tb != NULL;
     }
-    if (!tb)
+    if (!tb) {
+        if (!accel_parallel && tb_reclaim())
+            *last = NULL;
         tb = tb_generate(cpu, &st, cflags, phys_pc);
+    }
     if (!(tb->cflags & (CF_NOCACHE | CF_NOCHAIN)) && cflags == 0) {
         jump_cache_enter(cpu, &st, tb, global && tb->page[1] == NO_PAGE);
         /* invalidated by another thread between look-up and entry */
@@ -157,7 +161,7 @@ int cpu_exec(CPUState *cpu)
         uint32_t cflags = cpu->cflags_next ? cpu->cflags_next : jit_one_insn ? 1 : 0;
         if (log_enabled(LOG_TB_NOCHAIN))
             cflags |= CF_NOCHAIN; /* part of what is looked up: such TBs are kept and found like others */
-        TB *tb = find_tb(cpu, cflags);
+        TB *tb = find_tb(cpu, cflags, &last);
         cpu->cflags_next = 0;
         if (unlikely(log_mask & (LOG_EXEC | LOG_CPU)))
             log_exec(cpu, tb);

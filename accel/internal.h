@@ -29,6 +29,9 @@ void tb_cache_init(void);
 TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc);
 TB *tb_alloc(void);               /* zeroed; under the tb lock */
 void tb_drop_last(TB *tb);        /* forget the newest TB and give its code memory back; under the tb lock */
+/* Give back the newest TBs as far as they are invalid, so that code that is rewritten over and over is
+ * translated into the same (cached) host memory. The one vCPU, outside generated code. True: some went. */
+bool tb_reclaim(void);
 /* Enter a finished TB into hash and page lists. Under the tb lock. */
 void tb_insert(CPUState *cpu, TB *tb);
 void tb_publish(TB *tb);          /* make it findable by host address (fault maps); under the tb lock */

@@ -261,6 +261,21 @@ void tb_drop_last(TB *tb)
     chunk_used--;
 }
 
+bool tb_reclaim(void)
+{
+    bool any = false;
+    tb_lock();
+    while (by_host->len && ((TB *)by_host->pdata[by_host->len - 1])->invalid) {
+        unsigned used = chunk_used;
+        tb_drop_last(by_host->pdata[by_host->len - 1]);
+        if (chunk_used == used)
+            break;
+        any = true;
+    }
+    tb_unlock();
+    return any;
+}
+
 uint32_t tb_inval_seq(void) { return __atomic_load_n(&inval_seq, __ATOMIC_ACQUIRE); }
 
 void tb_protect_page(ram_addr_t page)

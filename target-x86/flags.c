@@ -141,6 +141,9 @@ void cpu_load_eflags(CPUX86State *env, uint32_t val, uint32_t mask)
     }
     if (mask & EFL_DF)
         env->df = val & EFL_DF ? -1 : 1;
-    env->eflags = (env->eflags & ~(uint64_t)rest & ~(uint64_t)(CC_MASK | EFL_DF)) | (val & rest) | 2;
-    cpu_update_hflags(env);
+    uint64_t was = env->eflags;
+    env->eflags = (was & ~(uint64_t)rest & ~(uint64_t)(CC_MASK | EFL_DF)) | (val & rest) | 2;
+    /* IF, the most frequent change by far, is not among the hidden flags. */
+    if ((was ^ env->eflags) & (EFL_TF | EFL_VM | EFL_RF | EFL_AC | 3 << 12))
+        cpu_update_hflags(env);
 }
