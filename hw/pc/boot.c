@@ -135,6 +135,7 @@ bool boot_map_bios(BootRoms *r, const char *bios, MemoryRegion *pci_mem, GError 
     /* The card ROM area; SeaBIOS copies option ROMs into RAM here after opening it through PAM. */
     if (!memory_region_init_rom(&r->option_area, "pc.rom", 0x20000, errp))
         return false;
+    memset(memory_region_ram_ptr(&r->option_area), 0xff, 0x20000); /* no card there */
     memory_begin();
     memory_region_add(pci_mem, 4 * GiB - len, &r->bios, 0);
     memory_region_add(pci_mem, 1 * MiB - low, &r->isa_bios, 1);

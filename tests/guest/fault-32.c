@@ -173,7 +173,7 @@ static void t_breakpoints(void)
     on_exception = resume_db;
     steps = 0;
     __asm__ volatile("mov $1f, %0\nmov %0, %%dr0\nmov $2, %%eax\nmov %%eax, %%dr7\nnop\n1: nop\nxor %%eax, %%eax\nmov %%eax, %%dr7"
-                     : "=&r"(ip) : : "eax", "cc");
+                     : "=&r"(ip) : : "eax", "memory", "cc");
     __asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
     CHECK_EQ(steps, 1);
     CHECK_EQ(step_ip[0], ip);

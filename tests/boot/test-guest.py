@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""The bare-metal guests of tests/guest: each assertion that fails inside is printed; every guest runs with
+whole translation blocks and with one instruction per block."""
+import os
+from guest import BUILD, Fail, Vireo, need, run
+
+GUESTS = ('smc-32', 'fault-32', 'sys-32', 'fault-64')
+PASSED = 3  # isa-debug-exit: 2 * 1 + 1
+
+
+def start(tmp, name, *args):
+    disk = tmp + '/disk.img'
+    with open(disk, 'wb') as f:  # sector 0: mov eax, 12345678h; ret
+        f.write(bytes.fromhex('b878563412c3').ljust(1 << 20, b'\0'))
+    image = os.path.join(BUILD, 'tests/guest', name)
+    need(os.path.exists(image), 'no %s: make guests' % image)
+    return Vireo('-m', '64', '-display', 'none', '-nic', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot',
+                 '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-drive', 'file=%s,format=raw,if=ide' % disk,
+                 '-kernel', image, *args, limit=60)
+
+
+def guest(name, *args):
+    def fn(tmp):
+        with start(tmp, name, *args) as vm:
+            try:
+                vm.wait(PASSED)
+            except Fail as e:
+                bad = [l for l in vm.buf.decode('latin1').splitlines() if l.startswith(('#', 'not ok', 'Bail'))]
+                raise Fail('\n'.join(bad + [str(e)]))
+            need(b'\nok ' in vm.buf and b'not ok' not in vm.buf, 'no results: %r' % vm.buf)
+    fn.__name__ = ' '.join((name,) + args)
+    return fn
+
+
+def triple_fault_resets(tmp):
+    with start(tmp, 'sys-32', '-append', 'triple') as vm:
+        vm.expect('# triple fault')
+        vm.wait(0)
+
+
+run([guest(g, *a) for g in GUESTS for a in ((), ('-one-insn-per-tb',))] + [triple_fault_resets])
