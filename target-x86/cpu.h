@@ -177,7 +177,8 @@ enum {
     G_GPR = 0,        /* 16 general registers */
     G_CC_DST = 16, G_CC_SRC = 17, G_CC_SRC2 = 18,
     G_XMM = 19,       /* 16 of type V128 */
-    G_COUNT = 35
+    G_YMM = 35,       /* the same registers as V256; a TB uses one set only (docs/avx.md) */
+    G_COUNT = 51
 };
 
 #define X86_ENV(cpu) ((CPUX86State *)(cpu)->env)
@@ -246,6 +247,7 @@ hwaddr x86_phys_page_debug(CPUState *cpu, vaddr addr);
 /* helper-sse / x87: MXCSR and FP state */
 uint32_t cpu_get_mxcsr(CPUX86State *env);           /* with sticky flags */
 void cpu_set_mxcsr(CPUX86State *env, uint32_t val); /* also the running host MXCSR when called from a helper */
+uint64_t cpu_x86_xinuse(CPUX86State *env);          /* XSAVE components not in their initial state */
 uint16_t cpu_get_fpsw(const CPUX86State *env);      /* status with TOP */
 uint16_t cpu_get_fptag(const CPUX86State *env);     /* full two-bit tag word */
 void cpu_fpu_reset(CPUX86State *env);               /* FNINIT */

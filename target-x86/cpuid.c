@@ -1,7 +1,7 @@
 /* cpuid.c - CPU models, feature names and switches of -cpu, and the CPUID leaves.
  * Spec: Intel SDM vol. 2 CPUID; AMD APM vol. 3 appendix E; names and numbers of the models are those that
  * qemu-system-x86_64 7.2 shows, so that guests see the CPU that they were installed on.
- * Not modelled: more than one core per package, XSAVE state components, SVM. */
+ * Not modelled: more than one core per package, SVM. */
 #include "host/base/osdep.h"
 #include "target-x86/cpuid.h"
 #include "tcg/tcg.h"
@@ -294,6 +294,19 @@ static bool switch_feature(CPUX86State *env, Ident *id, const char *name, bool o
     return true;
 }
 
+/* Features that mean nothing without another one. */
+static void drop_dependents(CPUX86State *env)
+{
+    static const uint16_t needs[][2] = {
+        {X86F_XSAVEOPT, X86F_XSAVE}, {X86F_XSAVEC, X86F_XSAVE}, {X86F_XGETBV1, X86F_XSAVE}, {X86F_XSAVES, X86F_XSAVEC},
+        {X86F_AVX, X86F_XSAVE}, {X86F_AVX2, X86F_AVX}, {X86F_FMA, X86F_AVX}, {X86F_F16C, X86F_AVX}, {X86F_VAES, X86F_AVX},
+        {X86F_VPCLMULQDQ, X86F_AVX},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(needs); i++)
+        if (!cpu_has(env, needs[i][1]))
+            set_feature(env, needs[i][0], false);
+}
+
 bool cpuid_apply_model(CPUX86State *env, const char *spec, GError **errp)
 {
     g_auto(GStrv) parts = g_strsplit(spec && *spec ? spec : "qemu64", ",", -1);
@@ -353,15 +366,41 @@ bool cpuid_apply_model(CPUX86State *env, const char *spec, GError **errp)
     set_signature(env, id.family, id.model, id.stepping);
     if (!env->phys_bits)
         env->phys_bits = cpu_has(env, X86F_LM) ? 40 : cpu_has(env, X86F_PAE) || cpu_has(env, X86F_PSE36) ? 36 : 32;
+    drop_dependents(env);
     /* Switched-on features raise the levels that tell of them. */
     if (env->features[FEAT_7_EBX] | env->features[FEAT_7_ECX] | env->features[FEAT_7_EDX])
         env->cpuid.level = MAX(env->cpuid.level, 7);
+    if (cpu_has(env, X86F_XSAVE))
+        env->cpuid.level = MAX(env->cpuid.level, 0xd);
     if (env->features[FEAT_81_EDX] | env->features[FEAT_81_ECX])
         env->cpuid.xlevel = MAX(env->cpuid.xlevel, 0x80000001);
     return true;
 }
 
 /* --- the instruction --- */
+
+enum { XSAVE_LEGACY = 576, XSAVE_YMM = 256 };
+
+/* Leaf 0DH: x87 and SSE, and the upper halves of the AVX registers. */
+static void cpuid_xsave(CPUX86State *env, uint32_t subleaf, uint32_t out[4])
+{
+    bool avx = cpu_has(env, X86F_AVX);
+
+    if (!cpu_has(env, X86F_XSAVE))
+        return;
+    if (subleaf == 0) {
+        out[0] = avx ? 7 : 3;
+        out[1] = XSAVE_LEGACY + (env->xcr0 & 4 ? XSAVE_YMM : 0);
+        out[2] = XSAVE_LEGACY + (avx ? XSAVE_YMM : 0);
+    } else if (subleaf == 1) {
+        out[0] = env->features[FEAT_D_1_EAX];
+        if (cpu_has(env, X86F_XSAVEC) || cpu_has(env, X86F_XSAVES))
+            out[1] = XSAVE_LEGACY + (env->xcr0 & 4 ? XSAVE_YMM : 0);
+    } else if (subleaf == 2 && avx) {
+        out[0] = XSAVE_YMM;
+        out[1] = XSAVE_LEGACY;
+    }
+}
 
 /* 1.EDX bits that AMD repeats in 80000001.EDX */
 #define AMD_ALIASES 0x0183f3ffu
@@ -406,6 +445,7 @@ static void cpuid_basic(CPUX86State *env, uint32_t leaf, uint32_t subleaf, uint3
             out[0] = env->features[FEAT_7_1_EAX];
         }
         break;
+    case 0xd: cpuid_xsave(env, subleaf, out); break;
     case 0xb:
         out[2] = subleaf & 0xff;
         out[3] = apic_id;
@@ -414,7 +454,7 @@ static void cpuid_basic(CPUX86State *env, uint32_t leaf, uint32_t subleaf, uint3
             out[2] |= (subleaf + 1) << 8;
         }
         break;
-    default: break; /* 3, 5, 9, 0xa, 0xd: nothing to tell */
+    default: break; /* 3, 5, 9, 0xa, 0xc: nothing to tell */
     }
 }
 

@@ -1,6 +1,6 @@
 /* decode.c - bytes to Insn: prefixes, opcode row, ModRM, displacement, immediates.
  * Spec: Intel SDM vol. 2, chapter 2 (formats) and appendix A. Rows: opcodes.def, then simd.def.
- * Not decoded: VEX, EVEX and XOP encodings (#UD in 64-bit mode, LES/LDS with register operand elsewhere). */
+ * VEX: general instructions have maps of their own in opcodes.def, vectors are in vex.def. Not decoded: EVEX, XOP (#UD). */
 #include "target-x86/translate.h"
 #include "accel/cputlb.h"
 #include "target-x86/cpuid.h"
@@ -20,6 +20,10 @@
 #define FL_OSZP (CC_O | CC_S | CC_Z | CC_P)
 #define FL_OSAPC (CC_O | CC_S | CC_A | CC_P | CC_C)
 #define FL_OSAP (CC_O | CC_S | CC_A | CC_P)
+#define FL_OSZC (CC_O | CC_S | CC_Z | CC_C)
+#define FL_OZC (CC_O | CC_Z | CC_C)
+#define FL_SAP (CC_S | CC_A | CC_P)
+#define FL_AP (CC_A | CC_P)
 #define FL_SZP (CC_S | CC_Z | CC_P)
 #define FL_OAC (CC_O | CC_A | CC_C)
 #define FL_OA (CC_O | CC_A)
@@ -50,7 +54,7 @@ const OpcodeRow opcode_rows[] = {
 const unsigned nb_opcode_rows = G_N_ELEMENTS(opcode_rows);
 
 /* Rows of (map, opcode) as a chain in file order; -1 ends it. */
-static int16_t row_first[3][256], row_next[G_N_ELEMENTS(opcode_rows)][8];
+static int16_t row_first[NB_MAPS][256], row_next[G_N_ELEMENTS(opcode_rows)][8];
 
 static void build_index(void)
 {
@@ -81,7 +85,7 @@ unsigned insn_op_size(const Insn *insn, OpKind k)
         return MO_16;
     case O_Ed:
         return MO_32;
-    case O_Ey: case O_Gy:
+    case O_Ey: case O_Gy: case O_By:
         return insn->osize == MO_64 ? MO_64 : MO_32;
     case O_zAX: case O_Xz: case O_Yz:
         return insn->osize == MO_64 ? MO_32 : insn->osize;
@@ -161,6 +165,10 @@ static void decode_modrm32(Fetch *f, Insn *i, bool code64)
         base = sib & 7;
         i->scale = sib >> 6;
         i->index = (sib >> 3 & 7) | i->rex_x;
+        if (i->vsib >= 0) {
+            i->vsib = i->index;
+            i->index = -1;
+        }
         if (i->index == 4)
             i->index = -1;
         if (base == 5 && i->mod == 0) {
@@ -201,10 +209,61 @@ static void decode_address(Fetch *f, Insn *i, bool code64)
         i->seg = i->seg_override;
 }
 
+/* --- VEX --- */
+
+/* i->opcode is C4 or C5. Outside 64-bit mode it is LES or LDS unless what follows would be a register operand: then
+ * ModRM has been read. False: not VEX. bad: an invalid one. */
+static bool decode_vex(DisasContext *dc, Fetch *f, bool *bad)
+{
+    Insn *i = &dc->insn;
+    bool three = i->opcode == 0xc4;
+    uint8_t b1, b2;
+
+    if (!dc->code64 && (!dc->pe || dc->vm86))
+        return false;
+    if (!dc->code64) {
+        decode_modrm(f, i);
+        if (i->mod != 3 || f->stop || f->too_long)
+            return false;
+        b1 = i->modrm;
+        i->has_modrm = false;
+        i->reg = i->rm = 0;
+    } else {
+        b1 = fetch8(f);
+    }
+    *bad = i->lock || i->rep || i->prefix_66 || i->has_rex;
+    b2 = three ? fetch8(f) : b1;
+    i->vex = true;
+    i->has_rex = false;
+    i->rex_w = i->rex_r = i->rex_x = i->rex_b = 0;
+    i->vex_w = three && b2 & 0x80;
+    i->vex_l = b2 >> 2 & 1;
+    i->vex_pp = b2 & 3;
+    i->vvvv = ~b2 >> 3 & (dc->code64 ? 15 : 7);
+    i->map = three ? b1 & 31 : MAP_0F;
+    if (dc->code64) {
+        i->rex_r = b1 & 0x80 ? 0 : 8;
+        if (three) {
+            i->rex_x = b1 & 0x40 ? 0 : 8;
+            i->rex_b = b1 & 0x20 ? 0 : 8;
+            i->rex_w = i->vex_w;
+        }
+    }
+    if (i->map < MAP_0F || i->map > MAP_0F3A) {
+        *bad = true;
+        i->map = MAP_0F;
+    }
+    i->opcode = fetch8(f);
+    return true;
+}
+
 /* --- rows --- */
 
 static bool pp_fits(const OpcodeRow *r, const Insn *i)
 {
+    if (i->vex)
+        return (r->pp == ROW_NP && i->vex_pp == 0) || (r->pp == ROW_P66 && i->vex_pp == 1) ||
+               (r->pp == ROW_PF3 && i->vex_pp == 2) || (r->pp == ROW_PF2 && i->vex_pp == 3);
     switch (r->pp) {
     case ROW_NP: return !i->rep && !i->prefix_66;
     case ROW_NR: return !i->rep;
@@ -245,6 +304,28 @@ static const OpcodeRow *find_row(DisasContext *dc, Fetch *f)
         return r;
     }
     return NULL;
+}
+
+/* Sets row or simd, or neither. */
+static void find_vex(DisasContext *dc, Fetch *f)
+{
+    static const unsigned pp[4] = { SIMD_PP_NONE, SIMD_PP_66, SIMD_PP_F3, SIMD_PP_F2 };
+    Insn *i = &dc->insn;
+
+    if (i->map != MAP_0F || i->opcode != 0x77)
+        decode_modrm(f, i);
+    i->simd = vex_lookup(i->map, i->opcode, pp[i->vex_pp], i->modrm, i->vex_w, i->vex_l);
+    if (i->simd) {
+        if (!vex_row_fits(i->simd, i->vvvv, (i->modrm & 7) == 4 && i->mod != 3 && (dc->code64 || dc->code32 != i->prefix_67), &i->vsib))
+            i->simd = NULL;
+        return;
+    }
+    if (i->map == MAP_0F || i->vex_l)
+        return;
+    i->map += MAP_VEX_0F38 - MAP_0F38;
+    i->row = find_row(dc, f);
+    if (i->row && i->vvvv && i->row->op[0] != O_By && i->row->op[1] != O_By && i->row->op[2] != O_By)
+        i->row = NULL;
 }
 
 static const struct SimdRow *find_simd(DisasContext *dc, Fetch *f)
@@ -310,7 +391,10 @@ static void decode_sizes(DisasContext *dc)
     Insn *i = &dc->insn;
     unsigned attr = i->row ? i->row->attr : 0;
 
-    if (dc->code64) {
+    if (i->vex) {
+        i->asize = dc->code64 ? (i->prefix_67 ? MO_32 : MO_64) : dc->code32 != i->prefix_67 ? MO_32 : MO_16;
+        i->osize = i->rex_w ? MO_64 : MO_32;
+    } else if (dc->code64) {
         i->asize = i->prefix_67 ? MO_32 : MO_64;
         if (i->rex_w || (attr & ROW_F64))
             i->osize = MO_64;
@@ -359,10 +443,10 @@ DecodeResult decode_insn(DisasContext *dc)
 {
     Insn *i = &dc->insn;
     Fetch f = { .dc = dc, .at = dc->pc, .mask = dc->code64 ? ~0ULL : 0xffffffffu };
-    bool have_imm = false;
+    bool have_imm = false, bad_vex = false;
 
     build_index();
-    *i = (Insn){ .seg_override = -1, .seg = R_DS, .base = -1, .index = -1, .mod = 3 };
+    *i = (Insn){ .seg_override = -1, .seg = R_DS, .base = -1, .index = -1, .vsib = -1, .mod = 3 };
     decode_prefixes(dc, &f);
     if (i->seg_override >= 0)
         i->seg = i->seg_override; /* implicit operands: strings, XLAT */
@@ -374,11 +458,16 @@ DecodeResult decode_insn(DisasContext *dc)
             i->opcode = fetch8(&f);
         }
     }
+    bool vex = i->map == MAP_1 && (i->opcode & 0xfe) == 0xc4 && !f.stop && !f.too_long && decode_vex(dc, &f, &bad_vex);
     if (!f.stop && !f.too_long) {
-        if (i->map != MAP_0F3A)
-            i->row = find_row(dc, &f);
-        if (!i->row)
-            i->simd = find_simd(dc, &f);
+        if (vex) {
+            find_vex(dc, &f);
+        } else {
+            if (i->map != MAP_0F3A)
+                i->row = find_row(dc, &f);
+            if (!i->row)
+                i->simd = find_simd(dc, &f);
+        }
         decode_sizes(dc);
         if (i->row && (i->row->op[0] == O_Cy || i->row->op[0] == O_Dy || i->row->op[0] == O_Ry || i->row->op[0] == O_Rv ||
                        i->row->op[1] == O_Ry))
@@ -396,7 +485,7 @@ DecodeResult decode_insn(DisasContext *dc)
         return DECODE_STOP;
     if (f.too_long)
         return DECODE_TOO_LONG;
-    if (!i->row && !i->simd)
+    if (bad_vex || (!i->row && !i->simd))
         return DECODE_UD;
     if (i->lock && !(i->row && (i->row->attr & ROW_LOCK) && i->mod != 3))
         return DECODE_UD;

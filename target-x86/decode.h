@@ -6,7 +6,7 @@
 
 #include "tcg/tcg.h"
 
-enum { MAP_1 = 0, MAP_0F = 1, MAP_0F38 = 2, MAP_0F3A = 3 };
+enum { MAP_1 = 0, MAP_0F = 1, MAP_0F38 = 2, MAP_0F3A = 3, MAP_VEX_0F38 = 4, MAP_VEX_0F3A = 5, NB_MAPS };
 enum { REP_NONE = 0, REP_F3 = 1, REP_F2 = 2 };
 
 struct SimdRow;
@@ -19,6 +19,7 @@ typedef enum OpKind {
     O_Eb, O_Ew, O_Ed, O_Ev, O_Ey, O_M,               /* ModRM.rm; M: address only */
     O_Gb, O_Gw, O_Gv, O_Gy, O_Sw, O_Cy, O_Dy,        /* ModRM.reg */
     O_Rv, O_Ry,                                      /* ModRM.rm, always a register */
+    O_By,                                            /* VEX.vvvv */
     O_Ib, O_sIb, O_Iw, O_Iz, O_Iv, O_Jb, O_Jz, O_Ap, /* in the instruction */
     O_Ob, O_Ov,                                      /* memory at an absolute offset */
     O_Zb, O_Zv, O_AL, O_CL, O_DX, O_rAX, O_zAX, O_I1, /* fixed; z: 32 bits for 64 */
@@ -53,6 +54,9 @@ typedef struct Insn {
     bool prefix_66, prefix_67, lock;
     bool has_rex; uint8_t rex_w, rex_r, rex_x, rex_b; /* r, x, b as 0 or 8 */
     int8_t seg_override;     /* R_* or -1 */
+    bool vex, vex_l, vex_w;  /* VEX-encoded; rex_* hold its bits too, rex_w in 64-bit mode only */
+    uint8_t vex_pp, vvvv;    /* REP_*, or 3 for 66 */
+    int8_t vsib;             /* number of the index vector of a gather, or -1 */
     uint8_t osize;           /* MemOp size of the operation for v-sized operands: MO_16, MO_32, MO_64 */
     uint8_t asize;           /* MO_16, MO_32, MO_64 */
 

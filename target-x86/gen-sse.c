@@ -240,7 +240,6 @@ static void gen_MOVNTI(DisasContext *dc, const SimdRow *row)
 
 static void gen_MASKMOV(DisasContext *dc, const SimdRow *row)
 {
-    TcgContext *s = dc->s;
     bool mmx = row->dst == SO_Pq;
     unsigned modrm = dc->insn.modrm;
 
@@ -248,8 +247,17 @@ static void gen_MASKMOV(DisasContext *dc, const SimdRow *row)
         gen_fp_pending(dc);
     Vv val = mmx ? mmx_load(dc, modrm >> 3 & 7) : gen_xmm(dc->insn.reg);
     Vv mask = mmx ? mmx_load(dc, modrm & 7) : gen_xmm(dc->insn.rm);
-    tcg_gen_stv(s, TCG_V128, val, tcg_env(s), offsetof(CPUX86State, mm_scratch[0]), 16);
-    tcg_gen_stv(s, TCG_V128, mask, tcg_env(s), offsetof(CPUX86State, mm_scratch[2]), 16);
+    simd_gen_maskmov(dc, TCG_V128, val, mask, mmx ? 8 : 16);
+    if (mmx)
+        mmx_commit(dc);
+}
+
+void simd_gen_maskmov(DisasContext *dc, TcgType type, Vv val, Vv mask, unsigned bytes)
+{
+    TcgContext *s = dc->s;
+
+    tcg_gen_stv(s, type, val, tcg_env(s), offsetof(CPUX86State, mm_scratch[0]), 16);
+    tcg_gen_stv(s, type, mask, tcg_env(s), offsetof(CPUX86State, mm_scratch[2]), 16);
     /* the implicit operand DS:rDI, as a memory operand */
     dc->insn.mod = 0;
     dc->insn.base = R_EDI;
@@ -260,20 +268,23 @@ static void gen_MASKMOV(DisasContext *dc, const SimdRow *row)
     dc->insn.seg = dc->insn.seg_override >= 0 ? dc->insn.seg_override : R_DS;
     gen_sync_cc_op(dc);
     tcg_gen_call(s, &helper_info_maskmov, TCG_NO_TEMP, 3, tcg_env(s).i,
-                 gen_linear(dc, gen_mem_operand(dc, mmx ? 8 : 16, true)).i, tcg_const(s, mmx ? 8 : 16).i);
-    if (mmx)
-        mmx_commit(dc);
+                 gen_linear(dc, gen_mem_operand(dc, bytes, true)).i, tcg_const(s, bytes).i);
 }
 
 static void gen_PCMPSTR(DisasContext *dc, const SimdRow *row)
 {
+    Vv b = simd_load_src(dc, row);
+    simd_gen_pcmpstr(dc, row, TCG_V128, gen_xmm(dc->insn.reg), b, gen_xmm(0));
+}
+
+void simd_gen_pcmpstr(DisasContext *dc, const SimdRow *row, TcgType type, Vv a, Vv b, Vv out)
+{
     TcgContext *s = dc->s;
     bool explicit_len = !(row->opcode & 2), to_index = row->opcode & 1;
     Tv r = tcg_temp(s), la = tcg_const(s, 0), lb = la;
-    Vv b = simd_load_src(dc, row);
 
-    tcg_gen_stv(s, TCG_V128, gen_xmm(dc->insn.reg), tcg_env(s), offsetof(CPUX86State, mm_scratch[0]), 16);
-    tcg_gen_stv(s, TCG_V128, b, tcg_env(s), offsetof(CPUX86State, mm_scratch[2]), 16);
+    tcg_gen_stv(s, type, a, tcg_env(s), offsetof(CPUX86State, mm_scratch[0]), 16);
+    tcg_gen_stv(s, type, b, tcg_env(s), offsetof(CPUX86State, mm_scratch[2]), 16);
     if (explicit_len) {
         la = gen_reg(R_EAX);
         lb = gen_reg(R_EDX);
@@ -290,7 +301,7 @@ static void gen_PCMPSTR(DisasContext *dc, const SimdRow *row)
     if (to_index)
         tcg_gen_shri(s, TCG_I64, gen_reg(R_ECX), r, 32);
     else
-        tcg_gen_ldv(s, TCG_V128, gen_xmm(0), tcg_env(s), offsetof(CPUX86State, mm_scratch[4]), 16);
+        tcg_gen_ldv(s, type, out, tcg_env(s), offsetof(CPUX86State, mm_scratch[4]), 16);
     Tv f = tcg_temp(s);
     tcg_gen_andi(s, TCG_I64, f, r, CC_MASK);
     gen_set_flags(dc, f);
@@ -336,6 +347,25 @@ static void gen_FXSAVE(DisasContext *dc, const SimdRow *row)
         Tv changed = tcg_temp(s);
         tcg_gen_call(s, &helper_info_fxrstor, changed.i, 3, tcg_env(s).i, addr.i, tcg_const(s, fmt).i);
         gen_leave_if(dc, changed);
+    }
+}
+
+static void gen_XSAVE(DisasContext *dc, const SimdRow *row)
+{
+    TcgContext *s = dc->s;
+    bool c7 = row->opcode == 0xc7, restore = row->ext == (c7 ? 3 : 5);
+    unsigned form = c7 ? (row->ext == 4 ? XSAVE_C : XSAVE_S) : row->ext == 6 ? XSAVE_OPT : XSAVE_PLAIN;
+    uint32_t ctl = form | (!dc->code64 ? XSAVE_REGS8 : dc->insn.rex_w ? XSAVE_PTR64 : 0);
+
+    gen_sync_cc_op(dc);
+    tcg_gen_call(s, &helper_info_check_xsave, TCG_NO_TEMP, 2, tcg_env(s).i, tcg_const(s, form == XSAVE_S).i);
+    Tv addr = gen_linear(dc, gen_mem_operand(dc, 576, !restore));
+    if (restore) {
+        Tv changed = tcg_temp(s);
+        tcg_gen_call(s, &helper_info_xrstor, changed.i, 3, tcg_env(s).i, addr.i, tcg_const(s, ctl).i);
+        gen_leave_if(dc, changed);
+    } else {
+        tcg_gen_call(s, &helper_info_xsave, TCG_NO_TEMP, 3, tcg_env(s).i, addr.i, tcg_const(s, ctl).i);
     }
 }
 
@@ -401,7 +431,7 @@ static GenFn *const gen_fns[SK_MM] = {
 #define FN(name) [SK_##name] = gen_##name
     FN(OP), FN(LOAD), FN(STORE), FN(LOADS), FN(STORES), FN(LOADLO), FN(LOADHI), FN(STORELO), FN(STOREHI), FN(MOVQ),
     FN(STOREQ), FN(MOVD), FN(STORED), FN(COMIS), FN(PEXTR), FN(INSERTPS), FN(SHIFT), FN(MOVNTI), FN(MASKMOV),
-    FN(PCMPSTR), FN(CRC32), FN(EMMS), FN(FXSAVE), FN(FXRSTOR), FN(LDMXCSR), FN(STMXCSR), FN(FENCE), FN(CLFLUSH),
+    FN(PCMPSTR), FN(CRC32), FN(EMMS), FN(FXSAVE), FN(FXRSTOR), FN(XSAVE), FN(LDMXCSR), FN(STMXCSR), FN(FENCE), FN(CLFLUSH),
     FN(SEGBASE),
 #undef FN
 };
@@ -425,10 +455,29 @@ static bool check_state(DisasContext *dc, const SimdRow *row)
     return true;
 }
 
+void simd_gen_kind(DisasContext *dc, const SimdRow *row) { gen_fns[row->kind](dc, row); }
+
+bool simd_fits_tb(DisasContext *dc)
+{
+    const SimdRow *row = dc->insn.simd;
+
+    if (!row || !simd_row_uses_xmm(row))
+        return true;
+    unsigned want = row->vex ? VEC_AVX : VEC_SSE;
+    if (dc->vec_mode != VEC_NONE && dc->vec_mode != want)
+        return false;
+    dc->vec_mode = want;
+    return true;
+}
+
 void gen_simd_insn(DisasContext *dc)
 {
     const SimdRow *row = dc->insn.simd;
 
+    if (row->vex) {
+        gen_vex_insn(dc, row);
+        return;
+    }
     if (!check_state(dc, row))
         return;
     if (row->kind >= SK_MM)

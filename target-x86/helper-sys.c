@@ -389,9 +389,10 @@ void helper_xgetbv(CPUX86State *env)
 {
     if (!(env->cr[4] & CR4_OSXSAVE))
         raise_exception(env, EXCP_UD, GETPC());
-    if ((uint32_t)env->head.gpr[R_ECX] != 0)
+    uint32_t n = env->head.gpr[R_ECX];
+    if (n != 0 && !(n == 1 && cpu_has(env, X86F_XGETBV1)))
         raise_exception_err(env, EXCP_GP, 0, GETPC());
-    load_edx_eax(env, env->xcr0);
+    load_edx_eax(env, n ? env->xcr0 & cpu_x86_xinuse(env) : env->xcr0);
 }
 
 void helper_xsetbv(CPUX86State *env)

@@ -167,15 +167,10 @@ uint32_t helper_frstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
 
 /* ---- FXSAVE: fmt 0: 8 xmm registers, selectors; 1: 16 registers; 2: 16 registers, 64-bit pointers ---- */
 
-void helper_fxsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
+void x87_build_fx(CPUX86State *env, uint8_t *b, uint32_t fmt)
 {
-    uint8_t b[FX_XMM + 256] = {0};
-    Mem m = mem_at(env, addr, GETPC());
-    unsigned bytes = FX_XMM + (fmt ? 16 : 8) * 16;
     uint8_t valid = 0;
 
-    if (addr & 15)
-        raise_exception_err(env, EXCP_GP, 0, GETPC());
     for (unsigned i = 0; i < 8; i++)
         valid |= (env->fptags[i] ? 0 : 1) << i;
     *(uint16_t *)(b + 0) = env->fpuc;
@@ -197,8 +192,42 @@ void helper_fxsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
         memcpy(b + 32 + 16 * i, &env->fpregs[x87_phys(env, i)], 10);
     for (unsigned i = 0; i < (fmt ? 16 : 8); i++)
         memcpy(b + FX_XMM + 16 * i, &env->xmm[i], 16);
+}
+
+void helper_fxsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
+{
+    uint8_t b[FX_XMM + 256] = {0};
+    Mem m = mem_at(env, addr, GETPC());
+    unsigned bytes = FX_XMM + (fmt ? 16 : 8) * 16;
+
+    if (addr & 15)
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
+    x87_build_fx(env, b, fmt);
     for (unsigned i = 0; i < bytes; i += 8)
         put(&m, i, 8, *(uint64_t *)(b + i));
+}
+
+void x87_load_fx(CPUX86State *env, const uint8_t *b, uint32_t fmt)
+{
+    env->fpuc = (*(const uint16_t *)(b + 0) & 0x1f3f) | 0x40;
+    set_fpsw(env, *(const uint16_t *)(b + 2));
+    for (unsigned i = 0; i < 8; i++)
+        env->fptags[i] = !(b[4] >> i & 1);
+    env->fpop = *(const uint16_t *)(b + 6) & 0x7ff;
+    if (fmt == 2) {
+        env->fpip = *(const uint64_t *)(b + 8);
+        env->fpdp = *(const uint64_t *)(b + 16);
+        env->fpcs = env->fpds = 0;
+    } else {
+        env->fpip = *(const uint32_t *)(b + 8);
+        env->fpcs = *(const uint16_t *)(b + 12);
+        env->fpdp = *(const uint32_t *)(b + 16);
+        env->fpds = *(const uint16_t *)(b + 20);
+    }
+    x87_update_es(env);
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(&env->fpregs[x87_phys(env, i)], b + 32 + 16 * i, 10);
+    x87_update_hflags(env);
 }
 
 uint32_t helper_fxrstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
@@ -214,24 +243,7 @@ uint32_t helper_fxrstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
         *(uint64_t *)(b + i) = get(&m, i, 8);
     if (*(uint32_t *)(b + 24) & ~0xffffu)
         raise_exception_err(env, EXCP_GP, 0, GETPC());
-    env->fpuc = (*(uint16_t *)(b + 0) & 0x1f3f) | 0x40;
-    set_fpsw(env, *(uint16_t *)(b + 2));
-    for (unsigned i = 0; i < 8; i++)
-        env->fptags[i] = !(b[4] >> i & 1);
-    env->fpop = *(uint16_t *)(b + 6) & 0x7ff;
-    if (fmt == 2) {
-        env->fpip = *(uint64_t *)(b + 8);
-        env->fpdp = *(uint64_t *)(b + 16);
-        env->fpcs = env->fpds = 0;
-    } else {
-        env->fpip = *(uint32_t *)(b + 8);
-        env->fpcs = *(uint16_t *)(b + 12);
-        env->fpdp = *(uint32_t *)(b + 16);
-        env->fpds = *(uint16_t *)(b + 20);
-    }
-    x87_update_es(env);
-    for (unsigned i = 0; i < 8; i++)
-        memcpy(&env->fpregs[x87_phys(env, i)], b + 32 + 16 * i, 10);
+    x87_load_fx(env, b, fmt);
     for (unsigned i = 0; i < (fmt ? 16 : 8); i++)
         memcpy(&env->xmm[i], b + FX_XMM + 16 * i, 16);
     cpu_set_mxcsr(env, *(uint32_t *)(b + 24));

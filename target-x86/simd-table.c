@@ -1,4 +1,4 @@
-/* simd-table.c - simd.def as an array, look-up by opcode, operand sizes, feature tests.
+/* simd-table.c - simd.def and vex.def as arrays, look-up by opcode, operand sizes, feature tests.
  * Spec: Intel SDM vol. 2, appendix A. */
 #include "host/base/osdep.h"
 #include "target-x86/simd.h"
@@ -17,20 +17,40 @@ enum { XX = -1, RD = SROW_RD, FP = SROW_FP, X0 = SROW_X0, FREE = SROW_FREE, AC =
 
 const SimdRow simd_rows[] = {
 #define SIMD(map, pp, opcode, ext, name, dst, src, imm8, feature, kind, flags)                                         \
-    {MAP_N_##map, opcode, PP_##pp, ext, SO_##dst, SO_##src, IMM_##imm8, SF_##feature, SK_##kind, flags, #name},
+    {MAP_N_##map, opcode, PP_##pp, ext, SO_##dst, SO_##src, IMM_##imm8, SF_##feature, SK_##kind, flags, #name, \
+     false, false, SO_NO, 0, 0, 0},
 #include "target-x86/simd.def"
 #undef SIMD
 };
 const unsigned simd_row_count = G_N_ELEMENTS(simd_rows);
 
+#define IMM_S true
+#define IS4_I false
+#define IS4_S true
+#define IS4__ false
+const SimdRow vex_rows[] = {
+#define VEX(map, pp, w, l, opcode, ext, name, dst, vv, src, imm, feature, feature256, kind, flags)                     \
+    {MAP_N_##map, opcode, PP_##pp, ext, SO_##dst, SO_##src, IMM_##imm, SF_##feature, SK_##kind, flags, #name,          \
+     true, IS4_##imm, SO_##vv, VEX_##w, VEX_##l, SF_##feature256},
+#include "target-x86/vex.def"
+#undef VEX
+};
+const unsigned vex_row_count = G_N_ELEMENTS(vex_rows);
+
 /* Rows by (map, opcode): chains of row number + 1. */
 static uint16_t row_first[4][256], row_next[G_N_ELEMENTS(simd_rows)];
+static uint16_t vex_first[4][256], vex_next[G_N_ELEMENTS(vex_rows)];
 
 static gpointer build_index(gpointer unused)
 {
     for (unsigned i = simd_row_count; i-- > 0;) {
         uint16_t *head = &row_first[simd_rows[i].map][simd_rows[i].opcode];
         row_next[i] = *head;
+        *head = i + 1;
+    }
+    for (unsigned i = vex_row_count; i-- > 0;) {
+        uint16_t *head = &vex_first[vex_rows[i].map][vex_rows[i].opcode];
+        vex_next[i] = *head;
         *head = i + 1;
     }
     return NULL;
@@ -41,12 +61,13 @@ static bool mod_fits(SimdOpnd o, bool is_reg)
     return !(is_reg ? simd_opnd_mem_only(o) : simd_opnd_reg_only(o));
 }
 
+static GOnce index_once = G_ONCE_INIT;
+
 const SimdRow *simd_lookup(unsigned map, unsigned opcode, unsigned pp, unsigned modrm)
 {
-    static GOnce once = G_ONCE_INIT;
     bool is_reg = (modrm & 0xc0) == 0xc0;
 
-    g_once(&once, build_index, NULL);
+    g_once(&index_once, build_index, NULL);
     for (unsigned i = row_first[map & 3][opcode & 255]; i; i = row_next[i - 1]) {
         const SimdRow *r = &simd_rows[i - 1];
         if (r->pp == pp && (r->ext < 0 || r->ext == (int)(modrm >> 3 & 7)) && mod_fits(r->dst, is_reg) &&
@@ -56,8 +77,36 @@ const SimdRow *simd_lookup(unsigned map, unsigned opcode, unsigned pp, unsigned 
     return NULL;
 }
 
+const SimdRow *vex_lookup(unsigned map, unsigned opcode, unsigned pp, unsigned modrm, bool w, bool l)
+{
+    bool is_reg = (modrm & 0xc0) == 0xc0;
+
+    g_once(&index_once, build_index, NULL);
+    for (unsigned i = vex_first[map & 3][opcode & 255]; i; i = vex_next[i - 1]) {
+        const SimdRow *r = &vex_rows[i - 1];
+        if (r->pp == pp && (r->ext < 0 || r->ext == (int)(modrm >> 3 & 7)) && mod_fits(r->dst, is_reg) &&
+            mod_fits(r->src, is_reg) && (r->w == VEX_WX || r->w == w) && (r->l >> l & 1))
+            return r;
+    }
+    return NULL;
+}
+
+bool vex_row_fits(const SimdRow *r, unsigned vvvv, bool has_sib, int8_t *vsib)
+{
+    if (r->kind == SK_VGATHER) {
+        *vsib = 0;
+        return has_sib;
+    }
+    return r->vv != SO_NO || vvvv == 0;
+}
+
+bool simd_row_uses_xmm(const SimdRow *r)
+{
+    return simd_opnd_is_xmm(r->dst) || simd_opnd_is_xmm(r->src) || r->kind == SK_VZEROUPPER || r->kind == SK_VZEROALL;
+}
+
 bool simd_row_has_imm8(const SimdRow *row) { return row->imm8; }
-bool simd_row_has_modrm(const SimdRow *row) { return row->kind != SK_EMMS; }
+bool simd_row_has_modrm(const SimdRow *row) { return row->kind != SK_EMMS && row->kind != SK_VZEROUPPER && row->kind != SK_VZEROALL; }
 
 MemOp simd_opnd_memop(SimdOpnd o, bool rex_w)
 {
@@ -103,6 +152,9 @@ bool simd_guest_has(const CPUX86State *env, SimdFeature f)
         [SF_SSSE3] = X86F_SSSE3, [SF_SSE41] = X86F_SSE41, [SF_SSE42] = X86F_SSE42, [SF_PCLMUL] = X86F_PCLMUL,
         [SF_AES] = X86F_AES, [SF_SHA] = X86F_SHA_NI, [SF_FXSR] = X86F_FXSR, [SF_CLFLUSH] = X86F_CLFLUSH,
         [SF_CLFLUSHOPT] = X86F_CLFLUSHOPT, [SF_CLWB] = X86F_CLWB, [SF_FSGSBASE] = X86F_FSGSBASE,
+        [SF_XSAVE] = X86F_XSAVE, [SF_XSAVEOPT] = X86F_XSAVEOPT, [SF_XSAVEC] = X86F_XSAVEC, [SF_XSAVES] = X86F_XSAVES,
+        [SF_AVX] = X86F_AVX, [SF_AVX2] = X86F_AVX2, [SF_FMA] = X86F_FMA, [SF_F16C] = X86F_F16C, [SF_VAES] = X86F_VAES,
+        [SF_VPCLMUL] = X86F_VPCLMULQDQ, [SF_GFNI] = X86F_GFNI,
     };
     return f == SF_BASE || cpu_has(env, cpuid[f]);
 }
@@ -111,7 +163,8 @@ bool simd_host_has(SimdFeature f)
 {
     static const char *const names[SF_COUNT] = {
         [SF_SSE3] = "sse3", [SF_SSSE3] = "ssse3", [SF_SSE41] = "sse4.1", [SF_SSE42] = "sse4.2",
-        [SF_PCLMUL] = "pclmul", [SF_AES] = "aes", [SF_SHA] = "sha",
+        [SF_PCLMUL] = "pclmul", [SF_AES] = "aes", [SF_SHA] = "sha", [SF_AVX] = "avx2", [SF_AVX2] = "avx2",
+        [SF_FMA] = "fma", [SF_F16C] = "f16c", [SF_VAES] = "vaes", [SF_VPCLMUL] = "vpclmulqdq", [SF_GFNI] = "gfni",
     };
     return !names[f] || tcg_host_has_simd(names[f]);
 }

@@ -164,7 +164,7 @@ void gen_cmpxchg(DisasContext *dc, Tv old, AddrRef a, Tv cmp, Tv val, unsigned s
 /* Vectors: alignment checking does not concern those of 16 bytes and more that may be unaligned anyway. */
 void gen_loadv(DisasContext *dc, Vv d, AddrRef a, MemOp op)
 {
-    tcg_gen_guest_ldv(dc->s, (op & MO_SIZE) == MO_256 ? TCG_V256 : TCG_V128, d, a.addr, a.disp,
+    tcg_gen_guest_ldv(dc->s, dc->s->temps[d.i].type, d, a.addr, a.disp,
                       (op & MO_SIZE) >= MO_128 ? memopidx(op, dc->mmu_idx) : mem_idx(dc, op));
 }
 void gen_storev(DisasContext *dc, Vv val, AddrRef a, MemOp op)
@@ -260,6 +260,7 @@ static int operand_reg(const DisasContext *dc, OpKind k)
     switch (k) {
     case O_Eb: case O_Ew: case O_Ed: case O_Ev: case O_Ey: case O_Rv: case O_Ry: return i->rm;
     case O_Gb: case O_Gw: case O_Gv: case O_Gy: return i->reg;
+    case O_By: return i->vvvv;
     case O_Zb: case O_Zv: return (i->opcode & 7) | i->rex_b;
     case O_AL: case O_rAX: case O_zAX: return R_EAX;
     case O_CL: return R_ECX;

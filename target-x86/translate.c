@@ -22,6 +22,10 @@ static const TcgGlobalInfo x86_globals[] = {
     XMM(0), XMM(1), XMM(2), XMM(3), XMM(4), XMM(5), XMM(6), XMM(7), XMM(8), XMM(9), XMM(10), XMM(11), XMM(12), XMM(13),
     XMM(14), XMM(15),
 #undef XMM
+#define YMM(n) { "ymm" #n, TCG_V256, offsetof(CPUX86State, xmm[n]), -1 }
+    YMM(0), YMM(1), YMM(2), YMM(3), YMM(4), YMM(5), YMM(6), YMM(7), YMM(8), YMM(9), YMM(10), YMM(11), YMM(12), YMM(13),
+    YMM(14), YMM(15),
+#undef YMM
     { NULL, 0, 0, 0 },
 };
 _Static_assert(G_N_ELEMENTS(x86_globals) == G_COUNT + 1, "globals in the order of G_*");
@@ -281,7 +285,7 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
         dc->fetch_pages_open = dc->nb_insns == 0;
         DecodeResult r = decode_insn(dc);
         uint64_t last_eip = (uint32_t)(dc->pc_next - 1 - dc->cs_base);
-        if (r == DECODE_STOP || (check_cs && dc->nb_insns && last_eip > cs_limit)) {
+        if (r == DECODE_STOP || (check_cs && dc->nb_insns && last_eip > cs_limit) || (r == DECODE_OK && !simd_fits_tb(dc))) {
             dc->end = DISAS_TOO_MANY;
             break;
         }

@@ -42,6 +42,7 @@ typedef struct DisasContext {
     unsigned max_insns, nb_insns;
     bool all_flat;           /* no segment of this mode needs a check */
     bool plain_exits;        /* one-shot TB flags (TF, RF, shadow): leave by exit_tb, never to a TB of the same key */
+    enum { VEC_NONE, VEC_SSE, VEC_AVX } vec_mode; /* which set of vector globals the TB uses */
     bool fetch_pages_open;   /* decoder: the instruction may fetch from a second page */
     /* the current instruction's memory operand, once gen_operand_mem() made it */
     bool mem_valid;
@@ -145,5 +146,11 @@ void gen_x87_insn(DisasContext *dc); /* gen-x87.c: opcodes D8-DF, modrm decoded;
 const struct SimdRow *simd_lookup(unsigned map, unsigned opcode, unsigned pp, unsigned modrm);
 bool simd_row_has_imm8(const struct SimdRow *row);
 bool simd_row_has_modrm(const struct SimdRow *row);
+/* The same for VEX encodings; l, w: the bits. */
+const struct SimdRow *vex_lookup(unsigned map, unsigned opcode, unsigned pp, unsigned modrm, bool w, bool l);
+/* Are vvvv and, for gathers, the SIB byte as the row wants them? *vsib becomes 0 for gathers. */
+bool vex_row_fits(const struct SimdRow *row, unsigned vvvv, bool has_sib, int8_t *vsib);
+/* May dc->insn be in this TB? A TB works on vector registers either as xmm or as ymm (docs/avx.md). */
+bool simd_fits_tb(DisasContext *dc);
 
 #endif

@@ -116,4 +116,8 @@ static inline unsigned x87_note(CPUX86State *env, uint16_t sw)
 #define X87_RUN_POP(env, sw, unmasked, reg, insn, outs, ins)                                                           \
     X87_RUN_(env, sw, unmasked, 1, insn X87_SW, outs, ins, "memory", reg)
 
+/* helper-x87-env.c: an FXSAVE image; fmt as FXSAVE's. Loading leaves the xmm registers and MXCSR alone. */
+void x87_build_fx(CPUX86State *env, uint8_t *b, uint32_t fmt);
+void x87_load_fx(CPUX86State *env, const uint8_t *b, uint32_t fmt);
+
 #endif

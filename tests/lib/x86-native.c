@@ -2,6 +2,7 @@
  * in Vireo it is followed by HLT, and exceptions lead to HLTs of their own. */
 #include "host/base/osdep.h"
 #include "tests/lib/x86-native.h"
+#include "target-x86/cpuid.h"
 #include "accel/cputlb.h"
 #include "softmmu/bql.h"
 #include "softmmu/physmem.h"
@@ -22,7 +23,9 @@ static CPUX86State *guest;
 static MemoryRegion ram_mr;
 static uint64_t next_code = CODE_FIRST;
 
-uint64_t x86n_cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_MP, x86n_cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT;
+uint64_t x86n_cr0 = CR0_PE | CR0_ET | CR0_NE | CR0_MP, x86n_cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
+
+bool x86n_has_avx(void) { return __builtin_cpu_supports("avx2"); }
 
 /* ---- host ---- */
 
@@ -38,7 +41,11 @@ static void on_fault(int sig, siginfo_t *info, void *ctx)
         return;
     }
     native_vector = uc->uc_mcontext.gregs[REG_TRAPNO];
-    memcpy(native_state->fx, uc->uc_mcontext.fpregs, 512);
+    const uint8_t *fp = (const uint8_t *)uc->uc_mcontext.fpregs;
+    memcpy(native_state->fx, fp, 512);
+    memset(native_state->ymmh, 0, sizeof native_state->ymmh);
+    if (x86n_has_avx() && (fp[512] & 4)) /* XSTATE_BV: AVX */
+        memcpy(native_state->ymmh, fp + 576, sizeof native_state->ymmh);
     for (int i = 0; i < 16; i++)
         native_state->gpr[i] = uc->uc_mcontext.gregs[order[i]];
     native_state->rflags = uc->uc_mcontext.gregs[REG_EFL];
@@ -59,6 +66,17 @@ static uint8_t *emit_rax_off(uint8_t *p, const char *bytes, size_t n, unsigned r
     return emit(p, &off, 4);
 }
 
+/* vinsertf128 or vextractf128 between ymmN and its upper half in the state at rax */
+static uint8_t *emit_ymmh(uint8_t *p, bool load)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        uint8_t vex[] = {0xc4, i < 8 ? 0xe3 : 0x63, (load ? ~i & 15 : 15) << 3 | 5, load ? 0x18 : 0x19};
+        p = emit_rax_off(p, (const char *)vex, 4, i, offsetof(X86NState, ymmh) + 16 * i);
+        *p++ = 1;
+    }
+    return p;
+}
+
 static void make_native(const uint8_t *code, size_t len)
 {
     uint8_t *p = native_code;
@@ -67,6 +85,8 @@ static void make_native(const uint8_t *code, size_t len)
     p = emit(p, "\x53\x55\x41\x54\x41\x55\x41\x56\x41\x57\x50", 11); /* push rbx rbp r12-r15 rax */
     p = emit_mov_rax(p, native_state);
     p = emit_rax_off(p, "\x48\x0f\xae", 3, 1, offsetof(X86NState, fx)); /* fxrstor64 */
+    if (x86n_has_avx())
+        p = emit_ymmh(p, true);
     p = emit_rax_off(p, "\xff", 1, 6, offsetof(X86NState, rflags));     /* push */
     *p++ = 0x9d;                                                        /* popf */
     for (int pass = 1; pass <= 16; pass++) {
@@ -84,6 +104,10 @@ static void make_native(const uint8_t *code, size_t len)
             p = emit_rax_off(p, i >= 8 ? "\x4c\x89" : "\x48\x89", 2, i, offsetof(X86NState, gpr) + 8 * i);
     p = emit_rax_off(p, "\x8f", 1, 0, offsetof(X86NState, rflags)); /* pop */
     p = emit_rax_off(p, "\x48\x0f\xae", 3, 0, offsetof(X86NState, fx));
+    if (x86n_has_avx()) {
+        p = emit_ymmh(p, false);
+        p = emit(p, "\xc5\xf8\x77", 3); /* vzeroupper */
+    }
     p = emit(p, "\xfc\x58\x41\x5f\x41\x5e\x41\x5d\x41\x5c\x5d\x5b\xc3", 13);
     g_assert(p < native_code + 4096);
 }
@@ -151,8 +175,11 @@ static void load_guest(const X86NState *st)
     memcpy(e->head.gpr, st->gpr, sizeof st->gpr);
     e->head.gpr[R_ESP] = STACK_TOP;
     cpu_load_eflags(e, st->rflags, CC_MASK | EFL_DF);
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 16; i++) {
         memcpy(&e->xmm[i], fx + 160 + 16 * i, 16);
+        memcpy(&e->xmm[i].q[2], st->ymmh[i], 16);
+    }
+    e->xcr0 = cpu_has(e, X86F_AVX) ? 7 : 3;
     cpu_set_mxcsr(e, *(uint32_t *)(fx + 24));
     e->fpuc = *(uint16_t *)fx;
     e->fpus = *(uint16_t *)(fx + 2) & ~0x3800;
@@ -179,8 +206,10 @@ static void store_guest(X86NState *st)
         fx[4] |= !e->fptags[i] << i;
         memcpy(fx + 32 + 16 * i, &e->fpregs[(e->fpstt + i) & 7], 10);
     }
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 16; i++) {
         memcpy(fx + 160 + 16 * i, &e->xmm[i], 16);
+        memcpy(st->ymmh[i], &e->xmm[i].q[2], 16);
+    }
 }
 
 void x86n_vireo(X86NState *st, const uint8_t *code, size_t len)
@@ -225,6 +254,8 @@ void x86n_random(X86NState *st, GRand *r)
         *(uint32_t *)(st->fx + i) = g_rand_int(r);
     for (int i = 0; i < X86N_DATA_SIZE; i += 4)
         *(uint32_t *)(st->data + i) = g_rand_int(r);
+    if (x86n_has_avx())
+        memcpy(st->ymmh, st->data + X86N_DATA_SIZE - sizeof st->ymmh, sizeof st->ymmh);
     st->vector = -1;
 }
 

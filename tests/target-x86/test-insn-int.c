@@ -122,13 +122,21 @@ static void encode(Code *c, const OpcodeRow *row, Form *f)
         add(c, 0xf0);
     if (p66 && row->pp != ROW_P66)
         add(c, 0x66);
-    if (row->pp >= ROW_P66)
+    bool vex = row->map >= MAP_VEX_0F38;
+    if (row->pp >= ROW_P66 && !vex)
         add(c, pp_byte[row->pp]);
-    if (f->rex) {
+    if (vex) {
+        static const uint8_t pp[] = { [ROW_P66] = 1, [ROW_PF3] = 2, [ROW_PF2] = 3 };
+        unsigned b = f->mem ? (f->base_form ? f->base >> 3 : 0) : f->rm >> 3;
+        bool by = row->op[0] == O_By || row->op[1] == O_By || row->op[2] == O_By;
+        add(c, 0xc4);
+        add(c, (row->reg < 0 && f->reg >= 8 ? 0 : 0x80) | 0x40 | (b ? 0 : 0x20) | (row->map - MAP_VEX_0F38 + MAP_0F38));
+        add(c, w << 7 | (by ? ~pick_reg(f->rex) & 15 : 15) << 3 | pp[row->pp]);
+    } else if (f->rex) {
         unsigned b = f->mem ? (f->base_form ? f->base >> 3 : 0) : has_rm(row) ? f->rm >> 3 : f->opcode_reg >> 3;
         add(c, 0x40 | w << 3 | (row->reg < 0 && row->modrm ? f->reg >> 3 : 0) << 2 | b);
     }
-    if (row->map != MAP_1)
+    if (row->map != MAP_1 && !vex)
         add(c, 0x0f);
     if (row->map == MAP_0F38)
         add(c, 0x38);

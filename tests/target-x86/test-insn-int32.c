@@ -164,9 +164,17 @@ static void encode(Code *c, const OpcodeRow *row, Form *f, X86NState *st)
         add(c, 0xf0);
     if (p66)
         add(c, 0x66);
-    if (row->pp >= ROW_P66)
+    bool vex = row->map >= MAP_VEX_0F38;
+    if (vex) { /* W is ignored here, and so is the highest bit of vvvv */
+        static const uint8_t pp[] = { [ROW_P66] = 1, [ROW_PF3] = 2, [ROW_PF2] = 3 };
+        bool by = row->op[0] == O_By || row->op[1] == O_By || row->op[2] == O_By;
+        add(c, 0xc4);
+        add(c, 0xe0 | (row->map - MAP_VEX_0F38 + MAP_0F38));
+        add(c, below(2) << 7 | (by ? ~pick_reg() & 15 : 15) << 3 | pp[row->pp]);
+    } else if (row->pp >= ROW_P66) {
         add(c, pp_byte[row->pp]);
-    if (row->map != MAP_1)
+    }
+    if (row->map != MAP_1 && !vex)
         add(c, 0x0f);
     if (row->map == MAP_0F38)
         add(c, 0x38);
