@@ -29,7 +29,7 @@ ifneq ($(CONFIG_SDL),yes)
 src_host := $(filter-out host/display/sdl.c,$(src_host))
 endif
 ifneq ($(CONFIG_SLIRP),yes)
-src_host := $(filter-out host/net/slirp.c,$(src_host))
+src_host := $(filter-out host/net/slirp.c host/net/slirp-fwd.c,$(src_host))
 endif
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB = $(foreach f,$(1),$(BUILD)/lib$(f).a)
