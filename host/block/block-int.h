@@ -1,11 +1,51 @@
-/* block-int.h - what block.c (requests, threads) and the image formats know of each other. */
+/* block-int.h - what block.c (requests, threads), the nodes of a backing chain and the image formats
+ * know of each other: BlockFile (bytes of a host file), BlockFormat (operations), BlockNode (an open
+ * image of some format). */
 #ifndef HOST_BLOCK_BLOCK_INT_H
 #define HOST_BLOCK_BLOCK_INT_H
 
 #include "host/block/block.h"
+#include <sys/types.h>
+
+enum { SECTOR = 512 };
+
+/* ---- host files (file.c) ---- */
+
+typedef struct BlockFile {
+    int fd;
+    char *name;       /* as the user gave it */
+    uint64_t len;     /* bytes; grows with writes (atomic) */
+    bool read_only, is_device, no_flush;
+    dev_t dev;
+    ino_t ino;
+} BlockFile;
+
+enum { FILE_LOCK = 1, FILE_LOCK_RESIZE = 2, FILE_AUTO_READ_ONLY = 4, FILE_READ_ONLY = 8 };
+/* NULL and one clear line in errp. No locks are taken yet: see file_lock. */
+BlockFile *file_open(const char *filename, unsigned flags, GError **errp);
+bool file_lock(BlockFile *f, unsigned flags, GError **errp);
+void file_close(BlockFile *f);
+/* len bytes at offset, from or to the vector from its byte `skip` on. Reads past the end give zeros. 0 or -errno. */
+int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t skip, uint64_t len, bool write);
+int file_pread(BlockFile *f, uint64_t offset, void *buf, size_t len);
+int file_pwrite(BlockFile *f, uint64_t offset, const void *buf, size_t len);
+int file_sync(BlockFile *f);
+int file_truncate(BlockFile *f, uint64_t len);
+void file_punch(BlockFile *f, uint64_t offset, uint64_t len); /* a hint */
+bool file_write_zeroes(BlockFile *f, uint64_t offset, uint64_t len); /* false: not supported here */
+uint64_t file_len(const BlockFile *f);
+uint64_t file_allocated(const BlockFile *f); /* bytes of disk space in use */
+
+/* A part of a vector: dst needs room for cnt elements; returns how many it has. */
+int iov_slice(const struct iovec *src, int cnt, uint64_t skip, uint64_t len, struct iovec *dst);
+void iov_zero(const struct iovec *iov, int iovcnt, uint64_t from);
+void iov_from_buf(const struct iovec *iov, int iovcnt, const uint8_t *buf);
+bool buffer_is_zero(const void *buf, size_t len);
+
+/* ---- formats ---- */
 
 /* Format operations run in any worker thread, several at a time; each returns 0 or -errno. The
- * range lies within the image's length for reads and writes. */
+ * range lies within the image's length. */
 typedef struct BlockFormat {
     const char *name;
     int (*preadv)(void *state, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t len);
@@ -13,11 +53,46 @@ typedef struct BlockFormat {
     int (*flush)(void *state);
     int (*discard)(void *state, uint64_t offset, uint64_t len);
     void (*close)(void *state);
+    int (*write_zeroes)(void *state, uint64_t offset, uint64_t len, bool unmap);          /* NULL: by pwritev */
+    int (*status)(void *state, uint64_t offset, uint64_t len, BlockStatus *st);           /* NULL: all data */
+    int (*truncate)(void *state, uint64_t len);                                           /* NULL: cannot */
 } BlockFormat;
 
-extern const BlockFormat raw_format;
+typedef struct BlockNode {
+    const BlockFormat *fmt;
+    void *state;
+    char *filename;
+    uint64_t length;
+    bool read_only;
+    BlockFile *file;            /* owned by the format's state */
+    struct BlockNode *backing;  /* owned by this node; NULL none */
+    char *backing_name;         /* as it stands in the image, or NULL */
+    char *backing_format;       /* as it stands in the image, or NULL */
+} BlockNode;
 
-/* Opens per opts; *length in bytes (a multiple of 512), *read_only as it turned out. */
-bool raw_open(const BlockOpenOpts *opts, void **state, uint64_t *length, bool *read_only, GError **errp);
+/* Chain of opens, to find a backing file that leads back to itself. */
+typedef struct NodeParent {
+    const BlockFile *file;
+    const struct NodeParent *up;
+} NodeParent;
+
+/* Opens opts->filename and its backing chain. */
+BlockNode *node_open(const BlockOpenOpts *opts, const NodeParent *up, GError **errp);
+void node_close(BlockNode *n);
+int node_pread(BlockNode *n, uint64_t offset, void *buf, size_t len); /* zeros past the end */
+int node_preadv(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t len);
+int node_write_zeroes(BlockNode *n, uint64_t offset, uint64_t len, bool unmap);
+/* The state of the bytes at offset as seen through the backing chain. */
+int node_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *st);
+/* The path of a backing file that `filename` names `backing`: relative names start at its folder. */
+char *node_backing_path(const char *filename, const char *backing, GError **errp);
+
+extern const BlockFormat raw_format, qcow2_format, overlay_format;
+
+/* Take over `file` on success. */
+bool raw_open(BlockNode *n, BlockFile *file, const BlockOpenOpts *opts, GError **errp);
+bool qcow2_open(BlockNode *n, BlockFile *file, const BlockOpenOpts *opts, GError **errp);
+/* Takes base over: a node whose writes go to a temporary file (-snapshot). */
+BlockNode *overlay_open(BlockNode *base, GError **errp);
 
 #endif

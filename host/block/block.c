@@ -30,10 +30,9 @@ struct BlockReq {
 };
 
 struct BlockImage {
-    const BlockFormat *fmt;
-    void *state;
+    BlockNode *node;
+    BlockNode *top;     /* the image itself: node, or what the -snapshot overlay lies on */
     char *filename;
-    uint64_t length;
     bool read_only, snapshot, writethrough, no_flush;
     unsigned node_id;
     unsigned in_flight; /* under lock */
@@ -55,28 +54,15 @@ static uint64_t iov_bytes(const struct iovec *iov, int iovcnt)
     return n;
 }
 
-/* Zero everything in the vector from byte `from` on. */
-static void iov_zero(const struct iovec *iov, int iovcnt, uint64_t from)
-{
-    for (int i = 0; i < iovcnt; i++) {
-        if (from < iov[i].iov_len)
-            memset((char *)iov[i].iov_base + from, 0, iov[i].iov_len - from);
-        from = from > iov[i].iov_len ? from - iov[i].iov_len : 0;
-    }
-}
-
 static int image_flush(BlockImage *img)
 {
-    return img->no_flush || img->snapshot ? 0 : img->fmt->flush(img->state);
+    return img->no_flush || img->snapshot ? 0 : img->node->fmt->flush(img->node->state);
 }
 
 static int image_read(BlockImage *img, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
     uint64_t len = iov_bytes(iov, iovcnt);
-    uint64_t avail = offset < img->length ? MIN(len, img->length - offset) : 0;
-    if (avail < len)
-        iov_zero(iov, iovcnt, avail);
-    return avail ? img->fmt->preadv(img->state, offset, iov, iovcnt, avail) : 0;
+    return node_preadv(img->node, offset, iov, iovcnt, len);
 }
 
 static int image_write(BlockImage *img, uint64_t offset, const struct iovec *iov, int iovcnt)
@@ -84,9 +70,9 @@ static int image_write(BlockImage *img, uint64_t offset, const struct iovec *iov
     uint64_t len = iov_bytes(iov, iovcnt);
     if (img->read_only)
         return -EROFS;
-    if (offset > img->length || len > img->length - offset)
+    if (offset > img->node->length || len > img->node->length - offset)
         return -ENOSPC;
-    int ret = len ? img->fmt->pwritev(img->state, offset, iov, iovcnt, len) : 0;
+    int ret = len ? img->node->fmt->pwritev(img->node->state, offset, iov, iovcnt, len) : 0;
     return ret == 0 && img->writethrough ? image_flush(img) : ret;
 }
 
@@ -109,10 +95,10 @@ static void worker(gpointer data, gpointer unused)
     case REQ_DISCARD:
         if (img->read_only)
             r->ret = -EROFS;
-        else if (r->offset > img->length || r->len > img->length - r->offset)
+        else if (r->offset > img->node->length || r->len > img->node->length - r->offset)
             r->ret = -EINVAL;
         else
-            r->ret = img->fmt->discard(img->state, r->offset, r->len);
+            r->ret = img->node->fmt->discard(img->node->state, r->offset, r->len);
         break;
     }
     g_mutex_lock(&lock);
@@ -236,26 +222,15 @@ void block_drain(BlockImage *img)
 
 BlockImage *block_open(const BlockOpenOpts *opts, GError **errp)
 {
-    const BlockFormat *fmt = &raw_format;
-    void *state;
-    uint64_t length;
-    bool ro;
-
-    if (opts->format && !g_str_equal(opts->format, "raw")) {
-        static const char *const known[] = {"qcow2", "qcow", "vmdk", "vdi", "vhdx", "vpc", "qed", "luks", NULL};
-        if (g_strv_contains(known, opts->format))
-            error_set(errp, "'%s': image format '%s' is not supported (supported: raw; qemu-img convert makes one)",
-                      opts->filename, opts->format);
-        else
-            error_set(errp, "Unknown driver '%s' (supported image formats: raw)", opts->format);
+    BlockNode *top = node_open(opts, NULL, errp), *node = top;
+    if (!top)
         return NULL;
-    }
-    if (!raw_open(opts, &state, &length, &ro, errp))
+    if (opts->snapshot && !(node = overlay_open(top, errp)))
         return NULL;
     BlockImage *img = g_new0(BlockImage, 1);
-    *img = (BlockImage){.fmt = fmt, .state = state, .filename = g_strdup(opts->filename), .length = length,
-                        .read_only = ro, .snapshot = opts->snapshot, .writethrough = opts->writethrough,
-                        .no_flush = opts->no_flush, .node_id = next_node_id};
+    *img = (BlockImage){.node = node, .top = top, .filename = g_strdup(opts->filename),
+                        .read_only = opts->snapshot ? opts->read_only : top->read_only, .snapshot = opts->snapshot,
+                        .writethrough = opts->writethrough, .no_flush = opts->no_flush, .node_id = next_node_id};
     next_node_id += 10;
     return img;
 }
@@ -267,14 +242,14 @@ void block_close(BlockImage *img)
     block_drain(img);
     if (!img->read_only)
         image_flush(img);
-    img->fmt->close(img->state);
+    node_close(img->node);
     g_free(img->filename);
     g_free(img);
 }
 
 const char *block_filename(const BlockImage *img) { return img->filename; }
-const char *block_format(const BlockImage *img) { return img->fmt->name; }
-uint64_t block_length(const BlockImage *img) { return img->length; }
+const char *block_format(const BlockImage *img) { return img->top->fmt->name; }
+uint64_t block_length(const BlockImage *img) { return img->node->length; }
 bool block_read_only(const BlockImage *img) { return img->read_only; }
 bool block_is_snapshot(const BlockImage *img) { return img->snapshot; }
 unsigned block_node_id(const BlockImage *img) { return img->node_id; }
@@ -295,4 +270,51 @@ int block_flush(BlockImage *img)
 {
     block_drain(img);
     return image_flush(img);
+}
+
+BlockNode *block_node(BlockImage *img) { return img->top; }
+
+const char *block_backing_filename(const BlockImage *img, unsigned depth)
+{
+    const BlockNode *n = img->top;
+    while (n && depth--)
+        n = n->backing;
+    return n ? n->filename : NULL;
+}
+
+int block_status(BlockImage *img, uint64_t offset, uint64_t len, BlockStatus *st)
+{
+    return node_status(img->node, offset, len, st);
+}
+
+static int check_change(const BlockImage *img, uint64_t offset, uint64_t len)
+{
+    if (img->read_only)
+        return -EROFS;
+    return offset > img->node->length || len > img->node->length - offset ? -EINVAL : 0;
+}
+
+int block_write_zeroes(BlockImage *img, uint64_t offset, uint64_t len, bool unmap)
+{
+    int ret = check_change(img, offset, len);
+    return ret || !len ? ret : node_write_zeroes(img->node, offset, len, unmap);
+}
+
+int block_discard(BlockImage *img, uint64_t offset, uint64_t len)
+{
+    int ret = check_change(img, offset, len);
+    return ret || !len ? ret : img->node->fmt->discard(img->node->state, offset, len);
+}
+
+int block_truncate(BlockImage *img, uint64_t len)
+{
+    if (img->read_only)
+        return -EROFS;
+    if (!img->node->fmt->truncate)
+        return -ENOTSUP;
+    block_drain(img);
+    int ret = img->node->fmt->truncate(img->node->state, len);
+    if (!ret)
+        img->node->length = len;
+    return ret;
 }

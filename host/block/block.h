@@ -11,7 +11,7 @@ typedef struct BlockReq BlockReq;
 
 typedef struct BlockOpenOpts {
     const char *filename;
-    const char *format; /* "raw", or NULL: probed */
+    const char *format; /* "raw", "qcow2", or NULL: probed */
     bool read_only;
     bool auto_read_only; /* fall back to read-only when it cannot be opened for writing (CD-ROM) */
     bool snapshot;      /* writes go to a temporary overlay that vanishes */
@@ -19,6 +19,9 @@ typedef struct BlockOpenOpts {
     bool no_flush;      /* cache=unsafe */
     bool discard_unmap; /* discard=unmap: punch holes for what the guest discards */
     bool lock;          /* take QEMU-compatible OFD byte-range locks (default true) */
+    bool no_backing;    /* do not open the backing chain (tools) */
+    bool no_repair;     /* a dirty image is not repaired on open (tools) */
+    bool check;         /* for a check: damaged tables do not prevent opening */
 } BlockOpenOpts;
 
 /* NULL with one clear line in errp: missing, directory, unreadable, locked by another process, ... */
@@ -31,6 +34,26 @@ uint64_t block_length(const BlockImage *img);
 bool block_read_only(const BlockImage *img);
 bool block_is_snapshot(const BlockImage *img);
 unsigned block_node_id(const BlockImage *img); /* the N of "#blockN" */
+
+/* The chain below the image, from its own backing file (1) on; NULL past the end. */
+const char *block_backing_filename(const BlockImage *img, unsigned depth);
+
+/* What stands behind a range, as seen through the backing chain. */
+typedef struct BlockStatus {
+    uint64_t len;       /* bytes for which this holds */
+    bool allocated;     /* by some image of the chain (else: reads as zeros, nothing stored) */
+    bool data, zero;    /* stored bytes; reads as zeros */
+    bool compressed;
+    bool has_offset;    /* `offset` is where the bytes are in `file` */
+    uint64_t offset;
+    unsigned depth;     /* which image of the chain: 0 the top */
+    const char *file;
+} BlockStatus;
+int block_status(BlockImage *img, uint64_t offset, uint64_t len, BlockStatus *st);
+int block_write_zeroes(BlockImage *img, uint64_t offset, uint64_t len, bool unmap);
+int block_discard(BlockImage *img, uint64_t offset, uint64_t len);
+int block_truncate(BlockImage *img, uint64_t len);
+struct BlockNode *block_node(BlockImage *img); /* for tools: see block-int.h */
 
 typedef void BlockDone(void *opaque, int ret); /* ret 0 or -errno */
 

@@ -183,7 +183,7 @@ static void test_drives(void)
     expect_drive_error("file=x,if=nosuch", "nosuch");
     expect_drive_error("file=x,cache=nosuch", "nosuch");
     expect_drive_error("file=x,format=nosuch", "nosuch");
-    expect_drive_error("file=x,format=qcow2", "qcow2");
+    expect_drive_error("file=x,format=vmdk", "No such file");
     expect_drive_error("file=x,readonly=maybe", "maybe");
     expect_drive_error("index=9,file=x", "9");
     Drive *cd = drive_new("if=ide,media=cdrom,index=2", NULL);

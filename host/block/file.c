@@ -1,0 +1,250 @@
+/* file.c - the bytes of a host file or block device: open, vectored read and write, sync, holes, locks.
+ *
+ * Two programs must not write one image: byte ranges of the file are locked as qemu's file driver
+ * does it (open file description locks; byte 100 + n: "I use permission n", byte 200 + n: "I do not
+ * share permission n"), so Vireo and qemu keep each other out.
+ * Not modelled: O_DIRECT, files that change their size under another program. */
+#include "host/base/osdep.h"
+#include "host/block/block-int.h"
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <sys/stat.h>
+
+enum { PERM_CONSISTENT_READ, PERM_WRITE, PERM_WRITE_UNCHANGED, PERM_RESIZE, PERM_COUNT };
+enum { LOCK_PERM_BASE = 100, LOCK_SHARED_BASE = 200 };
+static const char *const perm_name[PERM_COUNT] = {"consistent read", "write", "write unchanged", "resize"};
+
+/* ---- vectors ---- */
+
+int iov_slice(const struct iovec *src, int cnt, uint64_t skip, uint64_t len, struct iovec *dst)
+{
+    int n = 0;
+    for (int i = 0; i < cnt && len; i++) {
+        if (skip >= src[i].iov_len) {
+            skip -= src[i].iov_len;
+            continue;
+        }
+        uint64_t part = MIN(src[i].iov_len - skip, len);
+        dst[n++] = (struct iovec){(char *)src[i].iov_base + skip, part};
+        len -= part;
+        skip = 0;
+    }
+    return n;
+}
+
+void iov_zero(const struct iovec *iov, int iovcnt, uint64_t from)
+{
+    for (int i = 0; i < iovcnt; i++) {
+        if (from < iov[i].iov_len)
+            memset((char *)iov[i].iov_base + from, 0, iov[i].iov_len - from);
+        from = from > iov[i].iov_len ? from - iov[i].iov_len : 0;
+    }
+}
+
+void iov_from_buf(const struct iovec *iov, int iovcnt, const uint8_t *buf)
+{
+    for (int i = 0; i < iovcnt; i++) {
+        memcpy(iov[i].iov_base, buf, iov[i].iov_len);
+        buf += iov[i].iov_len;
+    }
+}
+
+bool buffer_is_zero(const void *buf, size_t len)
+{
+    const char *p = buf;
+    return !len || (p[0] == 0 && !memcmp(p, p + 1, len - 1));
+}
+
+/* ---- bytes ---- */
+
+enum { IOV_CHUNK = 512 }; /* IOV_MAX is 1024 */
+
+static void grow_len(BlockFile *f, uint64_t end)
+{
+    uint64_t old = __atomic_load_n(&f->len, __ATOMIC_RELAXED);
+    while (old < end && !__atomic_compare_exchange_n(&f->len, &old, end, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        ;
+}
+
+uint64_t file_len(const BlockFile *f) { return __atomic_load_n(&f->len, __ATOMIC_RELAXED); }
+
+int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t skip, uint64_t len, bool write)
+{
+    struct iovec part[IOV_CHUNK];
+    uint64_t done = 0;
+
+    if (offset > INT64_MAX || len > INT64_MAX - offset)
+        return write ? -EFBIG : -EIO;
+    while (done < len) {
+        /* A window over the vector: at most IOV_CHUNK of its elements at a time. */
+        int first = 0;
+        uint64_t pos = skip + done;
+        while (first < iovcnt && pos >= iov[first].iov_len)
+            pos -= iov[first++].iov_len;
+        int n = iov_slice(iov + first, MIN(iovcnt - first, IOV_CHUNK), pos, len - done, part);
+        if (!n)
+            return -EINVAL;
+        ssize_t r = write ? pwritev(f->fd, part, n, (off_t)(offset + done)) : preadv(f->fd, part, n, (off_t)(offset + done));
+        if (r < 0) {
+            if (errno == EINTR)
+                continue;
+            return -errno;
+        }
+        if (r == 0) {
+            if (write)
+                return -ENOSPC;
+            for (int i = 0; i < n; i++) { /* past the end of the file: zeros */
+                memset(part[i].iov_base, 0, part[i].iov_len);
+                r += (ssize_t)part[i].iov_len;
+            }
+        }
+        done += (uint64_t)r;
+    }
+    if (write)
+        grow_len(f, offset + len);
+    return 0;
+}
+
+int file_pread(BlockFile *f, uint64_t offset, void *buf, size_t len)
+{
+    struct iovec iov = {buf, len};
+    return file_rwv(f, offset, &iov, 1, 0, len, false);
+}
+
+int file_pwrite(BlockFile *f, uint64_t offset, const void *buf, size_t len)
+{
+    struct iovec iov = {(void *)buf, len};
+    return file_rwv(f, offset, &iov, 1, 0, len, true);
+}
+
+int file_sync(BlockFile *f)
+{
+    if (f->no_flush || f->read_only)
+        return 0;
+    while (fdatasync(f->fd) < 0)
+        if (errno != EINTR)
+            return errno == EINVAL || errno == EROFS ? 0 : -errno;
+    return 0;
+}
+
+int file_truncate(BlockFile *f, uint64_t len)
+{
+    if (len > INT64_MAX)
+        return -EFBIG;
+    if (ftruncate(f->fd, (off_t)len) < 0)
+        return -errno;
+    __atomic_store_n(&f->len, len, __ATOMIC_RELAXED);
+    return 0;
+}
+
+void file_punch(BlockFile *f, uint64_t offset, uint64_t len)
+{
+    /* Discard is a hint: where it cannot be done nothing is lost. */
+    if (!f->is_device)
+        (void)!fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len);
+}
+
+bool file_write_zeroes(BlockFile *f, uint64_t offset, uint64_t len)
+{
+    return !f->is_device &&
+           fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len) == 0;
+}
+
+uint64_t file_allocated(const BlockFile *f)
+{
+    struct stat st;
+    return fstat(f->fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+}
+
+/* ---- locks ---- */
+
+/* 0, or -errno; ENOLCK/EINVAL/ENOSYS mean that this file system has no such locks. */
+static int lock_byte(int fd, off_t byte)
+{
+    struct flock fl = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    return fcntl(fd, F_OFD_SETLK, &fl) < 0 ? -errno : 0;
+}
+
+static bool byte_is_locked_by_other(int fd, off_t byte)
+{
+    struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    return fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
+}
+
+bool file_lock(BlockFile *f, unsigned flags, GError **errp)
+{
+    bool writes = !f->read_only;
+    unsigned used = 1 << PERM_CONSISTENT_READ | (writes ? 1 << PERM_WRITE : 0);
+    unsigned shared = 1 << PERM_CONSISTENT_READ | 1 << PERM_WRITE_UNCHANGED;
+
+    if (!(flags & FILE_LOCK))
+        return true;
+    if (writes && (flags & FILE_LOCK_RESIZE))
+        used |= 1 << PERM_RESIZE;
+    else if (writes)
+        shared |= 1 << PERM_RESIZE;
+    for (int i = 0; i < PERM_COUNT; i++) {
+        if ((used & 1 << i) && lock_byte(f->fd, LOCK_PERM_BASE + i) < 0)
+            return true; /* locks are not available here: go without, as on NFS without lockd */
+        if (!(shared & 1 << i) && lock_byte(f->fd, LOCK_SHARED_BASE + i) < 0)
+            return true;
+    }
+    for (int i = 0; i < PERM_COUNT; i++) {
+        if ((used & 1 << i) && byte_is_locked_by_other(f->fd, LOCK_SHARED_BASE + i))
+            return error_set(errp, "Failed to get \"%s\" lock: is another process using the image [%s]?",
+                             perm_name[i], f->name);
+        if (!(shared & 1 << i) && byte_is_locked_by_other(f->fd, LOCK_PERM_BASE + i))
+            return error_set(errp, "Failed to get shared \"%s\" lock: is another process using the image [%s]?",
+                             perm_name[i], f->name);
+    }
+    return true;
+}
+
+/* ---- open ---- */
+
+BlockFile *file_open(const char *filename, unsigned flags, GError **errp)
+{
+    const char *path = g_str_has_prefix(filename, "file:") ? filename + 5 : filename;
+    bool ro = flags & FILE_READ_ONLY;
+    struct stat st;
+    int fd = open(path, (ro ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+
+    if (fd < 0 && !ro && (flags & FILE_AUTO_READ_ONLY) && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+        ro = true;
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        error_set_errno(errp, errno, "Could not open '%s'", filename);
+        goto fail;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        error_set_errno(errp, EISDIR, "Could not open '%s'", filename);
+        goto fail;
+    }
+    if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+        error_set(errp, "Could not open '%s': neither a regular file nor a block device", filename);
+        goto fail;
+    }
+    off_t end = lseek(fd, 0, SEEK_END);
+    if (end < 0) {
+        error_set_errno(errp, errno, "Could not find the size of '%s'", filename);
+        goto fail;
+    }
+    BlockFile *f = g_new0(BlockFile, 1);
+    *f = (BlockFile){.fd = fd, .name = g_strdup(path), .len = (uint64_t)end, .read_only = ro,
+                     .is_device = S_ISBLK(st.st_mode), .dev = st.st_dev, .ino = st.st_ino};
+    return f;
+fail:
+    if (fd >= 0)
+        close(fd);
+    return NULL;
+}
+
+void file_close(BlockFile *f)
+{
+    if (!f)
+        return;
+    close(f->fd);
+    g_free(f->name);
+    g_free(f);
+}
