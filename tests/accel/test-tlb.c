@@ -1,0 +1,382 @@
+/* test-tlb.c - the soft TLB: what each flush drops and keeps, large and global pages, victims, growing and
+ * shrinking, write protection through any number of mappings, the jump cache's part in it, and a random
+ * run against a model. The page walk is the test's own, so that fills can be counted. */
+#include "../target-x86/sys-harness.h"
+#include "accel/internal.h"
+#include "softmmu/dirty.h"
+
+enum { K = MMU_KERNEL, U = MMU_USER, LARGE = 2 << 20 };
+
+typedef struct Mapping {
+    vaddr va;
+    hwaddr pa;
+    uint64_t size;
+    bool global;
+} Mapping;
+
+static CPUState *cpu;
+static CPUOps ops;
+static Mapping maps[1024];
+static unsigned nb_maps;
+static uint64_t fills;
+
+static Mapping *find_map(vaddr a)
+{
+    for (unsigned i = 0; i < nb_maps; i++)
+        if (a - maps[i].va < maps[i].size)
+            return &maps[i];
+    return NULL;
+}
+
+static bool fill(CPUState *c, vaddr a, unsigned size, AccessType type, unsigned idx, bool probe, uintptr_t ra)
+{
+    const Mapping *m = find_map(a);
+    g_assert_nonnull(m);
+    fills++;
+    tlb_set_page(c, a, m->pa + (a - m->va), PROT_R | PROT_W | PROT_X, idx, m->size, m->global);
+    return true;
+}
+
+static Mapping *map(vaddr va, hwaddr pa, uint64_t size, bool global)
+{
+    maps[nb_maps] = (Mapping){va, pa, size, global};
+    return &maps[nb_maps++];
+}
+
+static void start(void)
+{
+    harness_start("max");
+    cpu = env->cpu;
+    ops = *cpu->ops;
+    ops.tlb_fill = fill;
+    cpu->ops = &ops;
+    nb_maps = 0;
+    tlb_flush(cpu);
+}
+
+static uint64_t ld(vaddr a, unsigned idx) { return cpu_ld(cpu, a, 4, idx, 0); }
+
+/* Whether a load needed a fill. */
+static bool filled(vaddr a, unsigned idx)
+{
+    uint64_t was = fills;
+    ld(a, idx);
+    return fills != was;
+}
+
+static void test_flush(void)
+{
+    start();
+    map(0x10000, 0x100000, 4096, false);
+    map(0x20000, 0x101000, 4096, true);
+    g_assert_true(filled(0x10000, K));
+    g_assert_true(filled(0x20000, K));
+    g_assert_true(filled(0x10000, U)); /* modes are apart */
+    g_assert_false(filled(0x10fff - 3, K));
+    tlb_flush_nonglobal(cpu);
+    g_assert_false(filled(0x20000, K));
+    g_assert_true(filled(0x10000, K));
+    g_assert_true(filled(0x10000, U));
+    tlb_flush(cpu);
+    g_assert_true(filled(0x20000, K));
+    g_assert_true(filled(0x10000, K));
+    tlb_flush_page(cpu, 0x20123); /* INVLPG drops global pages too, in all modes */
+    g_assert_true(filled(0x20000, K));
+    g_assert_false(filled(0x10000, K));
+    tlb_flush_page(cpu, 0x10000);
+    g_assert_true(filled(0x10000, K));
+    g_assert_true(filled(0x10000, U));
+    tlb_flush_from_other_thread(cpu);
+    tlb_flush_if_pending(cpu);
+    g_assert_true(filled(0x10000, K));
+    harness_stop();
+}
+
+/* A slot that changes hands between a global page and another belongs to the last of them. */
+static void test_kinds(void)
+{
+    start();
+    vaddr g = 0x400000, n = g + (4096ULL << 8), other = n + (4096ULL << 8); /* one slot in a table of 256 */
+    map(g, 0x100000, 4096, true);
+    map(n, 0x101000, 4096, false);
+    map(other, 0x102000, 4096, true);
+    poke(0x100000, 4, 1);
+    poke(0x101000, 4, 2);
+    poke(0x102000, 4, 3);
+    for (unsigned round = 0; round < 3; round++) {
+        g_assert_cmpuint(ld(g, K), ==, 1);
+        g_assert_cmpuint(ld(n, K), ==, 2);
+        tlb_flush_nonglobal(cpu);
+        g_assert_true(filled(n, K));
+        g_assert_cmpuint(ld(g, K), ==, 1);
+        g_assert_cmpuint(ld(other, K), ==, 3);
+        tlb_flush_nonglobal(cpu);
+        g_assert_false(filled(other, K));
+        g_assert_false(filled(g, K)); /* was a victim */
+        tlb_flush(cpu);
+        g_assert_true(filled(other, K));
+        g_assert_true(filled(g, K));
+    }
+    harness_stop();
+}
+
+static void test_large(void)
+{
+    start();
+    map(0x40000000, 0x200000, LARGE, false);
+    map(0x40200000, 0x400000, LARGE, true);
+    map(0x50000000, 0x101000, 4096, false);
+    static const vaddr in[] = {0x40000000, 0x40001000, 0x400ff000, 0x401ff000};
+    for (unsigned pass = 0; pass < G_N_ELEMENTS(in); pass++) {
+        for (unsigned i = 0; i < G_N_ELEMENTS(in); i++)
+            ld(in[i], K);
+        ld(0x40200000, K);
+        ld(0x50000000, K);
+        tlb_flush_page(cpu, in[pass] + 8); /* any address in the page */
+        g_assert_false(filled(0x40200000, K));
+        g_assert_false(filled(0x50000000, K));
+        for (unsigned i = 0; i < G_N_ELEMENTS(in); i++)
+            g_assert_true(filled(in[i], K));
+    }
+    tlb_flush_page(cpu, 0x50000000);
+    for (unsigned i = 0; i < G_N_ELEMENTS(in); i++)
+        g_assert_false(filled(in[i], K));
+    tlb_flush_nonglobal(cpu);
+    g_assert_false(filled(0x40200000, K));
+    tlb_flush_page(cpu, 0x403fffff); /* the global one is still known to be large */
+    g_assert_true(filled(0x40200000, K));
+    /* evicted pieces must not come back either */
+    ld(0x40000000, K);
+    map(0x40000000 + (4096ULL << 8) * 4, 0x103000, 4096, false);
+    ld(0x40000000 + (4096ULL << 8) * 4, K);
+    tlb_flush_page(cpu, 0x40010000);
+    g_assert_true(filled(0x40000000, K));
+    harness_stop();
+}
+
+static void test_victims(void)
+{
+    start();
+    for (unsigned i = 0; i < 6; i++) {
+        map(0x1000000 + (4096ULL << 8) * i, 0x100000 + i * 4096, 4096, false);
+        poke(0x100000 + i * 4096, 4, i);
+    }
+    for (unsigned i = 0; i < 6; i++)
+        ld(maps[i].va, K);
+    uint64_t was = fills, hits = cpu->stats.tlb_victim_hits;
+    for (unsigned i = 0; i < 6; i++)
+        g_assert_cmpuint(ld(maps[i].va, K), ==, i);
+    g_assert_cmpuint(fills, ==, was);
+    g_assert_cmpuint(cpu->stats.tlb_victim_hits, ==, hits + 6);
+    tlb_flush_page(cpu, maps[2].va);
+    maps[2].pa = 0x110000;
+    poke(0x110000, 4, 77);
+    g_assert_cmpuint(ld(maps[2].va, K), ==, 77);
+    harness_stop();
+}
+
+static void test_resize(void)
+{
+    start();
+    uint64_t small = cpu_head(cpu)->tlb[K].mask;
+    for (unsigned i = 0; i < 900; i++) {
+        map(0x10000000 + i * 4096ULL, 0x100000 + i * 4096, 4096, i & 1);
+        poke(0x100000 + i * 4096, 4, i);
+    }
+    for (unsigned round = 0; round < 8; round++)
+        for (unsigned i = 0; i < 900; i++)
+            g_assert_cmpuint(ld(maps[i].va, K), ==, i);
+    g_assert_cmpuint(cpu_head(cpu)->tlb[K].mask, >, small);
+    tlb_flush_nonglobal(cpu);
+    for (unsigned i = 0; i < 900; i++)
+        g_assert_cmpint(filled(maps[i].va, K), ==, !(i & 1));
+    tlb_flush(cpu);
+    for (unsigned i = 0; i < 900; i++)
+        g_assert_true(filled(maps[i].va, K));
+    for (unsigned i = 0; i < 4096; i++)
+        tlb_flush(cpu);
+    g_assert_cmpuint(cpu_head(cpu)->tlb[K].mask, ==, small);
+    g_assert_cmpuint(ld(maps[5].va, K), ==, 5);
+    harness_stop();
+}
+
+/* Stores that came to the slow path because of TLB_NOTDIRTY. */
+static bool seen(vaddr a, unsigned idx)
+{
+    uint64_t was = cpu->stats.notdirty;
+    cpu_st(cpu, a, 4, 1, idx, 0);
+    return cpu->stats.notdirty != was;
+}
+
+static void test_protect(void)
+{
+    start();
+    for (unsigned n = 1; n <= 5; n++) { /* one RAM page through n linear pages, both modes */
+        nb_maps = 0;
+        tlb_flush(cpu);
+        for (unsigned i = 0; i < n; i++)
+            map(0x3000000 + i * 0x5000, 0x100000, 4096, i & 1);
+        map(0x4000000, 0x101000, 4096, false);
+        for (unsigned round = 0; round < 3; round++) {
+            for (unsigned i = 0; i < n; i++)
+                for (unsigned m = 0; m < 2; m++) {
+                    cpu_st(cpu, maps[i].va, 4, 0, m ? U : K, 0);
+                    g_assert_false(seen(maps[i].va, m ? U : K));
+                }
+            seen(0x4000000, K);
+            dirty_clear(DIRTY_VGA, 0x100000, 4096);
+            g_assert_true(seen(maps[n - 1].va, K)); /* which marks the page as written, and frees this entry */
+            dirty_clear(DIRTY_VGA, 0x100000, 4096);
+            for (unsigned i = 0; i < n; i++) {
+                g_assert_true(seen(maps[i].va, K));
+                g_assert_true(seen(maps[i].va, U));
+                g_assert_false(seen(maps[i].va, K));
+            }
+            g_assert_false(seen(0x4000000, K));
+            if (round == 1)
+                tlb_flush_nonglobal(cpu);
+        }
+    }
+    harness_stop();
+}
+
+/* A writable entry that is a victim while its page gets protected, or while others take its place in the note. */
+static void test_protect_victim(void)
+{
+    start();
+    vaddr a = 0x3000000;
+    map(a, 0x100000, 4096, false);
+    for (unsigned i = 1; i < 4; i++)
+        map(a + (4096ULL << 8) * i, 0x100000 + i * 4096, 4096, false);
+    for (unsigned i = 1; i < 4; i++)
+        map(a + 0x7000 * i, 0x100000, 4096, false);
+    cpu_st(cpu, a, 4, 0, K, 0);
+    ld(maps[1].va, K); /* pushes a out */
+    dirty_clear(DIRTY_VGA, 0x100000, 4096);
+    g_assert_true(seen(a, K));
+    ld(maps[2].va, K);
+    for (unsigned i = 4; i < 7; i++)
+        cpu_st(cpu, maps[i].va, 4, 0, K, 0);
+    g_assert_false(seen(a, K)); /* back from the victims */
+    dirty_clear(DIRTY_VGA, 0x100000, 4096);
+    g_assert_true(seen(a, K));
+    for (unsigned i = 4; i < 7; i++)
+        g_assert_true(seen(maps[i].va, K));
+    /* a range of pages at once */
+    for (unsigned i = 1; i < 4; i++)
+        cpu_st(cpu, maps[i].va, 4, 0, K, 0);
+    dirty_clear(DIRTY_VGA, 0x100000, 4 * 4096);
+    for (unsigned i = 0; i < 7; i++)
+        g_assert_true(seen(maps[i].va, K));
+    harness_stop();
+}
+
+static bool jc_has(vaddr pc) { return cpu_head(cpu)->jump_cache[jump_cache_index(pc)].pc == pc; }
+static void jc_put(TB *tb, vaddr pc, bool global, bool two_pages)
+{
+    TbState st = {.pc = pc};
+    *tb = (TB){.pc = pc, .page = {0x1000, two_pages ? 0x2000 : NO_PAGE}};
+    jump_cache_enter(cpu, &st, tb, global);
+}
+
+static void test_jump_cache(void)
+{
+    static TB tb[8];
+    start();
+    jc_put(&tb[0], 0x400100, false, false);
+    jc_put(&tb[1], 0x401200, true, false);
+    jc_put(&tb[2], 0x402ff8, false, true); /* runs into 0x403000 */
+    jc_put(&tb[3], ~0xfffULL, true, false);
+    jump_cache_clear(cpu, true);
+    g_assert_false(jc_has(0x400100));
+    g_assert_false(jc_has(0x402ff8));
+    g_assert_true(jc_has(0x401200));
+    g_assert_true(jc_has(~0xfffULL));
+    jc_put(&tb[0], 0x400100, false, false);
+    jc_put(&tb[2], 0x402ff8, false, true);
+    tlb_flush_page(cpu, 0x403123);
+    g_assert_false(jc_has(0x402ff8));
+    g_assert_true(jc_has(0x400100));
+    tlb_flush_page(cpu, 0x401000);
+    g_assert_false(jc_has(0x401200));
+    tlb_flush_page(cpu, 0x400000);
+    g_assert_false(jc_has(0x400100));
+    g_assert_true(jc_has(~0xfffULL));
+    tlb_flush_page(cpu, ~0xfffULL);
+    g_assert_false(jc_has(~0xfffULL));
+    /* a slot changes its kind */
+    jc_put(&tb[0], 0x400100, true, false);
+    jc_put(&tb[0], 0x400100, false, false);
+    jump_cache_clear(cpu, true);
+    g_assert_false(jc_has(0x400100));
+    jc_put(&tb[0], 0x400100, false, false);
+    jc_put(&tb[0], 0x400100, true, false);
+    jump_cache_clear(cpu, true);
+    g_assert_true(jc_has(0x400100));
+    jump_cache_clear(cpu, false);
+    g_assert_false(jc_has(0x400100));
+    /* code anywhere in a large page goes with it */
+    map(0x40000000, 0x200000, LARGE, true);
+    ld(0x40000000, K);
+    jc_put(&tb[4], 0x40123456, true, false);
+    jc_put(&tb[5], 0x40200000, true, false);
+    tlb_flush_page(cpu, 0x40000000);
+    g_assert_false(jc_has(0x40123456));
+    g_assert_true(jc_has(0x40200000));
+    jump_cache_clear(cpu, false);
+    harness_stop();
+}
+
+/* Mappings change, with the flush that the architecture asks for: each load sees the present one. */
+static void test_random(void)
+{
+    enum { SMALLS = 96, LARGES = 4, RAM_PAGES = 512 };
+    start();
+    for (unsigned i = 0; i < RAM_PAGES; i++)
+        poke(0x800000 + i * 4096, 4, 0x1000 + i);
+    for (unsigned i = 0; i < SMALLS; i++)
+        map(0x10000000 + i * (i % 3 ? 0x1000ULL : 0x100000ULL) * 8, 0x800000 + g_test_rand_int_range(0, RAM_PAGES) * 4096, 4096,
+            i % 5 == 0);
+    for (unsigned i = 0; i < LARGES; i++)
+        map(0x7f0000000000 + i * (uint64_t)LARGE, 0x800000, LARGE, i & 1);
+    for (unsigned step = 0; step < 60000; step++) {
+        unsigned i = g_test_rand_int_range(0, nb_maps), act = g_test_rand_int_range(0, 100);
+        Mapping *m = &maps[i];
+        vaddr a = m->va + (m->size > 4096 ? g_test_rand_int_range(0, RAM_PAGES) * 4096ULL : 0);
+        if (act == 0) {
+            tlb_flush(cpu);
+        } else if (act < 3) {
+            for (unsigned k = 0; k < nb_maps; k++)
+                if (!maps[k].global && maps[k].size == 4096)
+                    maps[k].pa = 0x800000 + g_test_rand_int_range(0, RAM_PAGES) * 4096;
+            tlb_flush_nonglobal(cpu);
+        } else if (act < 15) {
+            m->pa = m->size == 4096 ? 0x800000 + g_test_rand_int_range(0, RAM_PAGES) * 4096 : m->pa == 0x800000 ? 0x600000 : 0x800000;
+            tlb_flush_page(cpu, a);
+        } else {
+            hwaddr pa = m->pa + (a - m->va);
+            uint64_t want = peek(pa, 4);
+            g_assert_cmphex(ld(a, act & 1 ? K : U), ==, want);
+            if (act > 80) {
+                cpu_st(cpu, a, 4, want, act & 1 ? K : U, 0);
+                g_assert_cmphex(peek(pa, 4), ==, want);
+            }
+        }
+    }
+    harness_stop();
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/accel/tlb/flush", test_flush);
+    g_test_add_func("/accel/tlb/kinds", test_kinds);
+    g_test_add_func("/accel/tlb/large", test_large);
+    g_test_add_func("/accel/tlb/victims", test_victims);
+    g_test_add_func("/accel/tlb/resize", test_resize);
+    g_test_add_func("/accel/tlb/protect", test_protect);
+    g_test_add_func("/accel/tlb/protect-victim", test_protect_victim);
+    g_test_add_func("/accel/tlb/jump-cache", test_jump_cache);
+    g_test_add_func("/accel/tlb/random", test_random);
+    return g_test_run();
+}
