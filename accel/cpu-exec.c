@@ -90,6 +90,20 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
     return tb;
 }
 
+const void *cpu_lookup_code(CPUState *cpu)
+{
+    TbState st;
+
+    if (__atomic_load_n(&cpu_head(cpu)->exit_request, __ATOMIC_RELAXED) ||
+        __atomic_load_n(&cpu->interrupt_request, __ATOMIC_SEQ_CST) || __atomic_load_n(&cpu->exit_loop, __ATOMIC_RELAXED) ||
+        cpu->nocache_tb || cpu->cflags_next || jit_one_insn || cpu->exception_index != EXCP_NONE ||
+        log_mask & (LOG_EXEC | LOG_CPU | LOG_TB_NOCHAIN))
+        return NULL;
+    cpu->ops->get_tb_state(cpu->env, &st);
+    const JumpCacheEntry *e = &cpu_head(cpu)->jump_cache[jump_cache_index(st.pc)];
+    return e->pc == st.pc && e->key == (st.flags | st.cs_base << 32) ? e->code : NULL;
+}
+
 /* Exceptions and requests, before the next TB. True: leave cpu_exec with *ret. */
 static bool handle_pending(CPUState *cpu, TB **last, int *ret)
 {

@@ -128,6 +128,9 @@ void cpu_interrupt(CPUState *cpu, uint32_t mask);       /* set bits and kick */
 void cpu_reset_interrupt(CPUState *cpu, uint32_t mask); /* clear bits */
 void run_on_cpu(CPUState *cpu, void (*fn)(CPUState *, void *), void *opaque); /* waits; runs at once on a paused CPU */
 extern __thread CPUState *current_cpu;
+/* From translated code: host code of the TB for the state that env holds, or NULL: leave to the loop, which has
+ * something to do, or must look further than the jump cache. */
+const void *cpu_lookup_code(CPUState *cpu);
 
 /* cpu-exec.c */
 int cpu_exec(CPUState *cpu);               /* vCPU thread, without the BQL; returns EXCP_* */

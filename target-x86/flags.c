@@ -136,7 +136,8 @@ void cpu_load_eflags(CPUX86State *env, uint32_t val, uint32_t mask)
     uint32_t rest = mask & ~(CC_MASK | EFL_DF);
 
     if (mask & CC_MASK) {
-        env->cc_src = (cpu_cc_compute_all(env) & ~mask & CC_MASK) | (val & mask & CC_MASK);
+        bool all = (mask & CC_MASK) == CC_MASK;
+        env->cc_src = (all ? 0 : cpu_cc_compute_all(env) & ~mask & CC_MASK) | (val & mask & CC_MASK);
         env->cc_op = CC_OP_EFLAGS;
     }
     if (mask & EFL_DF)

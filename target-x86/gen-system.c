@@ -175,8 +175,7 @@ SIMPLE(XSETBV, xsetbv, DISAS_LOOKUP)
 static void leave_eip_set(DisasContext *dc)
 {
     /* TF is looked at with the new flags: no trap on behalf of the old ones */
-    tcg_gen_exit_tb(dc->s, TB_EXIT_LOOKUP);
-    dc->end = DISAS_NORETURN;
+    gen_lookup_stored(dc);
 }
 
 void gen_SYSCALL(DisasContext *dc)

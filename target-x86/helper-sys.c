@@ -416,3 +416,5 @@ void helper_cpuid(CPUX86State *env)
     env->head.gpr[R_ECX] = r[2];
     env->head.gpr[R_EDX] = r[3];
 }
+
+uint64_t helper_lookup_code(CPUX86State *env) { return (uintptr_t)cpu_lookup_code(env->cpu); }

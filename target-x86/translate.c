@@ -81,7 +81,16 @@ void gen_leave_stored(DisasContext *dc)
 {
     if (dc->tf)
         CALL_HELPER(dc, single_step, NO_OUT, 1, tcg_env(dc->s).i);
-    tcg_gen_exit_tb(dc->s, TB_EXIT_LOOKUP);
+    gen_lookup_stored(dc);
+}
+
+/* On to the TB of another key, or of an eip that env has: through C, but not through the loop. */
+void gen_lookup_stored(DisasContext *dc)
+{
+    Tv code = tcg_temp(dc->s);
+
+    CALL_HELPER(dc, lookup_code, code.i, 1, tcg_env(dc->s).i);
+    tcg_gen_goto_code(dc->s, code);
     dc->end = DISAS_NORETURN;
 }
 

@@ -115,6 +115,7 @@ bool insn_overwrites_flags(const DisasContext *dc, bool *open); /* lazy-exit.c *
 void gen_goto_reg(DisasContext *dc, Tv eip);                    /* truncated to the operand size */
 void gen_leave(DisasContext *dc, uint64_t eip);                 /* eip stored, exit_tb */
 void gen_leave_stored(DisasContext *dc);                         /* the same when a helper has set env->eip */
+void gen_lookup_stored(DisasContext *dc);                        /* and without TF's trap */
 void gen_flags_for_helper(DisasContext *dc);                    /* flags in cc_src, env->cc_op = EFLAGS, also at a fault */
 void gen_check_cs_limit(DisasContext *dc, Tv eip);              /* #GP(0) unless CS is flat or eip is inside */
 uint64_t dc_mask_eip(const DisasContext *dc, uint64_t eip);     /* to the operand size */

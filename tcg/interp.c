@@ -448,6 +448,8 @@ uint64_t tcg_interpret(TcgContext *s, void *env)
             head->eip = s->eip_is_32 ? (uint32_t)eip : eip;
             return s->tb_cookie | TB_EXIT_LOOKUP;
         }
+        case TCG_OP_goto_code:
+            return s->tb_cookie | TB_EXIT_LOOKUP;
         case TCG_OP_exit_tb:
             return s->tb_cookie | a[0];
         default:

@@ -60,6 +60,11 @@ typedef struct Stub {
     uint64_t data[2];          /* insn_start's; data[0] is the eip for poll_exit */
 } Stub;
 
+static inline bool stub_is_exit(const Stub *st) /* not an access to guest memory */
+{
+    return st->opc == TCG_OP_poll_exit || st->opc == TCG_OP_goto_ptr || st->opc == TCG_OP_goto_code;
+}
+
 enum { MAX_STUBS = 2048, MAX_SNAPS = 16384, MAX_FIXUPS = 1024, MAX_EXITS = 2048, CACHED_WORDS = TCG_MAX_TEMPS / 64 };
 
 typedef struct ExitTail { uint8_t *from; uint8_t reason; } ExitTail;

@@ -75,8 +75,13 @@ static void gen_enter(Emit *e)
     x86_alu_ri(e, X86_SUB, true, RSP, FRAME_SIZE);
     x86_mov_rr(e, true, RBP, RDI);
     x86_mov_rr(e, true, R11, RSI);
+    /* Loading MXCSR is slow, and mostly it holds the guest's value still: see gen_epilogue(). */
     x86_stmxcsr(e, ENV(mxcsr_host));
+    x86_load(e, 4, EXT_ZERO, RAX, ENV(mxcsr_host));
+    x86_alu_rm(e, X86_CMP, false, RAX, ENV(mxcsr_run));
+    uint8_t *same = x86_jcc(e, CC_E);
     x86_ldmxcsr(e, ENV(mxcsr_run));
+    x86_patch_here(e, same);
     move_pinned(e, false, ~0u);
     x86_jmp_r(e, R11);
 }
@@ -84,8 +89,14 @@ static void gen_enter(Emit *e)
 static void gen_epilogue(Emit *e)
 {
     move_pinned(e, true, ~0u);
+    /* C code can do with the guest's sticky flags, the low six bits, but needs its own modes. */
     x86_stmxcsr(e, ENV(mxcsr_run));
+    x86_load(e, 4, EXT_ZERO, RAX, ENV(mxcsr_run));
+    x86_alu_rm(e, X86_XOR, false, RAX, ENV(mxcsr_host));
+    x86_alu_ri(e, X86_AND, false, RAX, ~0x3f);
+    uint8_t *same = x86_jcc(e, CC_E);
     x86_ldmxcsr(e, ENV(mxcsr_host));
+    x86_patch_here(e, same);
     if (host_features.avx)
         x86_vzeroupper(e);
     x86_mov_rr(e, true, RAX, R11);

@@ -338,6 +338,18 @@ static void lower_exit_tb(Ra *l, const TcgOp *op)
     lower_exit(l, x86_jmp(&l->e), op->arg[0]);
 }
 
+static void lower_goto_code(Ra *l, const TcgOp *op)
+{
+    ra_sync_globals(l, 0);
+    Reg a = ra_in(l, op->arg[0]);
+    x86_test_rr(&l->e, true, a, a);
+    Stub *st = stub_new(l, TCG_OP_goto_code);
+    stub_from(st, x86_jcc(&l->e, CC_E));
+    x86_jmp_r(&l->e, a);
+    ra_kill(l);
+    end_tb_path(l);
+}
+
 static void compare_mem_imm64(Ra *l, X86Mem m, uint64_t v, Reg t)
 {
     if (fits32(v)) {
@@ -406,6 +418,10 @@ static void exit_stub(Ra *l, const Stub *st)
 
     for (unsigned i = 0; i < st->nb_from; i++)
         x86_patch_here(e, st->from[i]);
+    if (st->opc == TCG_OP_goto_code) {
+        lower_exit(l, x86_jmp(e), TB_EXIT_LOOKUP);
+        return;
+    }
     if (st->opc == TCG_OP_poll_exit) {
         if (st->oi)
             lazy_state(l, &s->lazy_exit[st->oi - 1], st);
@@ -446,7 +462,7 @@ void lower_finish(Ra *l)
     }
     guest_stubs(l);
     for (unsigned i = 0; i < l->nb_stubs && !e->full; i++) {
-        if (l->stub[i].opc == TCG_OP_poll_exit || l->stub[i].opc == TCG_OP_goto_ptr)
+        if (stub_is_exit(&l->stub[i]))
             exit_stub(l, &l->stub[i]);
     }
     for (unsigned i = 0; i < l->nb_tails; i++) {
@@ -493,6 +509,7 @@ bool lower_control_op(Ra *l)
     case TCG_OP_poll_exit: lower_poll_exit(l, op); break;
     case TCG_OP_goto_tb: lower_goto_tb(l, op); break;
     case TCG_OP_goto_ptr: lower_goto_ptr(l, op); break;
+    case TCG_OP_goto_code: lower_goto_code(l, op); break;
     case TCG_OP_exit_tb: lower_exit_tb(l, op); break;
     default: return false;
     }
