@@ -133,6 +133,72 @@ static void test_goto_ptr(void)
     }
 }
 
+/* A loop's end after "cmp G(0), G(1)": both ways out are lazy, the flag globals as computed or not. */
+static void lazy_case(bool computed)
+{
+    uint8_t *next = counting_tb(2, 0x1000);
+    const uint64_t mask = 3ull << IRG_CC_DST;
+    uint32_t off = offsetof(IrGuestEnv, vec);
+
+    begin();
+    TcgLabel l = tcg_label(s);
+    for (unsigned slot = 0; slot < 2; slot++) {
+        s->lazy_exit[slot] = (TcgLazyExit){ .dead = mask, .a = TCG_NO_TEMP, .b = TCG_NO_TEMP, .off = off, .value = 0x77 };
+        if (computed)
+            s->lazy_exit[slot].a = G(0).i, s->lazy_exit[slot].b = G(1).i;
+    }
+    tcg_gen_mov(s, TCG_I64, G(IRG_CC_SRC), G(1));
+    tcg_gen_sub(s, TCG_I64, G(IRG_CC_DST), G(0), G(1));
+    tcg_gen_brcond(s, TCG_I64, TCG_COND_EQ, G(0), G(1), l);
+    tcg_gen_goto_tb(s, 0, 0x10);
+    tcg_gen_label(s, l);
+    tcg_gen_poll_exit(s, 0x20);
+    tcg_gen_goto_tb(s, 1, 0x20);
+    uint8_t *tb = compile();
+    for (unsigned way = 0; way < 5; way++) { /* slot 0, 1 unlinked, polled, slot 0, 1 linked */
+        bool out = way < 3, same = way != 0 && way != 3;
+        unsigned slot = same;
+        env->head.gpr[0] = same ? 0x900 : 0x950;
+        env->head.gpr[1] = 0x900;
+        env->head.exit_request = way == 2;
+        env->cc_dst = env->cc_src = 0x5555;
+        memset(env->vec, 0, 16);
+        if (!out)
+            tcg_patch_jump(buf, tb, s->goto_tb_jump[slot], next);
+        uint64_t r = enter(tb);
+        if (!out)
+            tcg_patch_jump(buf, tb, s->goto_tb_jump[slot], tb + s->goto_tb_reset[slot]);
+        g_assert_cmphex(r, ==, !out ? 0x1000 | TB_EXIT_LOOKUP : way == 2 ? COOKIE | TB_EXIT_POLL : COOKIE | slot);
+        g_assert_cmphex(env->cc_dst, ==, out ? same ? 0 : 0x50 : 0x5555);
+        g_assert_cmphex(env->cc_src, ==, out ? 0x900 : 0x5555);
+        g_assert_cmphex(*(uint32_t *)(void *)env->vec, ==, out ? 0x77 : 0);
+        if (out)
+            g_assert_cmphex(env->head.eip, ==, same ? 0x20 : 0x10);
+    }
+}
+
+static void test_lazy_exit(void)
+{
+    lazy_case(false);
+    lazy_case(true);
+}
+
+static void test_goto_code(void)
+{
+    uint8_t *next = counting_tb(11, 0x4000);
+    begin();
+    tcg_gen_addi(s, TCG_I64, G(12), G(12), 1); /* must be in env for whoever comes next */
+    tcg_gen_goto_code(s, G(0));
+    uint8_t *tb = compile();
+    env->head.gpr[0] = 0;
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+    env->head.gpr[0] = (uintptr_t)next;
+    g_assert_cmphex(enter(tb), ==, 0x4000 | TB_EXIT_LOOKUP);
+    g_assert_cmphex(env->head.gpr[11], ==, 0xb01);
+    g_assert_cmphex(env->head.gpr[12], ==, 0xc02);
+    g_assert_cmphex(env->head.eip, ==, 0xdeadbeef);
+}
+
 static void test_poll(void)
 {
     begin();
@@ -298,6 +364,8 @@ int main(int argc, char **argv)
     env = ir_guest_env_new();
     g_test_add_func("/tcg/exits/goto-tb", test_goto_tb);
     g_test_add_func("/tcg/exits/goto-ptr", test_goto_ptr);
+    g_test_add_func("/tcg/exits/lazy", test_lazy_exit);
+    g_test_add_func("/tcg/exits/goto-code", test_goto_code);
     g_test_add_func("/tcg/exits/poll", test_poll);
     g_test_add_func("/tcg/exits/helper-arguments", test_helper_arguments);
     g_test_add_func("/tcg/exits/helper-raises", test_helper_raises);
