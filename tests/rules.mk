@@ -23,7 +23,18 @@ $(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtestlib.a $$(call LIB,$$(call 
 
 -include tests/guest/rules.mk
 
-tests: $(TEST_BIN)
+# the differential tester (tests/diff/main.c); the objects lie in $(BUILD)/tests/diff.o
+DIFF_OBJ := $(patsubst tests/diff/%.c,$(BUILD)/tests/diff.o/%.o,$(wildcard tests/diff/*.c))
+$(BUILD)/tests/diff.o/%.o: tests/diff/%.c config.h
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+-include $(DIFF_OBJ:.o=.d)
+$(BUILD)/tests/diff: $(DIFF_OBJ) $(call LIB,target-x86 accel softmmu tcg base)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(DIFF_OBJ) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
+
+tests: $(TEST_BIN) $(BUILD)/tests/diff
 
 # TEST_SLOW: programs and scripts that take more than seconds; `check` runs them, `check-quick` does not.
 # A script is an executable tests/**/test-*.sh or test-*.py that speaks TAP; it finds the program in $$VIREO.

@@ -1,0 +1,105 @@
+/* diff.h - the differential tester: generated instruction sequences run in ring 3 on the host and on a Vireo CPU
+ * (CPL 3, 4-level paging) from the same state; whatever a program can observe must be the same afterwards.
+ *
+ * Both sides see the same linear addresses: a code area and twelve data pages, of which some are not mapped, some
+ * read-only, none executable. Code ends by a jump to DIFF_EXIT. */
+#ifndef TESTS_DIFF_DIFF_H
+#define TESTS_DIFF_DIFF_H
+
+#include "target-x86/cpu.h"
+#include "target-x86/decode.h"
+#include "target-x86/simd.h"
+
+enum {
+    DIFF_DATA = 0x10000000, DIFF_PAGES = 12, DIFF_CODE = 0x20000000, DIFF_CODE_SIZE = 0x200000,
+    DIFF_EXIT = DIFF_CODE + DIFF_CODE_SIZE - 4096, DIFF_SLOT = 256,
+    DIFF_MAX_INSNS = 8, DIFF_VECTOR_NONE = -1,
+};
+/* U: not mapped, W: writable, R: read-only */
+#define DIFF_LAYOUT "UWWURWRUUWWU"
+enum { DIFF_STACK_PAGE = 9, DIFF_WRITABLE = 5 };
+
+enum { XS_FCW = 0, XS_FSW = 2, XS_FTW = 4, XS_MXCSR = 24, XS_ST = 32, XS_XMM = 160, XS_BV = 512, XS_YMMH = 576, XS_SIZE = 1088 };
+
+typedef struct DiffState {
+    _Alignas(64) uint8_t xs[XS_SIZE]; /* XSAVE image, standard format; x87, SSE and AVX components */
+    uint64_t gpr[16];                 /* native.c knows these offsets */
+    uint64_t rflags, rip, fsbase, gsbase;
+    int vector;                       /* DIFF_VECTOR_NONE: ran through */
+    uint32_t err;
+    uint64_t addr;                    /* of a page fault */
+    unsigned image;                   /* start only: which memory image */
+} DiffState;
+
+/* One generated instruction */
+typedef struct DiffInsn {
+    uint8_t b[24], n;
+    int8_t rip_at;          /* offset of a disp32 relative to rip, or -1 */
+    uint32_t rip_target;
+    int8_t rel_at, rel_size;/* branch displacement: to the start of instruction [own + 1 + skip], or the end */
+    uint8_t skip;
+    uint16_t fl_read, fl_undef, fl_written;
+    bool fuzzy_mem;         /* stores what differs between processors: only last, memory is not compared */
+    bool any_c1;            /* leaves x87's C1 as AMD does or as Intel does */
+    bool rep, string, cl_small, maskmov;
+    bool fl_cond;           /* writes flags, unless it repeats zero times */
+    int row;                /* number for the coverage table */
+} DiffInsn;
+
+typedef struct DiffSeq {
+    DiffInsn insn[DIFF_MAX_INSNS];
+    unsigned n;
+    uint8_t role[16];       /* ROLE_* */
+    bool ac_ok, fp, x87, cl_small, maskmov, string, unmask;
+    uint64_t start;         /* linear address of the code */
+    uint8_t code[DIFF_SLOT];
+    unsigned code_len, at[DIFF_MAX_INSNS + 1];
+} DiffSeq;
+enum { ROLE_ANY, ROLE_PTR, ROLE_INDEX, ROLE_TARGET };
+
+enum { FAM_INT, FAM_STRING, FAM_FLOW, FAM_SYS, FAM_SSE, FAM_FP, FAM_MMX, FAM_X87, FAM_VEX, FAM_COUNT };
+extern const char *const diff_family_name[FAM_COUNT];
+
+/* random numbers (xorshift): fast, the same everywhere */
+extern uint64_t diff_rng;
+static inline uint64_t rnd64(void)
+{
+    diff_rng ^= diff_rng << 13;
+    diff_rng ^= diff_rng >> 7;
+    diff_rng ^= diff_rng << 17;
+    return diff_rng * 0x2545f4914f6cdd1dULL;
+}
+static inline unsigned below(unsigned n) { return ((rnd64() >> 32) * n) >> 32; }
+
+/* memory images: start contents of the writable pages, and of the read-only ones */
+enum { DIFF_IMAGES = 16 };
+extern uint8_t diff_image[DIFF_IMAGES][DIFF_WRITABLE][4096];
+extern uint8_t diff_ro[DIFF_PAGES][4096];
+
+/* native.c */
+void native_init(void);
+void native_write(uint64_t addr, const void *code, size_t len);
+void native_run(DiffState *st); /* in: start, out: end; memory stays for native_page() */
+uint8_t *native_page(unsigned page);
+
+/* guest.c */
+enum { RUN_NORMAL, RUN_ONE_INSN, RUN_NO_OPT, RUN_RANDOM_REGS, RUN_INTERP, RUN_MODES };
+void guest_init(const char *model);
+CPUX86State *guest_env(void);
+void guest_write(uint64_t addr, const void *code, size_t len);
+void guest_set_mode(int mode);  /* before guest_write() */
+void guest_run(DiffState *st);
+uint8_t *guest_page(unsigned page);
+
+/* gen.c */
+void gen_init(void);
+void gen_images(void);
+bool gen_seq(DiffSeq *q, int family);
+void gen_state(DiffState *st, const DiffSeq *q);
+void gen_layout(DiffSeq *q, uint64_t start); /* code bytes for that address */
+unsigned gen_row_count(void);
+char *gen_row_name(unsigned row);
+int gen_row_family(unsigned row);    /* -1: not generated */
+const char *gen_row_reason(unsigned row); /* why it is not */
+
+#endif

@@ -1,0 +1,881 @@
+/* gen.c - instructions from the opcode tables: prefixes, operand sizes, addressing forms, immediates, and what each
+ * does to the flags, so that a sequence never reads flags that are undefined at that point.
+ * Rows that a program in ring 3 cannot compare (what they give depends on the machine, the host's kernel emulates
+ * them or they would leave the sandbox) are listed in `skipped` with the reason. Spec: Intel SDM vol. 2. */
+#include "host/base/osdep.h"
+#include "tests/diff/diff.h"
+#include "target-x86/cpuid.h"
+
+const char *const diff_family_name[FAM_COUNT] = {"int", "string", "flow", "sys", "sse", "fp", "mmx", "x87", "vex"};
+uint64_t diff_rng = 1;
+
+static const struct { const char *name, *why; } skipped[] = {
+    {"SYSCALL", "enters the host's kernel"}, {"SYSENTER", "enters the host's kernel"}, {"SYSEXIT", "AMD: #UD in long mode"},
+    {"RDTSC", "time"}, {"RDTSCP", "time"}, {"RDPMC", "CR4.PCE of the host"}, {"RDRAND", "random"}, {"RDPID", "number of the CPU"},
+    {"CPUID", "the model"}, {"XGETBV", "XCR0 of the host"}, {"SGDT", "UMIP: the kernel emulates it"},
+    {"SIDT", "UMIP: the kernel emulates it"}, {"SMSW", "UMIP: the kernel emulates it"}, {"SLDT", "UMIP: the kernel emulates it"},
+    {"STR", "UMIP: the kernel emulates it"}, {"MOV_TO_SEG", "the host's GDT"}, {"POP_SEG", "the host's GDT"},
+    {"LSS", "the host's GDT"}, {"LFS", "the host's GDT"}, {"LGS", "the host's GDT"}, {"LAR", "the host's GDT"},
+    {"LSL", "the host's GDT"}, {"VERR", "the host's GDT"}, {"VERW", "the host's GDT"}, {"IRET", "the host's GDT"},
+    {"RETF", "the host's GDT"}, {"CALLF_IND", "the host's GDT"}, {"JMPF_IND", "the host's GDT"}, {"SYSRET", "differs by vendor"},
+    {"INT1", "hypervisors differ in the address"}, {"X87", NULL},
+};
+
+static const char *const string_names[] = {"MOVS", "CMPS", "STOS", "LODS", "SCAS"};
+static const char *const flow_names[] = {"JCC", "LOOPNE", "LOOPE", "LOOP", "JCXZ", "CALL", "JMP", "CALL_IND", "JMP_IND", "RET",
+                                         "PUSH", "POP", "PUSHF", "POPF", "ENTER", "LEAVE", "PUSH_SEG", "CMOV", "SETCC", "INT3",
+                                         "INT", "INT1"};
+static const struct { const char *name; uint16_t flags; } readers[] = {
+    {"ADC", CC_C}, {"SBB", CC_C}, {"RCL", CC_C}, {"RCR", CC_C}, {"CMC", CC_C}, {"SETCC", CC_MASK & ~CC_A}, {"CMOV", CC_MASK & ~CC_A},
+    {"JCC", CC_MASK & ~CC_A}, {"LAHF", CC_MASK & ~CC_O}, {"PUSHF", CC_MASK}, {"LOOPE", CC_Z}, {"LOOPNE", CC_Z}, {"ADCX", CC_C},
+    {"ADOX", CC_O},
+};
+
+static bool in_list(const char *name, const char *const *list, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!strcmp(name, list[i]))
+            return true;
+    return false;
+}
+
+/* ---- numbers of rows, for the coverage table: opcodes.def, simd.def, x87 encodings, vex.def ---- */
+
+enum { X87_ROWS = 64 + 512 };
+#define SIMD_AT nb_opcode_rows
+#define X87_AT (SIMD_AT + simd_row_count)
+#ifdef DIFF_VEX
+#define VEX_AT (X87_AT + X87_ROWS)
+unsigned gen_row_count(void) { return VEX_AT + vex_row_count; }
+#else
+#define VEX_AT (X87_AT + X87_ROWS)
+unsigned gen_row_count(void) { return VEX_AT; }
+#endif
+
+static int8_t *row_family;
+static const char **row_reason;
+static unsigned *family_rows[FAM_COUNT], family_n[FAM_COUNT];
+
+/* Encodings that are defined, and FNSTENV, FNSAVE. */
+static bool x87_mem_ok(unsigned esc, unsigned op)
+{
+    return !((esc == 1 && op == 1) || (esc == 3 && (op == 4 || op == 6)) || (esc == 5 && op == 5));
+}
+static bool x87_reg_ok(unsigned esc, unsigned op, unsigned i)
+{
+    switch (esc) {
+    case 1: return op == 2 ? i == 0 : op == 4 ? i < 2 || i == 4 || i == 5 : op == 5 ? i < 7 : true;
+    case 2: return op < 4 || (op == 5 && i == 1);
+    case 3: return op < 4 || op == 5 || op == 6 || (op == 4 && (i == 2 || i == 3));
+    case 5: return op < 6;
+    case 6: return op != 3 || i == 1;
+    case 7: return op < 4 || op == 5 || op == 6 || (op == 4 && i == 0);
+    default: return true;
+    }
+}
+
+char *gen_row_name(unsigned row)
+{
+    static const char *const pp[] = {"", "np ", "nr ", "66 ", "f3 ", "f2 "}, *const map[] = {"", "0f ", "0f38 ", "0f3a "};
+    if (row < SIMD_AT) {
+        const OpcodeRow *r = &opcode_rows[row];
+        char *g = r->reg >= 0 ? g_strdup_printf("/%d", r->reg) : g_strdup("");
+        char *s = g_strdup_printf("%s%s%02x%s %s", pp[r->pp], map[r->map], r->opcode, g, r->name);
+        g_free(g);
+        return s;
+    }
+    if (row >= X87_AT && row < VEX_AT) {
+        unsigned n = row - X87_AT;
+        return n < 64 ? g_strdup_printf("x87 %02x /%u mem", 0xd8 + n / 8, n % 8)
+                      : g_strdup_printf("x87 %02x %02x", 0xd8 + (n - 64) / 64, 0xc0 + (n - 64) % 64);
+    }
+#ifdef DIFF_VEX
+    const SimdRow *r = row >= VEX_AT ? &vex_rows[row - VEX_AT] : &simd_rows[row - SIMD_AT];
+#else
+    const SimdRow *r = &simd_rows[row - SIMD_AT];
+#endif
+    return g_strdup_printf("%s%s%02x %s", row >= VEX_AT ? "vex " : "", map[r->map], r->opcode, r->name);
+}
+int gen_row_family(unsigned row) { return row_family[row]; }
+const char *gen_row_reason(unsigned row) { return row_reason[row]; }
+
+static void classify(unsigned row)
+{
+    int fam = -1;
+    const char *why = NULL;
+
+    if (row < SIMD_AT) {
+        const OpcodeRow *r = &opcode_rows[row];
+        for (unsigned i = 0; i < G_N_ELEMENTS(skipped); i++)
+            if (!strcmp(r->name, skipped[i].name) && !(skipped[i].why == NULL && r->opcode == 0x9b))
+                why = skipped[i].why ? skipped[i].why : "see the x87 rows";
+        if (r->attr & ROW_NO64)
+            why = "not in 64-bit mode";
+        else if (r->feature >= 0 && !(cpu_has(guest_env(), r->feature) && cpuid_feature_supported(r->feature)))
+            why = "feature not offered";
+        fam = why ? -1 : r->opcode == 0x9b && r->map == MAP_1 ? FAM_X87 : in_list(r->name, string_names, G_N_ELEMENTS(string_names)) ? FAM_STRING
+            : in_list(r->name, flow_names, G_N_ELEMENTS(flow_names)) ? FAM_FLOW
+            : (r->attr & ROW_CPL0) || (r->attr & ROW_ENDS && r->op[0] == O___) || !strcmp(r->name, "IN") || !strcmp(r->name, "OUT") ||
+              !strcmp(r->name, "INS") || !strcmp(r->name, "OUTS") || !strcmp(r->name, "UD") ? FAM_SYS : FAM_INT;
+        if (!why && !strcmp(r->name, "XLAT"))
+            fam = FAM_INT;
+    } else if (row >= X87_AT && row < VEX_AT) {
+        unsigned n = row - X87_AT;
+        bool ok = n < 64 ? x87_mem_ok(n / 8, n % 8) : x87_reg_ok((n - 64) / 64, (n - 64) / 8 % 8, n % 8);
+        fam = ok ? FAM_X87 : -1;
+        why = ok ? NULL : "not defined";
+    } else {
+        const SimdRow *r = row < X87_AT ? &simd_rows[row - SIMD_AT] : NULL;
+#ifdef DIFF_VEX
+        if (!r)
+            r = &vex_rows[row - VEX_AT];
+#endif
+        if (!simd_guest_has(guest_env(), r->feature) || !simd_host_has(r->feature))
+            why = "feature not offered";
+        fam = why ? -1 : row >= VEX_AT ? FAM_VEX : simd_opnd_is_mmx(r->dst) || simd_opnd_is_mmx(r->src) || r->kind == SK_EMMS ? FAM_MMX
+            : r->flags & SROW_FP ? FAM_FP : FAM_SSE;
+    }
+    row_family[row] = fam;
+    row_reason[row] = why;
+    if (fam >= 0) {
+        family_rows[fam] = g_renew(unsigned, family_rows[fam], family_n[fam] + 1);
+        family_rows[fam][family_n[fam]++] = row;
+    }
+}
+
+void gen_init(void)
+{
+    row_family = g_new(int8_t, gen_row_count());
+    row_reason = g_new0(const char *, gen_row_count());
+    for (unsigned i = 0; i < gen_row_count(); i++)
+        classify(i);
+}
+
+/* ---- encoding ---- */
+
+typedef struct Enc {
+    uint8_t pre[8], n_pre;
+    bool rex, w, r, x, b, lock;
+    uint8_t pp;              /* mandatory prefix byte, 0: none */
+    uint8_t map, opcode;
+    bool has_modrm, p66, p67;
+    uint8_t modrm, sib, disp_size, imm_size, imm2_size;
+    bool has_sib, rip;
+    uint64_t disp, imm, imm2;
+    bool vex, l; uint8_t vvvv, vexpp;
+} Enc;
+
+static uint64_t special(void)
+{
+    static const uint64_t v[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff,
+                                  INT64_MAX, 1ULL << 63, UINT64_MAX, 0x100, 0x10000, 0x100000000, 31, 32, 63, 64 };
+    uint64_t r = rnd64();
+    switch (below(4)) {
+    case 0: return v[below(G_N_ELEMENTS(v))];
+    case 1: r >>= below(64); break;
+    default: break;
+    }
+    /* never near the program's own memory */
+    return r >> 44 && !(r >> 47) ? r | 1ULL << 62 : r;
+}
+
+static uint64_t gen_addr(void)
+{
+    static const uint16_t edge[] = {0x1000, 0x3000, 0x4000, 0x5000, 0x6000, 0x7000};
+    unsigned k = below(100);
+
+    if (k < 66)
+        return DIFF_DATA + ((0x1200 + below(0x1c00)) & (below(2) ? ~0xfu : below(2) ? ~3u : ~0u));
+    if (k < 76)
+        return DIFF_DATA + 0x1fe0 + below(0x40);
+    if (k < 84)
+        return DIFF_DATA + 0x4100 + below(0xe00);
+    if (k < 89)
+        return DIFF_DATA + edge[below(6)] - 0x20 + below(0x40);
+    if (k < 91)
+        return DIFF_DATA + (below(2) ? 0x3800 : 0x7800) + below(0x100);
+    if (k < 98)
+        return DIFF_DATA + 0x5100 + below(0xe00);
+    return below(2) ? special() : 1ULL << 47 | rnd64();
+}
+
+static unsigned pick_role(const DiffSeq *q, int role)
+{
+    unsigned r;
+    for (int tries = 0; tries < 64; tries++) {
+        r = below(16);
+        if (q->role[r] == role)
+            return r;
+    }
+    return R_ESI;
+}
+
+static unsigned pick_dst(const DiffSeq *q)
+{
+    for (;;) {
+        unsigned r = below(16);
+        if (r == R_ESP ? below(64) == 0 : q->role[r] == ROLE_ANY || below(12) == 0)
+            return r;
+    }
+}
+static unsigned pick_src(void) { return below(16); }
+
+static void set_mem(Enc *e, const DiffSeq *q, unsigned reg)
+{
+    unsigned form = below(16), base = below(24) ? pick_role(q, ROLE_PTR) : below(16), index;
+
+    e->has_modrm = true;
+    e->r = reg >> 3;
+    e->modrm = (reg & 7) << 3;
+    if (below(24) == 0)
+        e->p67 = true;
+    if (below(24) == 0)
+        e->pre[e->n_pre++] = (const uint8_t[]){0x64, 0x65, 0x2e, 0x36, 0x3e, 0x26}[below(6)];
+    if (below(40) == 0)
+        base = R_ESP;
+    if (form < 2) { /* absolute */
+        e->modrm |= 4;
+        e->has_sib = true;
+        e->sib = below(4) << 6 | 0x25;
+        e->disp_size = 4;
+        e->disp = gen_addr();
+        return;
+    }
+    if (form < 4) {
+        e->modrm |= 5;
+        e->disp_size = 4;
+        e->rip = true;
+        e->disp = gen_addr();
+        return;
+    }
+    e->disp = (int64_t)(int8_t)rnd64() >> below(3);
+    e->disp_size = below(3) ? 1 : 4;
+    if (form < 9) {
+        index = pick_role(q, ROLE_INDEX);
+        if (index == R_ESP)
+            index = R_ECX;
+        if (below(16) == 0)
+            index = R_ESP; /* none */
+        if (form == 8) { /* index alone, scaled by one: the pointer is the index */
+            index = base == R_ESP ? R_ESI : base;
+            e->modrm |= 4;
+            e->has_sib = true;
+            e->sib = (index & 7) << 3 | 5;
+            e->x = index >> 3;
+            e->disp_size = 4;
+            return;
+        }
+        e->has_sib = true;
+        e->sib = below(4) << 6 | (index & 7) << 3 | (base & 7);
+        e->x = index >> 3;
+        e->modrm |= 4;
+    } else if ((base & 7) == 4) {
+        e->has_sib = true;
+        e->sib = 0x24 | below(4) << 6;
+        e->modrm |= 4;
+    } else {
+        e->modrm |= base & 7;
+    }
+    e->b = base >> 3;
+    if (below(4) == 0 && (base & 7) != 5)
+        e->disp_size = 0;
+    e->modrm |= e->disp_size == 0 ? 0 : e->disp_size == 1 ? 0x40 : 0x80;
+}
+
+static void set_reg(Enc *e, unsigned reg, unsigned rm)
+{
+    e->has_modrm = true;
+    e->r = reg >> 3;
+    e->b = rm >> 3;
+    e->modrm = 0xc0 | (reg & 7) << 3 | (rm & 7);
+}
+
+static void put(DiffInsn *g, uint64_t v, unsigned n)
+{
+    for (; n; n--, v >>= 8)
+        g->b[g->n++] = v;
+}
+
+/* False: longer than 15 bytes. */
+static bool finish(DiffInsn *g, Enc *e)
+{
+    g->n = 0;
+    g->rip_at = -1;
+    if (e->p66)
+        e->pre[e->n_pre++] = 0x66;
+    if (e->p67)
+        e->pre[e->n_pre++] = 0x67;
+    if (e->lock)
+        e->pre[e->n_pre++] = 0xf0;
+    if (e->pp)
+        e->pre[e->n_pre++] = e->pp;
+    for (unsigned i = e->n_pre; i-- > 1;) { /* any order */
+        unsigned j = below(i + 1);
+        uint8_t t = e->pre[i];
+        e->pre[i] = e->pre[j];
+        e->pre[j] = t;
+    }
+    for (unsigned i = 0; i < e->n_pre; i++)
+        put(g, e->pre[i], 1);
+    if (e->vex) {
+        if (!e->x && !e->b && !e->w && e->map == MAP_0F && below(2)) {
+            put(g, 0xc5, 1);
+            put(g, !e->r << 7 | (~e->vvvv & 15) << 3 | e->l << 2 | e->vexpp, 1);
+        } else {
+            put(g, 0xc4, 1);
+            put(g, !e->r << 7 | !e->x << 6 | !e->b << 5 | e->map, 1);
+            put(g, e->w << 7 | (~e->vvvv & 15) << 3 | e->l << 2 | e->vexpp, 1);
+        }
+    } else {
+        if (e->rex || e->w || e->r || e->x || e->b)
+            put(g, 0x40 | e->w << 3 | e->r << 2 | e->x << 1 | e->b, 1);
+        if (e->map != MAP_1)
+            put(g, 0x0f, 1);
+        if (e->map >= MAP_0F38)
+            put(g, e->map == MAP_0F38 ? 0x38 : 0x3a, 1);
+    }
+    put(g, e->opcode, 1);
+    if (e->has_modrm)
+        put(g, e->modrm, 1);
+    if (e->has_sib)
+        put(g, e->sib, 1);
+    if (e->rip) {
+        g->rip_at = g->n;
+        g->rip_target = e->disp;
+    }
+    put(g, e->disp, e->disp_size);
+    put(g, e->imm, e->imm_size);
+    put(g, e->imm2, e->imm2_size);
+    return g->n <= 15;
+}
+
+/* ---- general instructions ---- */
+
+static bool is_shift(const char *n, unsigned *which)
+{
+    static const char *const shifts[] = {"ROL", "ROR", "RCL", "RCR", "SHL", "SHR", "SAR", "SHLD", "SHRD"};
+    for (*which = 0; *which < G_N_ELEMENTS(shifts); ++*which)
+        if (!strcmp(n, shifts[*which]))
+            return true;
+    return false;
+}
+
+static void shift_flags(DiffInsn *g, const OpcodeRow *r, const Insn *in, unsigned which, Enc *e, bool first)
+{
+    OpKind k = r->op[which >= 7 ? 2 : 1];
+    unsigned bits = 8u << insn_op_size(in, r->op[0]), count;
+
+    g->fl_undef = r->flags_undefined;
+    g->fl_written = 0;
+    if (k == O_CL) {
+        if (which >= 4 && bits < 32)
+            g->fl_undef |= CC_C;
+        if (which >= 7 && bits == 16)
+            g->cl_small = true;
+        return;
+    }
+    if (which >= 7 && bits == 16)
+        e->imm = below(17);
+    count = (k == O_I1 ? 1 : e->imm) & (bits == 64 ? 63 : 31);
+    if (!count) {
+        g->fl_undef = 0;
+        return;
+    }
+    g->fl_written = r->flags_written;
+    if (count == 1) {
+        g->fl_undef = which >= 4 ? CC_A : 0;
+        g->fl_written |= CC_O;
+    } else if (which >= 4 && count >= bits) {
+        g->fl_undef |= CC_C;
+        if (which >= 7)
+            g->fl_undef = CC_MASK;
+    }
+    g->fl_written &= ~g->fl_undef;
+}
+
+static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
+{
+    static const uint8_t pp_byte[] = {[ROW_P66] = 0x66, [ROW_PF3] = 0xf3, [ROW_PF2] = 0xf2};
+    Enc e = {.map = r->map, .opcode = r->opcode};
+    bool has_rm = false, mem, branch = false, sized = false, flow_f64 = r->attr & ROW_F64;
+    bool str = in_list(r->name, string_names, G_N_ELEMENTS(string_names)) || !strcmp(r->name, "INS") || !strcmp(r->name, "OUTS");
+    Insn in = {.mod = 3};
+    unsigned which, reg, rm;
+
+    for (int i = 0; i < 3; i++) {
+        OpKind k = r->op[i];
+        has_rm |= op_kind_is_modrm_rm(k) || k == O_Rv || k == O_Ry;
+        branch |= k == O_Jb || k == O_Jz;
+        sized |= k != O___ && insn_op_size(&(Insn){.osize = MO_16}, k) != insn_op_size(&(Insn){.osize = MO_32}, k);
+    }
+    e.rex = below(2);
+    if (r->pp >= ROW_P66)
+        e.pp = pp_byte[r->pp];
+    e.p66 = (r->pp == ROW_ANY || r->pp == ROW_NR) && !flow_f64 && below(sized ? 4 : 24) == 0;
+    e.w = below(3) == 0;
+    in.osize = e.w ? MO_64 : e.p66 ? MO_16 : (r->attr & ROW_D64) ? MO_64 : MO_32;
+    if (flow_f64)
+        in.osize = MO_64;
+    mem = r->modrm && has_rm && (r->mod == ROW_MM || (r->mod == ROW_AM && below(2)));
+    if (r->op[0] == O_Rv || r->op[0] == O_Ry || r->op[1] == O_Ry)
+        mem = false;
+    reg = r->reg >= 0 ? (unsigned)r->reg : op_kind_is_modrm_rm(r->op[0]) ? pick_src() : pick_dst(q);
+    if (r->op[0] == O_Cy || r->op[0] == O_Dy || r->op[1] == O_Cy || r->op[1] == O_Dy)
+        reg = below(8);
+    rm = op_kind_is_modrm_rm(r->op[0]) || r->op[0] == O_Rv ? pick_dst(q) : pick_src();
+    if (!strcmp(r->name, "CALL_IND") || !strcmp(r->name, "JMP_IND"))
+        rm = pick_role(q, ROLE_TARGET);
+    if (r->modrm) {
+        if (mem)
+            set_mem(&e, q, reg);
+        else
+            set_reg(&e, reg, r->rm >= 0 ? (unsigned)r->rm : rm);
+        if (r->reg >= 0)
+            e.r = below(8) == 0;
+    } else if (r->count == 8) {
+        unsigned z = !strcmp(r->name, "PUSH") ? pick_src() : pick_dst(q);
+        e.opcode += z & 7;
+        e.b = z >> 3;
+    } else if (r->count == 7) {
+        unsigned z;
+        do
+            z = pick_dst(q);
+        while ((z & 7) == 0);
+        e.opcode += (z & 7) - 1;
+        e.b = z >> 3;
+    }
+    if (r->count == 16)
+        e.opcode += below(16);
+    if (mem && (r->attr & ROW_LOCK) && below(5) == 0)
+        e.lock = true;
+    else if (below(400) == 0 && r->op[0] != O_Cy && r->op[1] != O_Cy)
+        e.lock = true;
+    g->fl_written = r->flags_written;
+    g->fl_undef = r->flags_undefined;
+    if (str) {
+        g->string = true;
+        g->rep = below(2);
+        if (g->rep) {
+            e.pp = below(2) ? 0xf3 : 0xf2;
+            g->fl_cond = r->flags_written;
+            g->fl_written = 0;
+        }
+        e.p67 = below(16) == 0;
+        if (below(12) == 0)
+            e.pre[e.n_pre++] = below(2) ? 0x64 : 0x65;
+    } else if (r->map == MAP_1 && r->pp == ROW_ANY && !e.pp && !flow_f64 && r->opcode != 0x90 && below(60) == 0) {
+        e.pp = below(2) ? 0xf2 : 0xf3; /* ignored */
+    }
+    if (below(50) == 0)
+        e.pre[e.n_pre++] = (const uint8_t[]){0x2e, 0x3e, 0x36, 0x26}[below(4)];
+    for (int i = 0; i < 3; i++) {
+        unsigned size = 0;
+        uint64_t v = special();
+        switch (r->op[i]) {
+        case O_Ib: case O_sIb: size = 1; break;
+        case O_Iw: size = 2; break;
+        case O_Iz: size = in.osize == MO_16 ? 2 : 4; break;
+        case O_Iv: size = 1 << in.osize; break;
+        case O_Jb: size = 1; break;
+        case O_Jz: size = 4; break;
+        case O_Ob: case O_Ov:
+            e.p67 = below(4) == 0;
+            size = e.p67 ? 4 : 8;
+            v = gen_addr();
+            break;
+        default: continue;
+        }
+        if (e.imm_size)
+            e.imm2 = v, e.imm2_size = size;
+        else
+            e.imm = v, e.imm_size = size;
+    }
+    if (!strcmp(r->name, "INT")) {
+        e.imm &= 0xff;
+        if (e.imm >= 0x20) /* 80h and the host's vectors */
+            e.imm &= 0x1f;
+    }
+    if (!strcmp(r->name, "ENTER"))
+        e.imm &= 0xff, e.imm2 &= below(2) ? 0 : 0x23;
+    if (!strcmp(r->name, "RET") && e.imm_size)
+        e.imm &= 0x3f;
+    if (!strcmp(r->name, "BSWAP") && in.osize == MO_16)
+        e.p66 = false;
+    if (is_shift(r->name, &which))
+        shift_flags(g, r, &in, which, &e, false);
+    for (unsigned i = 0; i < G_N_ELEMENTS(readers); i++)
+        if (!strcmp(r->name, readers[i].name))
+            g->fl_read = readers[i].flags;
+    if (!strcmp(r->name, "SAHF"))
+        g->fl_written = CC_MASK & ~CC_O;
+    if (!strcmp(r->name, "POPF"))
+        g->fl_written = CC_MASK;
+    if (!finish(g, &e))
+        return false;
+    if (branch) {
+        g->rel_size = e.imm_size;
+        g->rel_at = g->n - e.imm_size;
+        g->skip = below(3);
+    }
+    return true;
+}
+
+/* ---- x87 ---- */
+
+static bool gen_x87(DiffInsn *g, DiffSeq *q, unsigned n)
+{
+    Enc e = {.map = MAP_1};
+
+    q->x87 = true;
+    if (n < 64) {
+        unsigned esc = n / 8, op = n % 8;
+        e.opcode = 0xd8 + esc;
+        set_mem(&e, q, op);
+        e.w = below(8) == 0;
+        g->fuzzy_mem = (esc == 1 || esc == 5) && op == 6;
+        if (g->fuzzy_mem || ((esc == 1 || esc == 5) && op == 4))
+            e.p66 = below(4) == 0;
+    } else {
+        unsigned esc = (n - 64) / 64, op = (n - 64) / 8 % 8;
+        e.opcode = 0xd8 + esc;
+        set_reg(&e, op, (n - 64) % 8);
+        if (below(8) == 0)
+            e.p66 = true;
+        if ((esc == 3 || esc == 7) && (op == 5 || op == 6)) {
+            g->any_c1 = true;
+            g->fl_written = CC_MASK;
+        }
+        if ((esc == 2 || esc == 3) && op < 4)
+            g->fl_read = CC_C | CC_Z | CC_P;
+    }
+    return finish(g, &e);
+}
+
+/* ---- vectors ---- */
+
+static bool opnd_mem_ok(unsigned o)
+{
+    switch (o) {
+    case SO_NO: case SO_Vx: case SO_Ux: case SO_Pq: case SO_Nq: case SO_Gd: case SO_Gy: case SO_Rd: case SO_Ry: return false;
+    default: return true;
+    }
+}
+
+static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
+{
+    static const uint8_t bytes[] = {0, 0x66, 0xf3, 0xf2};
+    Enc e = {.map = r->map, .opcode = r->opcode};
+    unsigned pp = r->pp == SIMD_PP_66 ? 1 : r->pp == SIMD_PP_F3 ? 2 : r->pp == SIMD_PP_F2 ? 3 : 0;
+    bool can_mem = opnd_mem_ok(r->dst) || opnd_mem_ok(r->src);
+    bool mem_only = simd_opnd_mem_only(r->dst) || simd_opnd_mem_only(r->src), mem = mem_only || (can_mem && below(2));
+    bool rm_is_dst = opnd_mem_ok(r->dst) || r->dst == SO_Ux || r->dst == SO_Nq || r->dst == SO_Rd || r->dst == SO_Ry;
+    unsigned reg, rm;
+
+    if (simd_opnd_is_gpr(r->dst) && !rm_is_dst)
+        reg = pick_dst(q);
+    else
+        reg = below(16);
+    rm = simd_opnd_is_gpr(r->dst) && rm_is_dst ? pick_dst(q) : below(16);
+    if (r->ext >= 0)
+        reg = r->ext;
+    q->fp |= r->flags & SROW_FP;
+    if (simd_opnd_is_mmx(r->dst) || simd_opnd_is_mmx(r->src))
+        q->x87 = true;
+    e.w = below(4) == 0;
+    e.rex = below(8) == 0;
+#ifdef DIFF_VEX
+    if (r->vex) {
+        e.vex = true;
+        e.rex = false;
+        e.vexpp = pp;
+        e.l = r->l == VEX_LX || r->l == VEX_LG ? below(2) : r->l == VEX_L1;
+        e.w = r->w == VEX_WX ? below(2) : r->w == VEX_W1;
+        e.vvvv = r->vv == SO_NO ? 0 : below(16);
+        if (r->kind == SK_VGATHER)
+            return false;
+    } else
+#endif
+        e.pp = bytes[pp];
+    if (r->kind == SK_PCMPSTR || r->kind == SK_CRC32)
+        e.p66 = r->kind == SK_CRC32 && below(4) == 0;
+    if (r->kind != SK_EMMS
+#ifdef DIFF_VEX
+        && r->kind != SK_VZEROUPPER && r->kind != SK_VZEROALL
+#endif
+    ) {
+        if (mem && r->feature == SF_SHA) { /* AMD does not require alignment, Intel does */
+            e = (Enc){.map = e.map, .opcode = e.opcode, .pp = e.pp, .has_modrm = true, .r = reg >> 3, .modrm = 5 | (reg & 7) << 3,
+                      .disp_size = 4, .rip = true, .disp = gen_addr() & ~15};
+        } else if (mem) {
+            set_mem(&e, q, reg);
+        } else {
+            set_reg(&e, reg, rm);
+        }
+    }
+    if (r->imm8) {
+        e.imm = rnd64();
+        e.imm_size = 1;
+    }
+    if (r->kind == SK_COMIS)
+        g->fl_written = CC_MASK;
+    if (r->kind == SK_PCMPSTR)
+        g->fl_written = CC_MASK;
+#ifdef DIFF_VEX
+    if (r->kind == SK_VCOMIS || r->kind == SK_VPCMPSTR)
+        g->fl_written = CC_MASK;
+#endif
+    g->maskmov = r->kind == SK_MASKMOV;
+    if (r->kind == SK_FXSAVE)
+        g->fuzzy_mem = true;
+    return finish(g, &e);
+}
+
+/* ---- sequences ---- */
+
+static bool gen_insn(DiffInsn *g, DiffSeq *q, int family)
+{
+    unsigned row = family_rows[family][below(family_n[family])];
+
+    memset(g, 0, sizeof *g);
+    g->rel_at = g->rip_at = -1;
+    g->row = row;
+    if (row < SIMD_AT)
+        return gen_integer(g, q, &opcode_rows[row]);
+    if (row < X87_AT)
+        return gen_simd(g, q, &simd_rows[row - SIMD_AT]);
+    if (row < VEX_AT)
+        return gen_x87(g, q, row - X87_AT);
+#ifdef DIFF_VEX
+    return gen_simd(g, q, &vex_rows[row - VEX_AT]);
+#else
+    return false;
+#endif
+}
+
+static int other_family(int family)
+{
+    unsigned k = below(8);
+
+    if (k == 0)
+        return FAM_INT;
+    if (k == 1 && (family == FAM_SSE || family == FAM_FP || family == FAM_VEX))
+        return family == FAM_SSE ? FAM_FP : FAM_SSE;
+    if (k == 2 && (family == FAM_INT || family == FAM_STRING))
+        return FAM_FLOW;
+    if (k == 2 && (family == FAM_MMX || family == FAM_X87))
+        return family == FAM_MMX ? FAM_X87 : FAM_MMX;
+    return family;
+}
+
+bool gen_seq(DiffSeq *q, int family)
+{
+    unsigned want = 1 + below(below(2) ? 3 : DIFF_MAX_INSNS), undef = 0, covered = 0;
+    bool c1 = false;
+
+    if (!family_n[family])
+        return false;
+    q->n = 0;
+    q->ac_ok = true;
+    q->fp = q->x87 = q->cl_small = q->maskmov = q->string = false;
+    q->unmask = below(12) == 0;
+    for (int i = 0; i < 16; i++)
+        q->role[i] = (const uint8_t[]){ROLE_ANY, ROLE_ANY, ROLE_PTR, ROLE_INDEX, ROLE_ANY, ROLE_ANY}[below(6)];
+    q->role[R_ESI] = q->role[R_EDI] = ROLE_PTR;
+    q->role[R_ESP] = ROLE_ANY;
+    if (below(2))
+        q->role[R_EBP] = q->role[R_EBX] = ROLE_PTR;
+    q->role[R_R8 + below(8)] = ROLE_TARGET;
+    q->role[R_ECX] = below(2) ? ROLE_INDEX : ROLE_ANY;
+    for (int tries = 0; q->n < want && tries < 40; tries++) {
+        DiffInsn *g = &q->insn[q->n];
+        if (!gen_insn(g, q, q->n || want > 1 ? other_family(family) : family))
+            continue;
+        if ((g->fl_read & undef) || ((g->cl_small || g->maskmov) && q->n))
+            continue;
+        if (c1 && g->row >= (int)X87_AT && g->row < (int)VEX_AT) /* what could store the status word */
+            continue;
+        undef = covered ? undef | g->fl_undef : (undef & ~g->fl_written) | g->fl_undef;
+        covered = MAX(covered ? covered - 1 : 0, g->rel_at >= 0 ? g->skip : 0u);
+        c1 |= g->any_c1;
+        q->cl_small |= g->cl_small;
+        q->maskmov |= g->maskmov;
+        q->string |= g->string;
+        /* vectors that may be unaligned: up to the processor; strings and ENTER: not modelled under AC */
+        if (g->row >= (int)SIMD_AT || g->string || (g->row < (int)SIMD_AT && opcode_rows[g->row].op[0] == O_Iw))
+            q->ac_ok = false;
+        q->n++;
+        if (g->fuzzy_mem)
+            break;
+    }
+    return q->n > 0;
+}
+
+void gen_layout(DiffSeq *q, uint64_t start)
+{
+    unsigned at = 0;
+    int32_t rel;
+
+    q->start = start;
+    for (unsigned i = 0; i < q->n; i++) {
+        q->at[i] = at;
+        at += q->insn[i].n;
+    }
+    q->at[q->n] = at;
+    for (unsigned i = 0; i < q->n; i++) {
+        const DiffInsn *g = &q->insn[i];
+        uint8_t *p = q->code + q->at[i];
+        memcpy(p, g->b, g->n);
+        if (g->rip_at >= 0) {
+            rel = g->rip_target - (uint32_t)(start + q->at[i + 1]);
+            memcpy(p + g->rip_at, &rel, 4);
+        }
+        if (g->rel_at >= 0) {
+            rel = q->at[MIN(i + 1 + g->skip, q->n)] - q->at[i + 1];
+            memcpy(p + g->rel_at, &rel, g->rel_size);
+        }
+    }
+    q->code[at] = 0xe9;
+    rel = DIFF_EXIT - (uint32_t)(start + at + 5);
+    memcpy(q->code + at + 1, &rel, 4);
+    q->code_len = at + 5;
+}
+
+/* ---- states ---- */
+
+static uint32_t special32(void)
+{
+    static const uint32_t v[] = {0, 0x80000000, 0x3f800000, 0xbf800000, 0x7f800000, 0xff800000, 0x7fc00000, 0xffc00001,
+                                 0x7f800001, 0x00000001, 0x007fffff, 0x00800000, 0x80800000, 0x7f7fffff, 0xff7fffff,
+                                 0x4effffff, 0x4f000000, 0xcf000000, 0x5f000000, 0x40490fdb, 0x1fffffff, 0x20000000};
+    return below(2) ? v[below(G_N_ELEMENTS(v))] : below(2) ? rnd64() : 0x3f800000 ^ (rnd64() & 0x81ffffff);
+}
+
+static uint64_t special64(void)
+{
+    static const uint64_t v[] = {0, 1ULL << 63, 0x3ff0000000000000, 0xbff0000000000000, 0x7ff0000000000000, 0xfff0000000000000,
+                                 0x7ff8000000000000, 0xfff8000000000001, 0x7ff0000000000001, 1, 0x000fffffffffffff,
+                                 0x0010000000000000, 0x7fefffffffffffff, 0x36a0000000000000, 0x47efffffffffffff,
+                                 0x41dfffffffc00000, 0x41e0000000000000, 0xc1e0000000000000, 0x43e0000000000000,
+                                 0x3690000000000000, 0x3810000000000000, 0x380fffffffffffff, 0x1ff0000000000000};
+    return below(2) ? v[below(G_N_ELEMENTS(v))] : below(2) ? rnd64() : 0x3ff0000000000000 ^ (rnd64() & 0x803fffffffffffff);
+}
+
+static void special80(uint8_t *p)
+{
+    static const struct { uint64_t m; uint16_t e; } v[] = {
+        {0, 0}, {0, 0x8000}, {1ULL << 63, 0x3fff}, {1ULL << 63, 0xbfff}, {1ULL << 63, 0x7fff}, {1ULL << 63, 0xffff},
+        {3ULL << 62, 0x7fff}, {3ULL << 62, 0xffff}, {(3ULL << 62) | 5, 0x7fff}, {(1ULL << 63) | 5, 0x7fff}, {1, 0}, {~0ULL >> 1, 0},
+        {1ULL << 63, 1}, {~0ULL, 0x7ffe}, {~0ULL, 0xfffe}, {1ULL << 63, 0x403e}, {~0ULL, 0x403d}, {1ULL << 63, 0x4040},
+        {0xc90fdaa22168c235, 0x4000}, {0xc90fdaa22168c235, 0x3ffe}, {1ULL << 63, 0x3ffe}, {1ULL << 63, 0x0010}, {~0ULL, 0x43fe},
+        {~0ULL, 0x407e}, {1ULL << 63, 0x3c01}, {1ULL << 63, 0x3f81}, {5ULL << 61, 0x4001}, {0xffffffffffffffff, 0x401d},
+        {1ULL << 62, 0x3fff}, {0, 0x7fff}, {1ULL << 63, 0} /* unnormal, pseudo-infinity, pseudo-denormal */,
+    };
+    unsigned k = below(4), n = below(G_N_ELEMENTS(v));
+    uint64_t m = rnd64() | 1ULL << 63;
+    uint16_t e = rnd64();
+
+    if (k == 0) {
+        m = v[n].m;
+        e = v[n].e;
+    } else if (k < 3) { /* ordinary sizes */
+        e = (e & 0x8000) | (0x3fff - 40 + (e % 80));
+        if (k == 1)
+            m &= ~0ULL << 44;
+    }
+    memcpy(p, &m, 8);
+    memcpy(p + 8, &e, 2);
+}
+
+static void fill(uint8_t *p, size_t n, unsigned style)
+{
+    for (size_t i = 0; i + 8 <= n; i += 8) {
+        uint64_t v;
+        switch (style) {
+        case 0: v = rnd64(); break;
+        case 1: v = special64(); break;
+        case 2: v = special32() | (uint64_t)special32() << 32; break;
+        case 3: v = rnd64() & 0x0303030303030303; break;
+        case 4: v = special(); break;
+        default: v = (rnd64() & rnd64() & 0x8080808080808080) | (below(2) ? 0x7fff00017fffff80 : 0xff008001); break;
+        }
+        memcpy(p + i, &v, 8);
+    }
+}
+
+uint8_t diff_image[DIFF_IMAGES][DIFF_WRITABLE][4096], diff_ro[DIFF_PAGES][4096];
+
+/* The words at the top of the stack: return addresses, mostly. */
+static void fill_stack(uint8_t *p)
+{
+    for (unsigned i = 0; i < 4096; i += 8) {
+        uint64_t v = below(2) ? DIFF_EXIT : below(2) ? special() : gen_addr();
+        memcpy(p + i, &v, 8);
+    }
+}
+
+void gen_images(void)
+{
+    for (unsigned i = 0; i < DIFF_PAGES; i++)
+        fill(diff_ro[i], 4096, i & 1);
+    for (unsigned n = 0; n < DIFF_IMAGES; n++) {
+        for (unsigned i = 0; i < DIFF_WRITABLE; i++) {
+            if (i >= 3)
+                fill_stack(diff_image[n][i]);
+            else
+                for (unsigned at = 0; at < 4096; at += 256)
+                    fill(diff_image[n][i] + at, 256, below(6));
+        }
+        for (unsigned k = 0; k < 64; k++)
+            special80(diff_image[n][below(3)] + (below(4080) & ~7u));
+    }
+}
+
+void gen_state(DiffState *st, const DiffSeq *q)
+{
+    uint32_t mxcsr = 0x1f80 | (below(2) ? 0 : rnd64() & 0xe07f);
+    uint16_t cw = 0x37f, sw = 0;
+
+    memset(st->xs, 0, XS_SIZE);
+    st->xs[XS_BV] = 7;
+    for (int i = 0; i < 16; i++) {
+        switch (q->role[i]) {
+        case ROLE_PTR: st->gpr[i] = gen_addr(); break;
+        case ROLE_INDEX: st->gpr[i] = (int)below(24) - 8; break;
+        case ROLE_TARGET: st->gpr[i] = below(4) ? DIFF_EXIT : gen_addr(); break;
+        default: st->gpr[i] = special(); break;
+        }
+    }
+    if (q->string && below(8))
+        st->gpr[R_ECX] = below(8) ? below(40) : below(2000);
+    if (q->cl_small)
+        st->gpr[R_ECX] = (st->gpr[R_ECX] & ~31ULL) | below(17);
+    if (q->maskmov) /* whether bytes that are not selected fault is up to the processor */
+        st->gpr[R_EDI] = DIFF_DATA + 0x1200 + below(0x1b00);
+    st->gpr[R_ESP] = below(16) ? DIFF_DATA + 0x9400 + (below(0x1800) & ~7u) : DIFF_DATA + (below(2) ? 0x9000 : 0xafe0) + below(0x20);
+    st->rflags = 0x202 | (rnd64() & CC_MASK) | (below(8) ? 0 : EFL_DF) | (q->ac_ok && below(32) == 0 ? EFL_AC : 0) | (rnd64() & EFL_ID);
+    st->fsbase = below(256) ? 0x40 : 1ULL << 40;
+    st->gsbase = 0x100;
+    if (q->unmask)
+        mxcsr = (mxcsr & ~0x1f80) | (rnd64() & 0x1f80);
+    memcpy(st->xs + XS_MXCSR, &mxcsr, 4);
+    memcpy(st->xs + XS_MXCSR + 4, &(uint32_t){0xffff}, 4);
+    fill(st->xs + XS_XMM, 256, q->fp ? 1 + below(2) : below(6));
+    fill(st->xs + XS_YMMH, 256, q->fp ? 1 + below(2) : below(6));
+    if (q->x87) {
+        if (below(2))
+            cw = 0x7f | (rnd64() & 0xf00);
+        if (q->unmask)
+            cw = (cw & ~0x3f) | (rnd64() & 0x3f);
+        sw = rnd64() & (q->unmask ? 0x7f00 : 0x7f7f);
+        if (below(2))
+            sw &= ~0x7f;
+        st->xs[XS_FTW] = below(4) ? rnd64() | rnd64() : 0xff;
+        for (int i = 0; i < 8; i++)
+            special80(st->xs + XS_ST + 16 * i);
+    }
+    memcpy(st->xs + XS_FCW, &cw, 2);
+    memcpy(st->xs + XS_FSW, &sw, 2);
+    st->rip = q->start;
+    st->vector = DIFF_VECTOR_NONE;
+    st->image = below(DIFF_IMAGES);
+}

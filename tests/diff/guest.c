@@ -1,0 +1,183 @@
+/* guest.c - Vireo's side of the differential tester: one CPU at CPL 3 in 64-bit mode under paging. Exceptions are
+ * taken where the CPU would begin to deliver them; delivery has its own tests (tests/target-x86/test-excp.c). */
+#include "host/base/osdep.h"
+#include "tests/diff/diff.h"
+#include "accel/internal.h"
+#include "softmmu/bql.h"
+#include "softmmu/physmem.h"
+#include "target-x86/sys.h"
+
+enum { PML4 = 0x10000, PDPT = 0x11000, PD = 0x12000, PT_DATA = 0x13000, PT_CODE = 0x14000, TSS_AT = 0x15000, TSS = DIFF_DATA + 32 * 4096,
+       DATA_AT = 0x100000, CODE_AT = 0x400000, RAM_BYTES = 0x800000 };
+#define PTE_NX (1ULL << 63)
+
+static CPUX86State *guest;
+static uint8_t *ram;
+static MemoryRegion ram_mr;
+static CPUOps ops;
+static struct { int vector; uint32_t err; uint64_t rip; } seen;
+static int mode;
+
+static void put64(uint64_t addr, uint64_t v) { memcpy(ram + addr, &v, 8); }
+
+/* In place of delivery: note the exception and leave cpu_exec. */
+static void on_exception(CPUState *cpu)
+{
+    CPUX86State *e = cpu->env;
+
+    seen.vector = cpu->exception_index;
+    seen.err = e->error_code;
+    seen.rip = e->head.eip;
+    if (e->exception_is_int) { /* INT n: the host's gates of 3 and 4 are open to programs, 1 is ICEBP */
+        if (seen.vector == EXCP_BP || seen.vector == EXCP_OF || seen.vector == EXCP_DB) {
+            seen.rip = e->exception_next_eip;
+        } else {
+            seen.err = seen.vector * 8 + 2;
+            seen.vector = EXCP_GP;
+        }
+    }
+    e->old_exception = -1;
+    e->exception_is_int = false;
+    cpu->exit_loop = 1;
+}
+
+CPUX86State *guest_env(void) { return guest; }
+uint8_t *guest_page(unsigned page) { return ram + DATA_AT + page * 4096; }
+
+void guest_write(uint64_t addr, const void *code, size_t len)
+{
+    physmem_write(&address_space_memory, addr - DIFF_CODE + CODE_AT, code, len);
+}
+
+void guest_set_mode(int m)
+{
+    mode = m;
+    jit_one_insn = m == RUN_ONE_INSN;
+    jit_context->no_optimize = m == RUN_NO_OPT;
+    jit_context->random_regs = m == RUN_RANDOM_REGS;
+}
+
+static void load(const DiffState *st)
+{
+    CPUX86State *e = guest;
+    const uint8_t *xs = st->xs;
+
+    memcpy(e->head.gpr, st->gpr, sizeof st->gpr);
+    e->segs[R_FS].base = st->fsbase;
+    e->segs[R_GS].base = st->gsbase;
+    e->eflags = 2 | EFL_IF | (st->rflags & (EFL_AC | EFL_ID));
+    cpu_load_eflags(e, st->rflags, CC_MASK | EFL_DF);
+    for (int i = 0; i < 16; i++) {
+        memcpy(&e->xmm[i], xs + XS_XMM + 16 * i, 16);
+        memcpy(e->xmm[i].b + 16, xs + XS_YMMH + 16 * i, 16);
+    }
+    cpu_set_mxcsr(e, *(const uint32_t *)(xs + XS_MXCSR));
+    e->fpuc = *(const uint16_t *)(xs + XS_FCW);
+    e->fpus = *(const uint16_t *)(xs + XS_FSW) & ~0x3800;
+    e->fpstt = *(const uint16_t *)(xs + XS_FSW) >> 11 & 7;
+    for (int i = 0; i < 8; i++) {
+        FpReg *r = &e->fpregs[(e->fpstt + i) & 7];
+        e->fptags[i] = !(xs[XS_FTW] >> i & 1);
+        memcpy(r, xs + XS_ST + 16 * i, 10);
+    }
+    e->head.eip = st->rip;
+    e->error_code = 0;
+    e->inhibit_irq = 0;
+    e->pending_db = 0;
+    cpu_update_hflags(e);
+}
+
+static void store(DiffState *st)
+{
+    CPUX86State *e = guest;
+    uint8_t *xs = st->xs;
+
+    memcpy(st->gpr, e->head.gpr, sizeof st->gpr);
+    st->rflags = cpu_compute_eflags(e);
+    st->rip = seen.rip;
+    st->fsbase = e->segs[R_FS].base;
+    st->gsbase = e->segs[R_GS].base;
+    *(uint16_t *)(xs + XS_FCW) = e->fpuc;
+    *(uint16_t *)(xs + XS_FSW) = cpu_get_fpsw(e);
+    *(uint32_t *)(xs + XS_MXCSR) = cpu_get_mxcsr(e);
+    xs[XS_FTW] = 0;
+    for (int i = 0; i < 8; i++) {
+        xs[XS_FTW] |= !e->fptags[i] << i;
+        memcpy(xs + XS_ST + 16 * i, &e->fpregs[(e->fpstt + i) & 7], 10);
+    }
+    for (int i = 0; i < 16; i++) {
+        memcpy(xs + XS_XMM + 16 * i, &e->xmm[i], 16);
+        memcpy(xs + XS_YMMH + 16 * i, e->xmm[i].b + 16, 16);
+    }
+}
+
+void guest_run(DiffState *st)
+{
+    CPUState *cpu = guest->cpu;
+
+    load(st);
+    seen.vector = DIFF_VECTOR_NONE;
+    cpu->exit_loop = 0;
+    cpu->halted = false;
+    bql_unlock();
+    int r = cpu_exec(cpu);
+    bql_lock();
+    if (seen.vector == DIFF_VECTOR_NONE)
+        g_error("diff: cpu_exec returned %x at %" PRIx64, r, guest->head.eip);
+    st->vector = seen.vector;
+    st->err = seen.err;
+    st->addr = seen.vector == EXCP_PF ? guest->cr[2] : 0;
+    store(st);
+    if (seen.vector == EXCP_UD && seen.rip == DIFF_EXIT)
+        st->vector = DIFF_VECTOR_NONE;
+}
+
+static void make_page_tables(void)
+{
+    put64(PML4, PDPT | 0x27);
+    put64(PDPT, PD | 0x27);
+    put64(PD + 8 * (DIFF_DATA >> 21), PT_DATA | 0x27);
+    put64(PD + 8 * (DIFF_CODE >> 21), PT_CODE | 0x27);
+    for (unsigned i = 0; i < DIFF_PAGES; i++) {
+        memcpy(guest_page(i), diff_ro[i], 4096);
+        if (DIFF_LAYOUT[i] != 'U')
+            put64(PT_DATA + 8 * i, (DATA_AT + i * 4096) | (DIFF_LAYOUT[i] == 'W' ? 0x67 : 0x65) | PTE_NX);
+    }
+    put64(PT_DATA + 8 * 32, TSS_AT | 0x63 | PTE_NX);
+    ram[TSS_AT + 0x66] = ram[TSS_AT + 0x67] = 0xff; /* no I/O permission bitmap */
+    for (unsigned i = 0; i < DIFF_CODE_SIZE / 4096; i++)
+        put64(PT_CODE + 8 * i, (CODE_AT + i * 4096) | 0x25);
+    _Static_assert(DIFF_CODE_SIZE <= 0x200000, "one page table");
+}
+
+void guest_init(const char *model)
+{
+    enum { CODE = DESC_P | DESC_S | DESC_CODE | DESC_R | DESC_A | DESC_L | DESC_G | DESC_DPL,
+           DATA = DESC_P | DESC_S | DESC_W | DESC_A | DESC_B | DESC_G | DESC_DPL };
+    g_autoptr(GError) err = NULL;
+    AccelOptions opts = {0};
+
+    bql_lock();
+    memory_init();
+    if (!memory_region_init_ram(&ram_mr, "ram", RAM_BYTES, &err) || !accel_init(&opts, &x86_tcg_guest, &err))
+        g_error("%s", err->message);
+    memory_region_add(address_space_memory.root, 0, &ram_mr, 0);
+    ram = memory_region_ram_ptr(&ram_mr);
+    guest = cpu_x86_create(model, &err);
+    if (!guest)
+        g_error("%s", err->message);
+    ops = *guest->cpu->ops;
+    ops.do_interrupt = on_exception;
+    guest->cpu->ops = &ops;
+    make_page_tables();
+    for (int i = 0; i < 6; i++)
+        guest->segs[i] = (SegCache){i == R_CS ? 0x33 : i == R_SS ? 0x2b : 0, 0xffffffff, 0, i == R_CS ? CODE : DATA};
+    guest->tr = (SegCache){0x40, 0x67, TSS, DESC_P | 0xb00};
+    guest->efer = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
+    guest->cr[0] = CR0_PE | CR0_ET | CR0_NE | CR0_MP | CR0_WP | CR0_AM | CR0_PG;
+    guest->cr[4] = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_PGE | CR4_FSGSBASE | CR4_UMIP | CR4_OSXSAVE;
+    guest->xcr0 = 7;
+    guest->cr[3] = PML4;
+    cpu_update_hflags(guest);
+    guest_write(DIFF_EXIT, "\x0f\x0b", 2);
+}
