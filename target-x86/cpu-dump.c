@@ -94,6 +94,12 @@ static void dump_fpu(CPUX86State *env, GString *out)
                            cpu_get_mxcsr(env));
     for (int i = 0; i < 8; i++)
         g_string_append_printf(out, "FPR%d=%016" PRIx64 " %04x%c", i, env->fpregs[i].mant, env->fpregs[i].exp, i & 1 ? '\n' : ' ');
+    if (env->hflags & HF_OSXSAVE) { /* AVX is on */
+        for (int i = 0; i < (cpu_is_64(env) ? 16 : 8); i++)
+            g_string_append_printf(out, "YMM%02d=%016" PRIx64 " %016" PRIx64 " %016" PRIx64 " %016" PRIx64 "\n", i, env->xmm[i].q[3],
+                                   env->xmm[i].q[2], env->xmm[i].q[1], env->xmm[i].q[0]);
+        return;
+    }
     for (int i = 0; i < (cpu_is_64(env) ? 16 : 8); i++)
         g_string_append_printf(out, "XMM%02d=%016" PRIx64 " %016" PRIx64 "%c", i, env->xmm[i].q[1], env->xmm[i].q[0], i & 1 ? '\n' : ' ');
 }

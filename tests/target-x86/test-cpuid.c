@@ -35,6 +35,42 @@ static void test_qemu64(void)
     harness_stop();
 }
 
+/* Leaf 0DH follows XCR0 and the features. */
+static void test_xsave(void)
+{
+    static const struct { const char *model; bool xsave, avx; } cases[] = {
+        {"max", true, true}, {"max,-avx", true, false}, {"max,-xsave", false, false}, {"Nehalem", false, false}, {"Haswell", true, true},
+    };
+    if (!cpuid_feature_supported(X86F_AVX)) {
+        g_test_skip("no AVX here");
+        return;
+    }
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        uint32_t r[4];
+        harness_start(cases[i].model);
+        g_assert_cmpint(cpu_has(env, X86F_AVX), ==, cases[i].avx);
+        g_assert_cmpint(cpu_has(env, X86F_AVX2), ==, cases[i].avx);
+        cpuid(0, 0, r);
+        if (cases[i].xsave)
+            g_assert_cmphex(r[0], >=, 0xd);
+        if (r[0] < 0xd) { /* no such leaf */
+            harness_stop();
+            continue;
+        }
+        cpuid(0xd, 0, r);
+        g_assert_cmphex(r[0], ==, cases[i].avx ? 7 : cases[i].xsave ? 3 : 0);
+        g_assert_cmpuint(r[1], ==, cases[i].xsave ? 576 : 0);
+        g_assert_cmpuint(r[2], ==, cases[i].avx ? 832 : cases[i].xsave ? 576 : 0);
+        env->xcr0 = 7;
+        cpuid(0xd, 0, r);
+        g_assert_cmpuint(r[1], ==, cases[i].xsave ? 832 : 0);
+        cpuid(0xd, 2, r);
+        g_assert_cmpuint(r[0], ==, cases[i].avx ? 256 : 0);
+        g_assert_cmpuint(r[1], ==, cases[i].avx ? 576 : 0);
+        harness_stop();
+    }
+}
+
 static void test_switches(void)
 {
     uint32_t r[4];
@@ -195,6 +231,18 @@ static void test_dump(void)
         "CS =0028 0000000000000000 ffffffff 00a09b00 DPL=0 CS64 [-RA]\n"));
     g_assert_nonnull(strstr(out->str, "DPL=0 TSS64-busy\n"));
     harness_stop();
+    harness_start("max");
+    if (cpu_has(env, X86F_AVX)) { /* YMM registers once they are switched on */
+        env->cr[4] |= CR4_OSXSAVE;
+        env->xcr0 = 7;
+        env->xmm[1].q[3] = 0x1234;
+        cpu_update_hflags(env);
+        g_string_truncate(out, 0);
+        cpu_x86_ops.dump_state(env->cpu, out, true);
+        g_assert_nonnull(strstr(out->str, "YMM01=0000000000001234 0000000000000000 0000000000000000 0000000000000000\n"));
+        g_assert_null(strstr(out->str, "XMM00="));
+    }
+    harness_stop();
 }
 
 static void test_save(void)
@@ -225,6 +273,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/target-x86/cpuid/qemu64", test_qemu64);
+    g_test_add_func("/target-x86/cpuid/xsave", test_xsave);
     g_test_add_func("/target-x86/cpuid/switches", test_switches);
     g_test_add_func("/target-x86/cpuid/errors", test_errors);
     g_test_add_func("/target-x86/cpuid/msr", test_msr);

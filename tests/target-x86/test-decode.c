@@ -138,6 +138,52 @@ static void test_undefined(void)
     harness_stop();
 }
 
+static void test_vex(void)
+{
+    static const char *const ud64[] = {
+        "c5 f0 51 c2", "c4 e0 70 58 c2", "c4 e4 70 58 c2", "66 c5 f0 58 c2", "f3 c5 f0 58 c2", "f2 c5 f0 58 c2", "f0 c5 f0 58 c2",
+        "48 c5 f0 58 c2", "c4 e2 74 f2 c2", "c4 e3 73 f0 c2 01",
+        "c4 e2 71 90 00", /* a gather needs a SIB byte */
+    };
+    DisasContext d;
+
+    harness_start("max");
+    for (unsigned i = 0; i < G_N_ELEMENTS(ud64); i++) {
+        g_test_message("%s", ud64[i]);
+        g_assert_cmpint(decode(&d, MODE_LONG, ud64[i]), ==, DECODE_UD);
+    }
+    g_assert_cmpint(decode(&d, MODE_LONG, "c4 22 71 90 44 60 08"), ==, DECODE_OK); /* index 4 with X: vector 12 */
+    g_assert_cmpint(d.insn.vsib, ==, 12);
+    g_assert_cmpint(d.insn.base, ==, R_EAX);
+    g_assert_cmpint(d.insn.index, ==, -1);
+    g_assert_cmpint(d.insn.reg, ==, 8);
+    g_assert_cmpuint(d.insn.vvvv, ==, 1);
+    g_assert_cmpint(decode(&d, MODE_LONG, "c4 e2 71 90 44 20 08"), ==, DECODE_OK); /* vector 4: no "none" here */
+    g_assert_cmpint(d.insn.vsib, ==, 4);
+    g_assert_cmpint(decode(&d, MODE_LONG, "c4 41 30 58 c2"), ==, DECODE_OK); /* all registers from 8 */
+    g_assert_cmpint(d.insn.reg, ==, 8);
+    g_assert_cmpint(d.insn.rm, ==, 10);
+    g_assert_cmpuint(d.insn.vvvv, ==, 9);
+    /* LES and LDS elsewhere, unless the operand would be a register */
+    for (enum Mode m = MODE_REAL; m <= MODE_PM32_SEG; m++) {
+        bool vex = m >= MODE_PM16;
+        g_assert_cmpint(decode(&d, m, "c5 06 00 01 00 00"), ==, DECODE_OK);
+        g_assert_cmpstr(d.insn.row->name, ==, "LDS");
+        g_assert_cmpint(decode(&d, m, "c4 46 10"), ==, DECODE_OK);
+        g_assert_cmpstr(d.insn.row->name, ==, "LES");
+        g_assert_cmpint(decode(&d, m, "c5 f0 58 c2"), ==, vex ? DECODE_OK : DECODE_UD);
+        g_assert_cmpint(decode(&d, m, "c4 e2 70 f2 c2"), ==, vex ? DECODE_OK : DECODE_UD);
+        if (vex) {
+            g_assert_cmpint(d.insn.osize, ==, MO_32);
+            g_assert_cmpint(decode(&d, m, "c4 c1 b0 58 c2"), ==, DECODE_OK); /* W, B and vvvv's top bit are ignored */
+            g_assert_cmpuint(d.insn.vvvv, ==, 1);
+            g_assert_cmpint(d.insn.rm, ==, 2);
+            g_assert_cmpint(decode(&d, m, "66 c5 f0 58 c2"), ==, DECODE_UD);
+        }
+    }
+    harness_stop();
+}
+
 static void test_limits(void)
 {
     DisasContext d;
@@ -163,7 +209,7 @@ static void test_limits(void)
 
 static void translate(TcgContext *s, enum Mode m, const uint8_t *bytes, unsigned n)
 {
-    TB tb = { .pc = CODE, .flags = mode_flags[m] };
+    TB tb = { .pc = CODE, .flags = mode_flags[m] | HF_OSXSAVE };
     GString *why = g_string_new(NULL);
 
     memset(ram + CODE, 0x90, 64);
@@ -204,6 +250,15 @@ static void test_translate(gconstpointer p)
                     b[n++] = 0x11;
                     translate(s, m, b, n);
                 }
+    for (unsigned map = 1; map < 4; map++) /* VEX: prefix, W, L */
+        for (unsigned op = 0; op < 256; op++)
+            for (unsigned form = 0; form < 16; form++)
+                for (unsigned modrm = 4; modrm < 256; modrm += 7) {
+                    uint8_t b[16] = { 0xc4, 0xe0 | map, (form & 8) << 4 | (form & 4 ? 0x78 : 0x68) | (form & 3), op, modrm, 0x25, 0x11 };
+                    translate(s, m, b, sizeof b);
+                    b[2] |= 4;
+                    translate(s, m, b, sizeof b);
+                }
     tcg_context_free(s);
     harness_stop();
 }
@@ -215,6 +270,7 @@ int main(int argc, char **argv)
     g_test_add_func("/target-x86/decode/fields", test_fields);
     g_test_add_func("/target-x86/decode/prefixes", test_prefixes);
     g_test_add_func("/target-x86/decode/undefined", test_undefined);
+    g_test_add_func("/target-x86/decode/vex", test_vex);
     g_test_add_func("/target-x86/decode/limits", test_limits);
     for (int m = 0; m <= MODE_LONG; m++) {
         g_autofree char *path = g_strdup_printf("/target-x86/decode/translate-all/%s", mode_name[m]);

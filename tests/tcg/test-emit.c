@@ -251,6 +251,12 @@ static void test_vectors(void)
         CHECK(S("palignr xmm%d, xmm2, 3", i), x86_simd_rr(e, 0x0f | SIMD_PP_66 | SIMD_MAP_0F3A | SIMD_IMM8, i, 2, 3));
         CHECK(S("movq r9, xmm%d", i), x86_simd_rr(e, 0x7e | SIMD_PP_66 | SIMD_W, i, R9, 0));
         CHECK(S("psrldq xmm%d, 5", i), x86_simd_rr(e, 0x73 | SIMD_PP_66 | SIMD_IMM8, 3, i, 5));
+        CHECK(S("vaddps xmm%d, xmm9, xmm%d", i, 15 - i), x86_simd_vex(e, 0x58 | SIMD_VEX, i, 9, 15 - i, 0));
+        CHECK(S("vpaddd ymm%d, ymm%d, ymm3", i, 15 - i), x86_simd_vex(e, 0xfe | SIMD_PP_66 | SIMD_VEX | SIMD_L256, i, 15 - i, 3, 0));
+        CHECK(S("vpermq ymm%d, ymm9, 0x1b", i),
+              x86_simd_vex(e, SIMD_MAP_0F3A | SIMD_PP_66 | SIMD_W | SIMD_IMM8 | SIMD_L256 | SIMD_VEX, i, 0, 9, 0x1b));
+        CHECK(S("vfmadd231sd xmm1, xmm%d, xmm2", i), x86_simd_vex(e, SIMD_MAP_0F38 | SIMD_PP_66 | 0xb9 | SIMD_W | SIMD_VEX, 1, i, 2, 0));
+        CHECK(S("pext r10, %s, r9", r64[i]), x86_simd_vex(e, SIMD_MAP_0F38 | SIMD_PP_F3 | 0xf5 | SIMD_W | SIMD_VEX, R10, i, R9, 0));
         CHECK(S("cvttsd2si %s, xmm1", r64[i]), x86_simd_rr(e, 0x2c | SIMD_PP_F2 | SIMD_W, i, 1, 0));
     }
     CHECK("vzeroupper", x86_vzeroupper(e));
