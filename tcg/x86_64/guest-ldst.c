@@ -4,6 +4,7 @@
  *     rorx t, addr, 7 ; and t, [mask] ; add t, [table]          the entry of the first byte's page
  *     lea u, [addr + size - 1] ; and u, -4096 ; cmp u, [t + tag] ; jne stub
  *     mov t, [t + addend] ; access [t + addr]
+ * A constant address: mov t, addr >> 7 ; and, add ; cmp qword [t + tag], page ; jne ; mov.
  * A hit writes nothing to env and changes no register but t, u and the output, and the output only by the
  * access itself; so at the jump to the stub every value is where it was before the op. The stub stores
  * the dirty globals (snapshot), puts the arguments into the frame and calls a thunk (frame.c), whose
@@ -47,7 +48,22 @@ static void tlb_check(Ra *l, Stub *st, Reg a, bool write, Reg t, Reg u)
     bool aligned = align != 0;
     int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast);
     int64_t last = (int64_t)st->disp + (aligned ? 0 : size - 1);
+    int32_t tag = write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read);
+    uint64_t addr;
 
+    if (ra_is_const(l, l->op->arg[1], &addr)) { /* every access has its address there */
+        addr += (int64_t)st->disp;
+        int64_t page = addr & TCG_PAGE_MASK;
+        if (fits32(page) && !(((addr + size - 1) ^ addr) & TCG_PAGE_MASK) && !(addr & align)) {
+            x86_mov_ri(e, t, addr >> 7 & INT32_MAX); /* no table is larger */
+            x86_alu_rm(e, X86_AND, true, t, mem_at(RBP, fast + offsetof(TlbFast, mask)));
+            x86_alu_rm(e, X86_ADD, true, t, mem_at(RBP, fast + offsetof(TlbFast, table)));
+            x86_alu_mi(e, X86_CMP, 8, false, mem_at(t, tag), page);
+            stub_from(st, x86_jcc(e, CC_NE));
+            x86_load(e, 8, EXT_ZERO, t, mem_at(t, offsetof(TlbEntry, addend)));
+            return;
+        }
+    }
     if (st->disp == 0 && host_features.bmi2) {
         x86_rorx(e, true, t, a, 7); /* the low bits, now on top, fall to the mask */
     } else {
@@ -68,7 +84,7 @@ static void tlb_check(Ra *l, Stub *st, Reg a, bool write, Reg t, Reg u)
         x86_alu_ri(e, X86_ADD, true, u, size - 1);
     }
     x86_alu_ri(e, X86_AND, true, u, (int32_t)TCG_PAGE_MASK | align);
-    x86_alu_rm(e, X86_CMP, true, u, mem_at(t, write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read)));
+    x86_alu_rm(e, X86_CMP, true, u, mem_at(t, tag));
     stub_from(st, x86_jcc(e, CC_NE));
     x86_load(e, 8, EXT_ZERO, t, mem_at(t, offsetof(TlbEntry, addend)));
 }
