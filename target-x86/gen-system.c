@@ -54,7 +54,11 @@ void gen_STI(DisasContext *dc)
         CALL_HELPER(dc, set_if, NO_OUT, 2, ENV_I, CONST_I(1));
     else
         CALL_HELPER(dc, sti_vme, NO_OUT, 1, ENV_I);
-    dc->end = DISAS_EXIT;
+    /* The instruction in the shadow comes along if it can: nothing looks for interrupts before it, and every way
+     * out after it does. If the TB ends before it, inhibit_irq is still set, and the next TB is the shadow. */
+    dc->shadow_next = true;
+    dc->plain_exits = true;
+    dc->max_insns = MIN(dc->max_insns, dc->nb_insns + 1);
 }
 
 static void set_df(DisasContext *dc, int v)

@@ -308,6 +308,9 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
         }
         if (dc->nb_insns == 0)
             gen_one_shot_flags(dc);
+        if (dc->shadow_next)
+            tcg_gen_st(s, tcg_const(s, 0), tcg_env(s), offsetof(CPUX86State, inhibit_irq), 4);
+        dc->shadow_next = false;
         dc->nb_insns++;
         dc->mem_valid = false;
         dc->all_flat = dc->code64 || ((dc->flags & HF_FLAT_ES) && (dc->flags & HF_FLAT_SS) && (dc->flags & HF_FLAT_DS) &&
