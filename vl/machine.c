@@ -3,12 +3,14 @@
 #include "host/base/osdep.h"
 #include "host/block/block.h"
 #include "host/char/chardev.h"
+#include "host/net/net.h"
 #include "softmmu/bql.h"
 #include "softmmu/memory.h"
 #include "softmmu/timer.h"
 #include "accel/cpu.h"
 #include "vl/machine.h"
 #include "vl/monitor.h"
+#include "vl/net-setup.h"
 
 static VlConfig *cfg;
 static PcMachine *pc;
@@ -181,8 +183,10 @@ static bool create_board(GError **errp)
     pc_cfg.rtc_localtime = cfg->rtc_localtime;
     pc_cfg.rtc_offset_s = cfg->rtc_offset_s;
     pc_cfg.cpu = cpu;
+    if (!net_setup_backends(cfg, errp))
+        return false;
     pc = pc_create(&pc_cfg, errp);
-    if (!pc)
+    if (!pc || !net_setup_nics(cfg, pc, errp))
         return false;
     for (guint i = 0; i < cfg->devices->len; i++) {
         const char *text = g_ptr_array_index(cfg->devices, i);
@@ -192,6 +196,7 @@ static bool create_board(GError **errp)
             return false;
         }
     }
+    net_setup_check(cfg);
     return true;
 }
 
@@ -199,6 +204,7 @@ bool machine_create(VlConfig *config, GError **errp)
 {
     cfg = config;
     memory_init();
+    net_set_running(false);
     return create_drives(errp) && create_streams(errp) && create_board(errp);
 }
 
@@ -208,6 +214,7 @@ static void run(void)
 {
     runstate_set(RUN_STATE_RUNNING);
     clock_vm_start();
+    net_set_running(true);
     vcpu_resume_all();
 }
 
@@ -228,6 +235,7 @@ void machine_stop(RunState why)
     if (!runstate_is_running())
         return;
     vcpu_pause_all();
+    net_set_running(false);
     clock_vm_stop();
     block_drain(NULL);
     for (GList *l = drive_list(); l; l = l->next) {
@@ -304,6 +312,7 @@ void machine_destroy(void)
         started = false;
     }
     drive_close_all(); /* data first: what follows can only lose memory */
+    net_cleanup_all();
     g_clear_pointer(&lib_dirs, g_free);
     g_clear_pointer(&demo_image, g_free);
 }

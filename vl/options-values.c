@@ -4,6 +4,7 @@
 #include "host/base/log.h"
 #include "host/char/chardev.h"
 #include "vl/options.h"
+#include "vl/net-setup.h"
 #include "hw/pc/pc.h"
 #include "target-x86/cpu.h"
 
@@ -321,13 +322,6 @@ bool option_echr(VlConfig *c, const char *val, GError **errp)
     return true;
 }
 
-bool option_net(VlConfig *c, const char *opt, const char *val, GError **errp)
-{
-    if (!strstr(opt, "netdev") && g_str_equal(val, "none"))
-        return true;
-    return error_set(errp, "there is no network yet (choices: -nic none)");
-}
-
 bool option_device(VlConfig *c, const char *val, GError **errp)
 {
     if (val[0] == '{')
@@ -385,6 +379,8 @@ bool option_value_help(const char *opt, const char *val)
         printf("Supported formats: raw\n");
         return true;
     }
+    if (net_value_help(opt, val))
+        return true;
     if (!plain)
         return false;
     if (g_str_equal(opt, "cpu")) {
@@ -401,8 +397,6 @@ bool option_value_help(const char *opt, const char *val)
         printf("none                 no graphic card\nstd                  standard VGA (default)\n");
     } else if (g_str_equal(opt, "d")) {
         log_help();
-    } else if (g_str_equal(opt, "netdev")) {
-        printf("Available netdev backend types:\n");
     } else if (g_str_equal(opt, "smp")) {
         printf("smp-opts options:\n  cores=<num>\n  cpus=<num>\n  dies=<num>\n  maxcpus=<num>\n  sockets=<num>\n"
                "  threads=<num>\n");

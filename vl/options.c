@@ -2,6 +2,7 @@
  * Spec: QEMU's command line ("-opt" and "--opt", an argument without a dash is a disk image). */
 #include "host/base/osdep.h"
 #include "vl/options.h"
+#include "vl/net-setup.h"
 
 enum OptId {
     OPT_HELP, OPT_VERSION, OPT_MACHINE, OPT_ACCEL, OPT_ENABLE_KVM, OPT_CPU, OPT_SMP, OPT_MEM, OPT_NAME, OPT_UUID,
@@ -309,7 +310,7 @@ static void config_init(VlConfig *c)
 {
     *c = (VlConfig){.ram_size = 128 * MiB, .acpi = true, .hpet = true, .vga_std = true, .echr = -1,
                     .boot_splash_ms = -1, .reboot_timeout_ms = -1};
-    GPtrArray **lists[] = {&c->devices, &c->drives, &c->drive_opts, &c->lib_dirs, &c->serials, &c->parallels,
+    GPtrArray **lists[] = {&c->netdevs, &c->nets, &c->devices, &c->drives, &c->drive_opts, &c->lib_dirs, &c->serials, &c->parallels,
                            &c->monitors, &c->chardevs, &c->mons, &c->debugcons};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         *lists[i] = g_ptr_array_new_with_free_func(g_free);
@@ -430,7 +431,7 @@ void options_free(VlConfig *c)
 {
     char **texts[] = {&c->cpu, &c->name, &c->uuid, &c->boot_order, &c->boot_once, &c->kernel, &c->initrd, &c->append,
                       &c->bios, &c->pidfile, &c->log_items, &c->log_file, &c->log_filter};
-    GPtrArray *lists[] = {c->devices, c->drives, c->drive_opts, c->lib_dirs, c->serials, c->parallels,
+    GPtrArray *lists[] = {c->netdevs, c->nets, c->devices, c->drives, c->drive_opts, c->lib_dirs, c->serials, c->parallels,
                           c->monitors, c->chardevs, c->mons, c->debugcons};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         g_free(*texts[i]);

@@ -16,6 +16,7 @@ typedef struct VlConfig {
     bool rtc_localtime;
     int64_t rtc_offset_s;
     bool nodefaults;
+    GPtrArray *netdevs, *nets; /* of char *: -netdev texts; "-nic TEXT" and "-net TEXT" */
     GPtrArray *devices;   /* of char *: option texts, in order */
     /* disks */
     GPtrArray *drives;    /* of char *: -drive texts */
@@ -62,7 +63,6 @@ bool option_boot(VlConfig *c, const char *val, GError **errp);
 bool option_display(VlConfig *c, const char *val, GError **errp);
 bool option_action(VlConfig *c, const char *val, GError **errp);
 bool option_echr(VlConfig *c, const char *val, GError **errp);
-bool option_net(VlConfig *c, const char *opt, const char *val, GError **errp);
 bool option_device(VlConfig *c, const char *val, GError **errp);
 /* True when val asks for help ("help", "?", "X,help") and the text was printed. */
 bool option_value_help(const char *opt, const char *val);

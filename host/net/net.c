@@ -53,8 +53,14 @@ void net_client_free(NetClient *nc)
 
 void net_cleanup_all(void)
 {
-    while (clients)
-        net_client_free(clients->data);
+    GList *l = clients;
+
+    while (l) { /* a card's client belongs to the card */
+        NetClient *nc = l->data;
+        l = l->next;
+        if (!nc->model)
+            net_client_free(nc);
+    }
 }
 
 NetClient *net_client_find(const char *name)

@@ -54,7 +54,7 @@ void net_set_link(NetClient *nc, bool up);
 bool net_backend_new(const GPtrArray *kv, const char *id, GError **errp);
 void net_backend_help(GString *out);   /* -netdev help */
 const char *net_backend_choices(void); /* for messages: "user hubport socket tap" */
-void net_cleanup_all(void);
+void net_cleanup_all(void); /* all but the cards: end of the program */
 
 /* One port of a hub, made when the hub is first named. */
 NetClient *net_hub_port(unsigned hub, const char *name);

@@ -11,6 +11,7 @@
 #include "hw/char/parallel.h"
 #include "hw/char/uart16550.h"
 #include "hw/display/vga.h"
+#include "hw/net/nic.h"
 #include "hw/pc/isa-debug-exit.h"
 #include "hw/pc/pc-internal.h"
 
@@ -73,6 +74,8 @@ static const DeviceClass *find_class(const char *name)
     for (size_t i = 0; i < ARRAY_SIZE(isa_classes); i++)
         if (!strcmp(isa_classes[i]->name, name))
             return isa_classes[i];
+    if (nic_find_model(name))
+        return nic_find_model(name)->cls;
     return strcmp(name, vga_pci_class.name) ? NULL : &vga_pci_class;
 }
 
@@ -82,6 +85,9 @@ void pc_device_help(const char *name, GString *out)
         list_bus("Storage", "IDE", out);
         list_bus("Input", "ISA", out);
         list_bus("Display", "PCI", out);
+        g_string_append(out, "\nNetwork devices:\n");
+        for (const NicModel *m = nic_models; m->cls; m++)
+            g_string_append_printf(out, "name \"%s\", bus PCI, desc \"%s\"\n", m->cls->name, m->cls->desc);
         return;
     }
     if (find_class(name)) {
@@ -193,6 +199,8 @@ bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
             pc_write_boot_order_file(pc);
     } else if (!strcmp(name, "VGA")) {
         ok = pc_add_vga(pc, kv, errp);
+    } else if (nic_find_model(name)) {
+        ok = pc_add_nic(pc, name, kv, errp);
     } else {
         const DeviceClass *cls = find_class(name);
         ok = cls ? add_isa(pc, cls, kv, errp)
@@ -238,6 +246,12 @@ void pc_write_boot_order_file(PcMachine *pc)
         else
             add_entry(entries, d->bootindex,
                       g_strdup_printf("/pci@i0cf8/ide@1,1/drive@%x/disk@%x", d->bus, d->unit));
+    }
+    for (GList *l = device_list(); l; l = l->next) {
+        int index;
+        char *path = pc_nic_boot_path(l->data, &index);
+        if (path)
+            add_entry(entries, index, path);
     }
     g_array_sort(entries, by_index);
     for (guint i = 0; i < entries->len; i++) {

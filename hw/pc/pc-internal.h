@@ -38,6 +38,9 @@ bool pc_add_vga(PcMachine *pc, const GPtrArray *kv /* -device's options, or NULL
 bool pc_set_device_props(Device *dev, const GPtrArray *kv, GError **errp); /* all but driver and id */
 void pc_set_boot_order(PcMachine *pc, const char *order); /* into CMOS */
 
+/* pc-nic.c: model is one of nic_models; kv is -device's options */
+bool pc_add_nic(PcMachine *pc, const char *model, const GPtrArray *kv, GError **errp);
+char *pc_nic_boot_path(Device *dev, int *index); /* NULL: dev is no card with a bootindex */
 /* pc-devices.c */
 void pc_write_boot_order_file(PcMachine *pc);
 
