@@ -245,9 +245,18 @@ static void gen_VEXTRACT(DisasContext *dc, const SimdRow *row)
 
     if (mem)
         a = gen_mem_operand(dc, memop_size(op), true);
+    if (mem && (row->flags & SROW_FP)) { /* a page fault comes before the flags of MXCSR */
+        gen_sync_cc_op(dc);
+        tcg_gen_call(dc->s, &helper_info_probe_write, TCG_NO_TEMP, 3, tcg_env(dc->s).i, gen_linear(dc, a).i,
+                     tcg_const(dc->s, memop_size(op)).i);
+    }
     simd_fp_begin(dc, row);
     Vv out = mem || checked ? temp(dc) : vrm(dc);
     emit2(dc, out, vreg(dc), row_enc(dc, row) | SIMD_RM_DST, dc->insn.imm);
+    if (checked) {
+        tcg_gen_stv(dc->s, TCG_V256, out, tcg_env(dc->s), offsetof(CPUX86State, mm_scratch[0]), 16);
+        tcg_gen_call(dc->s, &helper_info_vcvtps2ph_tiny, TCG_NO_TEMP, 2, tcg_env(dc->s).i, tcg_const(dc->s, 4 << dc->insn.vex_l).i);
+    }
     simd_fp_end(dc, row);
     if (mem)
         gen_storev(dc, out, a, op);

@@ -6,6 +6,16 @@
 
 static bool sign_of(const uint8_t *mask, unsigned i, unsigned size) { return mask[i * size + size - 1] & 0x80; }
 
+static void probe_store(CPUX86State *env, uint64_t addr, unsigned bytes, uintptr_t ra)
+{
+    unsigned mmu = cpu_mmu_index(env);
+    uint64_t last = addr + bytes - 1;
+
+    probe_access(env->cpu, addr, 1, ACCESS_STORE, mmu, ra);
+    if ((addr ^ last) & TCG_PAGE_MASK)
+        probe_access(env->cpu, last & TCG_PAGE_MASK, 1, ACCESS_STORE, mmu, ra);
+}
+
 /* Value in mm_scratch[0..3], mask in [4..7]; ctl: bytes | 40h for 8-byte elements | 80h for a store. */
 void helper_vmaskmov(CPUX86State *env, uint64_t addr, uint32_t ctl)
 {
@@ -17,6 +27,10 @@ void helper_vmaskmov(CPUX86State *env, uint64_t addr, uint32_t ctl)
 
     if (!(ctl & 0x80))
         memset(val, 0, 32);
+    for (unsigned i = 0; i < bytes / size && (ctl & 0x80); i++) { /* nothing is stored if one element faults */
+        if (sign_of(mask, i, size))
+            probe_store(env, addr + i * size, size, ra);
+    }
     for (unsigned i = 0; i < bytes / size; i++) {
         if (!sign_of(mask, i, size))
             continue;
@@ -29,6 +43,8 @@ void helper_vmaskmov(CPUX86State *env, uint64_t addr, uint32_t ctl)
         }
     }
 }
+
+void helper_probe_write(CPUX86State *env, uint64_t addr, uint32_t bytes) { probe_store(env, addr, bytes, GETPC()); }
 
 /* ea: base + displacement. ctl: gen_VGATHER packs it. An element that faults leaves those before it done, with
  * their mask cleared, so that the instruction can go on after the handler. */

@@ -33,16 +33,26 @@ static uint32_t mxcsr_to_run(uint32_t val)
     return run;
 }
 
+/* The host's MXCSR is the guest's only in the vCPU's own thread (the monitor reads registers from another). */
+static bool in_code_here(const CPUX86State *env)
+{
+    return env->cpu && env->cpu == current_cpu && env->cpu->in_code;
+}
+
+static uint32_t get_run(CPUX86State *env)
+{
+    return in_code_here(env) ? host_stmxcsr() : env->head.mxcsr_run;
+}
+
 uint32_t cpu_get_mxcsr(CPUX86State *env)
 {
-    uint32_t run = env->cpu && env->cpu->in_code ? host_stmxcsr() : env->head.mxcsr_run;
-    return (env->mxcsr & ~MX_FLAGS) | (run & MX_FLAGS);
+    return (env->mxcsr & ~MX_FLAGS) | (get_run(env) & MX_FLAGS);
 }
 
 static void mxcsr_set_run(CPUX86State *env, uint32_t run)
 {
     env->head.mxcsr_run = run;
-    if (env->cpu && env->cpu->in_code)
+    if (in_code_here(env))
         host_ldmxcsr(run);
 }
 
@@ -85,6 +95,19 @@ void helper_simd_fp_end(CPUX86State *env)
     mxcsr_set_run(env, mxcsr_to_run(env->mxcsr));
     if (unmasked)
         raise_exception(env, env->cr[4] & CR4_OSXMMEXCPT ? EXCP_XM : EXCP_UD, GETPC());
+}
+
+/* VCVTPS2PH ignores FTZ, by which exact tiny results are found elsewhere (mxcsr_to_run): look for denormal ones among the
+ * n halves in mm_scratch. Called between simd_fp_begin and simd_fp_end. */
+void helper_vcvtps2ph_tiny(CPUX86State *env, uint32_t n)
+{
+    enum { MX_UE = 1 << 4 };
+    const uint16_t *h = (const uint16_t *)&env->mm_scratch[0];
+
+    for (unsigned i = 0; i < n && !(env->mxcsr & MX_UM); i++) {
+        if (!(h[i] & 0x7c00) && (h[i] & 0x3ff))
+            mxcsr_set_run(env, get_run(env) | MX_UE);
+    }
 }
 
 /* ---- PCMPxSTRx ---- */

@@ -75,7 +75,12 @@ void helper_xsave(CPUX86State *env, uint64_t addr, uint32_t ctl)
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     if (form >= XSAVE_C && (rfbm & XS_SSE) && mxcsr != 0x1f80)
         use |= XS_SSE;
-    uint64_t write = form == XSAVE_PLAIN ? rfbm : use, bv = form >= XSAVE_C ? use : (get64(&a, OFF_HEADER) & ~rfbm) | use;
+    uint64_t write = form == XSAVE_PLAIN ? rfbm : use;
+    unsigned last = OFF_HEADER + 63 + (write & XS_AVX ? 16 * n : 0); /* a fault is one of a write, and comes first */
+    probe_access(env->cpu, addr, 1, ACCESS_STORE, a.mmu_idx, a.ra);
+    if ((addr ^ (addr + last)) & TCG_PAGE_MASK)
+        probe_access(env->cpu, (addr + last) & TCG_PAGE_MASK, 1, ACCESS_STORE, a.mmu_idx, a.ra);
+    uint64_t bv = form >= XSAVE_C ? use : (get64(&a, OFF_HEADER) & ~rfbm) | use;
 
     x87_build_fx(env, b, fx_format(ctl));
     if (write & XS_X87) {
