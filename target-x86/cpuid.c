@@ -1,7 +1,7 @@
 /* cpuid.c - CPU models, feature names and switches of -cpu, and the CPUID leaves.
  * Spec: Intel SDM vol. 2 CPUID; AMD APM vol. 3 appendix E; names and numbers of the models are those that
  * qemu-system-x86_64 7.2 shows, so that guests see the CPU that they were installed on.
- * Not modelled: more than one core per package, SVM. */
+ * Not modelled: more than one core per package; SVM, which MSR VM_CR shows as disabled. */
 #include "host/base/osdep.h"
 #include "target-x86/cpuid.h"
 #include "tcg/tcg.h"
@@ -48,7 +48,7 @@ static const char *const word_names[CPUX86_FEATURE_WORDS] = {
 #define F_EPYC                                                                                                        \
     F_PC64 "vme " F_LM64 "pni ssse3 cx16 lahf-lm sse4.1 sse4.2 popcnt aes pclmulqdq rdtscp avx xsave xsaveopt xsavec " \
            "xgetbv1 f16c rdrand fsgsbase smep fma movbe avx2 bmi1 bmi2 abm rdseed adx smap clflushopt sha-ni "          \
-           "pdpe1gb mmxext fxsr-opt cr8legacy sse4a misalignsse 3dnowprefetch osvw arat "
+           "pdpe1gb svm mmxext fxsr-opt cr8legacy sse4a misalignsse 3dnowprefetch osvw arat "
 
 struct CPUX86Model {
     const char *name, *vendor;
@@ -92,7 +92,7 @@ static const CPUX86Model models[] = {
     {"phenom", AMD, 16, 2, 3, 5, 0x8000001a, F_PC64 "vme pni cx16 popcnt " F_LM64 "mmxext fxsr-opt pdpe1gb rdtscp lahf-lm abm sse4a ",
      "AMD Phenom(tm) 9550 Quad-Core Processor", NULL},
     {"qemu32", INTEL, 6, 6, 3, 4, 0x80000004, F_PPRO "pni ", "QEMU Virtual CPU version 2.5+", NULL},
-    {"qemu64", AMD, 15, 107, 1, 0xd, 0x8000000a, F_PC64 "pni cx16 lahf-lm " F_LM64, "QEMU Virtual CPU version 2.5+", "the default"},
+    {"qemu64", AMD, 15, 107, 1, 0xd, 0x8000000a, F_PC64 "pni cx16 lahf-lm svm " F_LM64, "QEMU Virtual CPU version 2.5+", "the default"},
 };
 
 /* --- names --- */
@@ -492,6 +492,12 @@ static void cpuid_extended(CPUX86State *env, uint32_t leaf, uint32_t out[4])
     case 0x80000008:
         out[0] = env->phys_bits | (cpu_has(env, X86F_LM) ? 48 : 32) << 8;
         out[1] = env->features[FEAT_88_EBX];
+        break;
+    case 0x8000000a:
+        if (cpu_has(env, X86F_SVM)) {
+            out[0] = 1;    /* revision */
+            out[1] = 0x10; /* ASIDs */
+        }
         break;
     default: break;
     }

@@ -24,6 +24,8 @@ enum {
 #define MSR_GSBASE 0xc0000101u
 #define MSR_KERNELGSBASE 0xc0000102u
 #define MSR_TSC_AUX 0xc0000103u
+#define MSR_VM_CR 0xc0010114u
+enum { VM_CR_LOCK = 1 << 3, VM_CR_SVMDIS = 1 << 4 };
 
 enum { MCE_BANKS = 10, MTRR_VAR_COUNT = 8 };
 /* MCG_CAP: ten banks, MCG_CTL present, software error recovery */
@@ -135,6 +137,7 @@ static bool read_msr(CPUX86State *env, uint32_t msr, uint64_t *val)
     case MSR_PAT: *val = env->pat; break;
     case MSR_MTRR_DEFTYPE: *val = env->mtrr_deftype; break;
     case MSR_XSS: *val = env->xss; break;
+    case MSR_VM_CR: *val = cpu_has(env, X86F_SVM) ? VM_CR_LOCK | VM_CR_SVMDIS : 0; break;
     case MSR_EFER: *val = env->efer; break;
     case MSR_PLATFORM_ID: case MSR_PRED_CMD: break;
     default: log_unimp("rdmsr: unknown MSR 0x%x\n", msr); break;
@@ -247,7 +250,7 @@ static bool write_msr(CPUX86State *env, uint32_t msr, uint64_t val)
         break;
     case MSR_XSS: return val == 0;
     case MSR_EFER: return write_efer(env, val);
-    case MSR_PRED_CMD: case MSR_PERF_STATUS: break;
+    case MSR_PRED_CMD: case MSR_PERF_STATUS: case MSR_VM_CR: break; /* VM_CR is locked */
     default: log_unimp("wrmsr: unknown MSR 0x%x, value 0x%" PRIx64 "\n", msr, val); break;
     }
     return true;

@@ -88,7 +88,10 @@ static void test_switches(void)
     harness_stop();
     harness_start("max");
     g_assert_true(cpu_has(env, X86F_SMAP));
-    g_assert_false(cpu_has(env, X86F_SVM));
+    g_assert_true(cpu_has(env, X86F_SVM)); /* and VM_CR says that it is switched off */
+    g_assert_false(cpu_has(env, X86F_VMX));
+    cpuid(0x8000000a, 0, r);
+    g_assert_cmphex(r[0], ==, 1);
     harness_stop();
     harness_start("486");
     cpuid(1, 0, r);
