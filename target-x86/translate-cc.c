@@ -233,6 +233,12 @@ bool gen_cmp_operands(DisasContext *dc, Tv *a, Tv *b)
            cmp_operands_good(dc);
 }
 
+/* An operand of a comparison in type_of_size(size): 32-bit comparisons look at the low half by themselves. */
+static Tv cond_operand(DisasContext *dc, Tv v, unsigned size, bool sign)
+{
+    return size >= MO_32 ? v : gen_extend(dc, v, size, sign);
+}
+
 static Cond cond_after_cmp(DisasContext *dc, unsigned kind, bool *done)
 {
     static const TcgCond of_kind[8] = { [J_B] = TCG_COND_LTU, [J_Z] = TCG_COND_EQ, [J_BE] = TCG_COND_LEU,
@@ -245,8 +251,8 @@ static Cond cond_after_cmp(DisasContext *dc, unsigned kind, bool *done)
         if (kind == J_Z && size >= MO_32)
             return cond_make(type_of_size(size), TCG_COND_TSTEQ, dc->cmp_a, dc->cmp_b);
     } else if (kind != J_O && kind != J_S && kind != J_P) {
-        return cond_make(type_of_size(size), of_kind[kind], gen_extend(dc, dc->cmp_a, size, sign),
-                         gen_extend(dc, dc->cmp_b, size, sign));
+        return cond_make(type_of_size(size), of_kind[kind], cond_operand(dc, dc->cmp_a, size, sign),
+                         cond_operand(dc, dc->cmp_b, size, sign));
     }
     *done = false;
     return (Cond){ 0 };
@@ -330,7 +336,7 @@ static Cond cond_sized(DisasContext *dc, unsigned kind)
         if (no_of && kind == J_L)
             return cond_dst(dc, size, true);
         if (no_of)
-            return cond_make(type_of_size(size), TCG_COND_LE, gen_extend(dc, gen_cc_dst(), size, true), tcg_const(s, 0));
+            return cond_make(type_of_size(size), TCG_COND_LE, cond_operand(dc, gen_cc_dst(), size, true), tcg_const(s, 0));
         t = tcg_temp(s);
         tcg_gen_xor(s, type_of_size(size), t, eval_part(dc, op, EV_OF), gen_cc_dst());
         if (kind == J_L)
