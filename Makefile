@@ -24,7 +24,8 @@ src_accel := $(shell find accel -name '*.c')
 src_softmmu := $(shell find softmmu -name '*.c')
 src_tcg := $(shell find tcg -name '*.c')
 src_base := $(shell find host/base -name '*.c')
-src_vl := $(shell find vl -name '*.c' -not -name main.c)
+src_vl := $(shell find vl -name '*.c' -not -name main.c -not -name 'img-*.c')
+src_img := $(wildcard vl/img-*.c)
 ifneq ($(CONFIG_SDL),yes)
 src_host := $(filter-out host/display/sdl.c,$(src_host))
 endif
@@ -34,7 +35,7 @@ endif
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 LIB = $(foreach f,$(1),$(BUILD)/lib$(f).a)
 
-all: $(BUILD)/vireo
+all: $(BUILD)/vireo $(BUILD)/vireo-img
 
 define archive
 $(BUILD)/lib$(1).a: $(call obj,$(src_$(1)))
@@ -47,6 +48,10 @@ $(BUILD)/vireo: $(BUILD)/vl/main.o $(call LIB,$(FOLDERS))
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(BUILD)/vl/main.o -Wl,--start-group $(call LIB,$(FOLDERS)) -Wl,--end-group $(LIBS)
 	$(Q)ln -sf vireo $(BUILD)/vireo-system-x86_64
+
+$(BUILD)/vireo-img: $(call obj,$(src_img)) $(call LIB,host softmmu base)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(call obj,$(src_img)) -Wl,--start-group $(call LIB,host softmmu base) -Wl,--end-group $(LIBS)
 
 $(BUILD)/%.o: %.c config.h
 	@mkdir -p $(@D)
@@ -71,6 +76,7 @@ run: all
 install: all $(BUILD)/vireo.1
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/vireo $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(BUILD)/vireo $(DESTDIR)$(PREFIX)/bin/vireo
+	install -m 755 $(BUILD)/vireo-img $(DESTDIR)$(PREFIX)/bin/vireo-img
 	ln -sf vireo $(DESTDIR)$(PREFIX)/bin/vireo-system-x86_64
 	install -m 644 $(ROMS) $(DESTDIR)$(PREFIX)/share/vireo/
 	install -m 644 $(BUILD)/vireo.1 $(DESTDIR)$(PREFIX)/share/man/man1/

@@ -182,6 +182,7 @@ typedef struct Qcow2CreateOpts {
 } Qcow2CreateOpts;
 bool qcow2_create(const char *filename, const Qcow2CreateOpts *o, GError **errp);
 int qcow2_truncate(void *opaque, uint64_t len);
+int qcow2_make_empty(BlockNode *n); /* every cluster unallocated: the backing file shows */
 /* The size of tables for so many data clusters (measure). */
 uint64_t qcow2_metadata_bytes(uint64_t clusters, uint64_t cluster_size, unsigned refcount_order, uint64_t l1_l2_clusters);
 

@@ -1,0 +1,347 @@
+/* img-convert.c - vireo-img convert, compare, dd, bench: commands that go through a disk's bytes. */
+#include "host/base/osdep.h"
+#include "vl/img.h"
+#include <getopt.h>
+
+enum { COPY_BUF = 2 << 20, OPT_IMAGE_OPTS = 256, OPT_TARGET_ZERO, OPT_SALVAGE };
+
+/* Copy one run that has data: what is all zeros, in units of `sparse`, is not written. */
+static int copy_run(BlockImage *dst, uint64_t off, uint8_t *buf, uint64_t len, uint64_t sparse, bool target_zero)
+{
+    for (uint64_t at = 0; at < len;) {
+        uint64_t n = sparse ? MIN(sparse, len - at) : len;
+        bool zero = sparse && buffer_is_zero(buf + at, n);
+        while (sparse && at + n < len) {
+            uint64_t m = MIN(sparse, len - at - n);
+            if (buffer_is_zero(buf + at + n, m) != zero)
+                break;
+            n += m;
+        }
+        int ret = !zero ? block_pwrite(dst, off + at, buf + at, n) : target_zero ? 0 : block_write_zeroes(dst, off + at, n, true);
+        if (ret)
+            return ret;
+        at += n;
+    }
+    return 0;
+}
+
+typedef struct Copy {
+    bool compressed, progress, target_zero, backing;
+    uint64_t sparse, total, done;
+} Copy;
+
+static int copy_image(BlockImage *src, BlockImage *dst, uint64_t base, Copy *c)
+{
+    uint64_t cs = c->compressed ? ((Qcow2 *)block_node(dst)->state)->cluster_size : COPY_BUF;
+    uint64_t len = MIN(block_length(src), block_length(dst) - base);
+    g_autofree uint8_t *buf = g_malloc(cs);
+    int ret = 0;
+    for (uint64_t at = 0; at < len && !ret;) {
+        BlockStatus st;
+        uint64_t n = MIN(cs, len - at);
+        ret = block_status(src, at, c->compressed ? n : len - at, &st);
+        if (ret)
+            break;
+        bool skip = !st.allocated && st.zero;
+        if (c->compressed) {
+            memset(buf + n, 0, cs - n);
+            ret = block_pread(src, at, buf, n);
+            if (!ret && !buffer_is_zero(buf, cs))
+                ret = qcow2_write_compressed(block_node(dst), base + at, buf);
+            else if (!ret && !c->target_zero)
+                ret = block_write_zeroes(dst, base + at, n, true);
+        } else if (skip || st.zero) {
+            n = st.len;
+            if (!c->target_zero)
+                ret = block_write_zeroes(dst, base + at, n, true);
+        } else {
+            n = MIN(st.len, cs);
+            ret = block_pread(src, at, buf, n);
+            if (!ret)
+                ret = copy_run(dst, base + at, buf, n, c->sparse, c->target_zero);
+        }
+        at += n;
+        c->done += n;
+        img_progress(c->progress && c->done < c->total, (double)c->done / (double)c->total);
+    }
+    return ret;
+}
+
+int img_convert(int argc, char **argv)
+{
+    static const struct option longs[] = {{"image-opts", 0, 0, OPT_IMAGE_OPTS}, {"target-is-zero", 0, 0, OPT_TARGET_ZERO}, {"force-share", 0, 0, 'U'},
+                                          {"salvage", 0, 0, OPT_SALVAGE}, {0}};
+    ImgOpen in = {0};
+    const char *out_format = "raw", *backing = NULL, *backing_format = NULL;
+    g_autoptr(GString) opts = g_string_new("");
+    Copy cp = {.sparse = 4096};
+    bool no_create = false, target_zero = false;
+    int c, rc = 1;
+    while ((c = getopt_long(argc, argv, "f:O:B:F:co:pqnS:m:WUt:T:l:r:C", longs, NULL)) != -1) {
+        switch (c) {
+        case 'f': in.format = optarg; break;
+        case 'O': out_format = optarg; break;
+        case 'B': backing = optarg; break;
+        case 'F': backing_format = optarg; break;
+        case 'c': cp.compressed = true; break;
+        case 'o': g_string_append_printf(opts, "%s%s", opts->len ? "," : "", optarg); break;
+        case 'p': cp.progress = true; break;
+        case 'n': no_create = true; break;
+        case 'S': if (!img_size(optarg, &cp.sparse)) return 1; if (cp.sparse % SECTOR || cp.sparse > COPY_BUF) return img_error("Invalid buffer size for sparse output specified. Valid sizes are multiples of 512 up to %d. Select 0 to disable sparse detection (fully allocates output).", COPY_BUF); break;
+        case 'U': in.force_share = true; break;
+        case 'l': return img_error("convert: -l is not supported (apply the snapshot to a copy)");
+        case OPT_IMAGE_OPTS: in.image_opts = true; break;
+        case OPT_TARGET_ZERO: target_zero = true; break;
+        case 'q': case 'm': case 'W': case 't': case 'T': case 'r': case 'C': case OPT_SALVAGE: break;
+        default: return 1;
+        }
+    }
+    int n = argc - optind - 1;
+    if (n < 1)
+        return img_error("Must specify image file name");
+    const char *out = argv[argc - 1];
+    if (cp.compressed && !g_str_equal(out_format, "qcow2"))
+        return img_error("Compression not supported for this file format");
+    g_autoptr(GPtrArray) src = g_ptr_array_new_with_free_func((GDestroyNotify)block_close);
+    for (int i = 0; i < n; i++) {
+        BlockImage *img = img_open(argv[optind + i], &in);
+        if (!img)
+            return 1;
+        g_ptr_array_add(src, img);
+        cp.total += block_length(img);
+    }
+    GError *err = NULL;
+    Qcow2CreateOpts q = {.backing = backing, .backing_format = backing_format};
+    GPtrArray *kv = keyval_parse(opts->str, NULL);
+    bool ok = img_qcow2_opts(kv, &q);
+    q.size = cp.total;
+    if (ok && q.backing && !g_str_equal(out_format, "qcow2"))
+        ok = !img_error("Backing file not supported for file format '%s'", out_format);
+    if (ok && !no_create && !img_make(out, out_format, &q, &err)) {
+        error_report("%s: error while converting %s: %s", out, out_format, err->message);
+        g_error_free(err);
+        ok = false;
+    }
+    ImgOpen oo = {.format = out_format, .write = true, .discard = true};
+    BlockImage *dst = ok ? img_open(out, &oo) : NULL;
+    if (dst && block_length(dst) < cp.total) {
+        img_error("output file is smaller than input file");
+    } else if (dst) {
+        cp.target_zero = (!no_create && !q.backing) || target_zero;
+        uint64_t base = 0;
+        int ret = 0;
+        for (int i = 0; i < n && !ret; i++) {
+            ret = copy_image(src->pdata[i], dst, base, &cp);
+            base += block_length(src->pdata[i]);
+        }
+        if (!ret)
+            ret = block_flush(dst);
+        if (ret)
+            img_error("error while converting to '%s': %s", out, strerror(-ret));
+        else
+            img_progress(cp.progress, 1);
+        rc = ret != 0;
+    }
+    block_close(dst);
+    keyval_free(kv);
+    return rc;
+}
+
+int img_compare(int argc, char **argv)
+{
+    static const struct option longs[] = {{"image-opts", 0, 0, OPT_IMAGE_OPTS}, {"force-share", 0, 0, 'U'}, {0}};
+    ImgOpen a = {0}, b = {0};
+    bool quiet = false, strict = false, progress = false;
+    int c, rc = 0;
+    while ((c = getopt_long(argc, argv, "f:F:T:pqsU", longs, NULL)) != -1) {
+        switch (c) {
+        case 'f': a.format = optarg; break;
+        case 'F': b.format = optarg; break;
+        case 'p': progress = true; break;
+        case 'q': quiet = true; break;
+        case 's': strict = true; break;
+        case 'U': a.force_share = b.force_share = true; break;
+        case 'T': break;
+        case OPT_IMAGE_OPTS: a.image_opts = b.image_opts = true; break;
+        default: return 2;
+        }
+    }
+    if (optind != argc - 2) {
+        img_error("Expecting two image file names");
+        return 2;
+    }
+    BlockImage *x = img_open(argv[optind], &a);
+    if (!x)
+        return 2;
+    BlockImage *y = img_open(argv[optind + 1], &b);
+    if (!y) {
+        block_close(x);
+        return 2;
+    }
+    uint64_t len = MAX(block_length(x), block_length(y)), min = MIN(block_length(x), block_length(y));
+    g_autofree uint8_t *p = g_malloc(COPY_BUF), *q = g_malloc(COPY_BUF);
+    if (strict && len != min) {
+        if (!quiet)
+            printf("Strict mode: Image size mismatch!\n");
+        rc = 1;
+    } else if (len != min && !quiet) {
+        printf("Warning: Image size mismatch!\n");
+    }
+    for (uint64_t at = 0; at < len && !rc;) {
+        uint64_t n = MIN(COPY_BUF, len - at);
+        BlockStatus s, t;
+        if (at < min && !block_status(x, at, min - at, &s) && !block_status(y, at, min - at, &t) && s.zero && t.zero) {
+            at += MIN(s.len, t.len);
+            continue;
+        }
+        int r1 = block_pread(x, at, p, n), r2 = block_pread(y, at, q, n);
+        if (r1 || r2) {
+            img_error("Error while reading offset %" PRIu64 " of %s: %s", at, argv[optind + !r1], strerror(r1 ? -r1 : -r2));
+            rc = 4;
+        } else if (memcmp(p, q, n)) {
+            uint64_t k = 0;
+            while (p[k] == q[k])
+                k++;
+            if (!quiet)
+                printf("Content mismatch at offset %" PRIu64 "!\n", at + k);
+            rc = 1;
+        }
+        at += n;
+        img_progress(progress && at < len, (double)at / (double)len);
+    }
+    if (!rc && !quiet)
+        printf("Images are identical.\n");
+    block_close(x);
+    block_close(y);
+    return rc;
+}
+
+int img_dd(int argc, char **argv)
+{
+    static const struct option longs[] = {{"image-opts", 0, 0, OPT_IMAGE_OPTS}, {"force-share", 0, 0, 'U'}, {0}};
+    ImgOpen in = {0};
+    const char *out_format = "raw", *src = NULL, *dst = NULL;
+    uint64_t bs = 512, count = UINT64_MAX, skip = 0;
+    int c;
+    while ((c = getopt_long(argc, argv, "f:O:U", longs, NULL)) != -1) {
+        switch (c) {
+        case 'f': in.format = optarg; break;
+        case 'O': out_format = optarg; break;
+        case 'U': in.force_share = true; break;
+        case OPT_IMAGE_OPTS: in.image_opts = true; break;
+        default: return 1;
+        }
+    }
+    for (int i = optind; i < argc; i++) {
+        char *eq = strchr(argv[i], '=');
+        if (!eq)
+            return img_error("unrecognized operand %s", argv[i]);
+        g_autofree char *key = g_strndup(argv[i], (gsize)(eq - argv[i]));
+        uint64_t *num = g_str_equal(key, "bs") ? &bs : g_str_equal(key, "count") ? &count : g_str_equal(key, "skip") ? &skip : NULL;
+        if (g_str_equal(key, "if"))
+            src = eq + 1;
+        else if (g_str_equal(key, "of"))
+            dst = eq + 1;
+        else if (!num)
+            return img_error("unrecognized operand %s", argv[i]);
+        else if (!img_size(eq + 1, num))
+            return 1;
+    }
+    if (!src || !dst)
+        return img_error("Must specify both input and output file names");
+    if (!bs || bs > (64 << 20))
+        return img_error("Invalid number: bs=%" PRIu64 " (allowed: 1 to 64M)", bs);
+    BlockImage *a = img_open(src, &in);
+    if (!a)
+        return 1;
+    uint64_t len = block_length(a), from = skip > len / bs ? len : skip * bs;
+    if (count != UINT64_MAX && count <= len / bs)
+        len = MIN(len, from + count * bs);
+    GError *err = NULL;
+    Qcow2CreateOpts q = {.version = 3, .cluster_size = 64 * KiB, .refcount_bits = 16, .size = ROUND_UP(len - from, SECTOR)};
+    int rc = 1;
+    if (!img_make(dst, out_format, &q, &err)) {
+        img_fail(err);
+    } else if (!q.size) {
+        rc = 0;
+    } else {
+        ImgOpen oo = {.format = out_format, .write = true};
+        BlockImage *b = img_open(dst, &oo);
+        g_autofree uint8_t *buf = g_malloc(COPY_BUF);
+        int ret = b ? 0 : -EIO;
+        for (uint64_t at = from; at < len && !ret;) {
+            uint64_t n = MIN(COPY_BUF, len - at);
+            ret = block_pread(a, at, buf, n);
+            if (!ret)
+                ret = block_pwrite(b, at - from, buf, n);
+            at += n;
+        }
+        if (ret && b)
+            img_error("error while copying to output image file: %s", strerror(-ret));
+        block_close(b);
+        rc = ret != 0;
+    }
+    block_close(a);
+    return rc;
+}
+
+static int bench_ret;
+static void bench_done(void *opaque, int ret)
+{
+    bench_ret = bench_ret ? bench_ret : ret;
+    --*(uint64_t *)opaque;
+}
+
+int img_bench(int argc, char **argv)
+{
+    ImgOpen o = {0};
+    uint64_t count = 75000, depth = 64, size = 4096, step = 0, offset = 0, in_flight = 0;
+    int c;
+    while ((c = getopt(argc, argv, "c:d:f:no:qs:S:t:wU")) != -1) {
+        switch (c) {
+        case 'c': count = g_ascii_strtoull(optarg, NULL, 10); break;
+        case 'd': depth = g_ascii_strtoull(optarg, NULL, 10); break;
+        case 'f': o.format = optarg; break;
+        case 'o': if (!img_size(optarg, &offset)) return 1; break;
+        case 's': if (!img_size(optarg, &size)) return 1; break;
+        case 'S': if (!img_size(optarg, &step)) return 1; break;
+        case 'w': o.write = true; break;
+        case 'U': o.force_share = true; break;
+        case 'n': case 'q': case 't': break;
+        default: return 1;
+        }
+    }
+    if (optind != argc - 1)
+        return img_error("Expecting one image file name");
+    BlockImage *img = img_open(argv[optind], &o);
+    if (!img)
+        return 1;
+    uint64_t len = block_length(img);
+    if (!size || size > (64 << 20) || size > len || !depth || depth > 1024) {
+        block_close(img);
+        return img_error("bench: buffer size or depth out of range");
+    }
+    step = step ? step : size;
+    printf("Sending %" PRIu64 " %s requests, %" PRIu64 " bytes each, %" PRIu64 " in parallel (starting at offset %" PRIu64 ", step size %" PRIu64 ")\n",
+           count, o.write ? "write" : "read", size, depth, offset, step);
+    g_autofree uint8_t *buf = g_malloc0(size);
+    struct iovec iov = {buf, size};
+    gint64 t0 = g_get_monotonic_time();
+    for (uint64_t i = 0; i < count || in_flight;) {
+        while (i < count && in_flight < depth) {
+            in_flight++;
+            i++;
+            if (offset > len - size)
+                offset = 0;
+            if (o.write)
+                block_aio_writev(img, offset, &iov, 1, bench_done, &in_flight);
+            else
+                block_aio_readv(img, offset, &iov, 1, bench_done, &in_flight);
+            offset += step;
+        }
+        g_main_context_iteration(NULL, TRUE);
+    }
+    printf("Run completed in %3.3f seconds.\n", (double)(g_get_monotonic_time() - t0) / 1e6);
+    block_close(img);
+    return bench_ret ? img_error("Failed request: %s", strerror(-bench_ret)) : 0;
+}

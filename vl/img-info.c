@@ -1,0 +1,300 @@
+/* img-info.c - vireo-img info, check, map: text and JSON in the form that scripts parse from qemu-img 7.2. */
+#include "host/base/osdep.h"
+#include "vl/img.h"
+#include <getopt.h>
+
+enum { OPT_OUTPUT = 256, OPT_CHAIN, OPT_IMAGE_OPTS };
+static const struct option longs[] = {{"output", 1, 0, OPT_OUTPUT}, {"backing-chain", 0, 0, OPT_CHAIN}, {"repair", 1, 0, 'r'},
+                                      {"force-share", 0, 0, 'U'}, {"start-offset", 1, 0, 's'}, {"max-length", 1, 0, 'l'},
+                                      {"image-opts", 0, 0, OPT_IMAGE_OPTS}, {"format", 1, 0, 'f'}, {0}};
+
+static bool output_is_json(const char *v, bool *json)
+{
+    *json = g_str_equal(v, "json");
+    return *json || g_str_equal(v, "human") || (img_error("--output must be used with human or json as argument."), false);
+}
+
+static void info_json(BlockNode *n, const char *in)
+{
+    Qcow2 *s = n->fmt == &qcow2_format ? n->state : NULL;
+    g_autofree char *name = img_json(n->filename);
+    printf("%s{\n", in);
+    if (n->backing_format) {
+        g_autofree char *f = img_json(n->backing_format);
+        printf("%s    \"backing-filename-format\": %s,\n", in, f);
+    }
+    if (s && s->snapshots->len) {
+        printf("%s    \"snapshots\": [\n", in);
+        for (guint i = 0; i < s->snapshots->len; i++) {
+            const Qcow2Snapshot *x = &g_array_index(s->snapshots, Qcow2Snapshot, i);
+            g_autofree char *xname = img_json(x->name), *id = img_json(x->id);
+            printf("%s        {\n", in);
+            if (x->icount != UINT64_MAX)
+                printf("%s            \"icount\": %" PRIu64 ",\n", in, x->icount);
+            printf("%s            \"vm-clock-nsec\": %" PRIu64 ",\n%s            \"name\": %s,\n%s            \"date-sec\": %u,\n"
+                   "%s            \"date-nsec\": %u,\n%s            \"vm-clock-sec\": %" PRIu64 ",\n%s            \"id\": %s,\n"
+                   "%s            \"vm-state-size\": %" PRIu64 "\n%s        }%s\n",
+                   in, x->vm_clock_ns % 1000000000, in, xname, in, x->date_sec, in, x->date_nsec, in, x->vm_clock_ns / 1000000000,
+                   in, id, in, x->vm_state_size, in, i + 1 < s->snapshots->len ? "," : "");
+        }
+        printf("%s    ],\n", in);
+    }
+    printf("%s    \"virtual-size\": %" PRIu64 ",\n%s    \"filename\": %s,\n", in, n->length, in, name);
+    if (s)
+        printf("%s    \"cluster-size\": %" PRIu64 ",\n", in, s->cluster_size);
+    printf("%s    \"format\": \"%s\",\n%s    \"actual-size\": %" PRIu64, in, n->fmt->name, in, file_allocated(n->file));
+    if (s) {
+        printf(",\n%s    \"format-specific\": {\n%s        \"type\": \"qcow2\",\n%s        \"data\": {\n", in, in, in);
+        printf("%s            \"compat\": \"%s\",\n%s            \"compression-type\": \"%s\"", in, s->version < 3 ? "0.10" : "1.1", in, s->zstd ? "zstd" : "zlib");
+        if (s->version >= 3)
+            printf(",\n%s            \"lazy-refcounts\": %s", in, s->lazy ? "true" : "false");
+        printf(",\n%s            \"refcount-bits\": %u", in, 1u << s->refcount_order);
+        if (s->version >= 3)
+            printf(",\n%s            \"corrupt\": %s,\n%s            \"extended-l2\": %s", in, s->incompat & INCOMPAT_CORRUPT ? "true" : "false", in, s->ext_l2 ? "true" : "false");
+        printf("\n%s        }\n%s    }", in, in);
+    }
+    if (n->backing_name) {
+        g_autofree char *full = node_backing_path(n->filename, n->backing_name, NULL);
+        g_autofree char *f = img_json(full ? full : n->backing_name), *b = img_json(n->backing_name);
+        printf(",\n%s    \"full-backing-filename\": %s,\n%s    \"backing-filename\": %s", in, f, in, b);
+    }
+    printf(",\n%s    \"dirty-flag\": %s\n%s}", in, s && (s->incompat & INCOMPAT_DIRTY) ? "true" : "false", in);
+}
+
+static void info_text(BlockNode *n)
+{
+    Qcow2 *s = n->fmt == &qcow2_format ? n->state : NULL;
+    g_autofree char *v = img_human(n->length), *a = img_human(file_allocated(n->file));
+    printf("image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64 " bytes)\ndisk size: %s\n", n->filename, n->fmt->name, v, n->length, a);
+    if (s)
+        printf("cluster_size: %" PRIu64 "\n", s->cluster_size);
+    if (s && (s->incompat & INCOMPAT_DIRTY))
+        printf("cleanly shut down: no\n");
+    if (n->backing_name) {
+        g_autofree char *full = node_backing_path(n->filename, n->backing_name, NULL);
+        printf("backing file: %s", n->backing_name);
+        if (full && !g_str_equal(full, n->backing_name))
+            printf(" (actual path: %s)", full);
+        printf("\n");
+        if (n->backing_format)
+            printf("backing file format: %s\n", n->backing_format);
+    }
+    if (s && s->snapshots->len) {
+        printf("Snapshot list:\n");
+        img_print_snapshots(s->snapshots);
+    }
+    if (!s)
+        return;
+    printf("Format specific information:\n    compat: %s\n    compression type: %s\n", s->version < 3 ? "0.10" : "1.1", s->zstd ? "zstd" : "zlib");
+    if (s->version >= 3)
+        printf("    lazy refcounts: %s\n", s->lazy ? "true" : "false");
+    printf("    refcount bits: %u\n", 1u << s->refcount_order);
+    if (s->version >= 3)
+        printf("    corrupt: %s\n    extended l2: %s\n", s->incompat & INCOMPAT_CORRUPT ? "true" : "false", s->ext_l2 ? "true" : "false");
+}
+
+int img_info(int argc, char **argv)
+{
+    ImgOpen o = {.no_backing = true, .check = true};
+    bool json = false, chain = false;
+    int c;
+    while ((c = getopt_long(argc, argv, "f:U", longs, NULL)) != -1) {
+        switch (c) {
+        case 'f': o.format = optarg; break;
+        case 'U': o.force_share = true; break;
+        case OPT_OUTPUT: if (!output_is_json(optarg, &json)) return 1; break;
+        case OPT_CHAIN: chain = true; break;
+        case OPT_IMAGE_OPTS: o.image_opts = true; break;
+        default: return 1;
+        }
+    }
+    if (optind != argc - 1)
+        return img_error("Expecting one image file name");
+    o.no_backing = !chain;
+    BlockImage *img = img_open(argv[optind], &o);
+    if (!img)
+        return 1;
+    if (json && chain)
+        printf("[\n");
+    for (BlockNode *n = block_node(img); n; n = n->backing) {
+        if (json)
+            info_json(n, chain ? "    " : "");
+        else
+            info_text(n);
+        if (n->backing)
+            printf(json ? ",\n" : "\n");
+        else if (json)
+            printf("\n");
+    }
+    if (json && chain)
+        printf("]\n");
+    block_close(img);
+    return 0;
+}
+
+int img_check(int argc, char **argv)
+{
+    ImgOpen o = {.no_backing = true, .no_repair = true, .check = true};
+    bool json = false, quiet = false;
+    unsigned fix = 0;
+    int c;
+    while ((c = getopt_long(argc, argv, "f:r:qUT:", longs, NULL)) != -1) {
+        switch (c) {
+        case 'f': o.format = optarg; break;
+        case 'U': o.force_share = true; break;
+        case 'q': quiet = true; break;
+        case 'T': break;
+        case OPT_OUTPUT: if (!output_is_json(optarg, &json)) return 1; break;
+        case OPT_IMAGE_OPTS: o.image_opts = true; break;
+        case 'r':
+            if (!g_str_equal(optarg, "leaks") && !g_str_equal(optarg, "all"))
+                return img_error("Unknown option value for -r (expecting 'leaks' or 'all'): %s", optarg);
+            fix = g_str_equal(optarg, "all") ? FIX_LEAKS | FIX_ERRORS : FIX_LEAKS;
+            break;
+        default: return 1;
+        }
+    }
+    if (optind != argc - 1)
+        return img_error("Expecting one image file name");
+    o.write = fix != 0;
+    BlockImage *img = img_open(argv[optind], &o);
+    if (!img)
+        return 1;
+    if (!img_is_qcow2(img)) {
+        block_close(img);
+        img_error("This image format does not support checks");
+        return 63;
+    }
+    BlockNode *n = block_node(img);
+    Qcow2 *s = n->state;
+    Qcow2Check r;
+    int ret = qcow2_check(n, &r, fix, json || quiet ? NULL : stdout);
+    if (!ret && fix && (r.leaks_fixed || r.corruptions_fixed)) {
+        uint64_t leaks_fixed = r.leaks_fixed, errors_fixed = r.corruptions_fixed;
+        if (!quiet && !json)
+            printf("The following inconsistencies were found and repaired:\n\n    %" PRIu64 " leaked clusters\n    %" PRIu64
+                   " corruptions\n\nDouble checking the fixed image now...\n", leaks_fixed, errors_fixed);
+        ret = qcow2_check(n, &r, 0, json || quiet ? NULL : stdout);
+        r.leaks_fixed = leaks_fixed;
+        r.corruptions_fixed = errors_fixed;
+    }
+    if (!ret && fix && !r.corruptions && !r.check_errors) {
+        g_mutex_lock(&s->lock);
+        qcow2_set_incompat(s, INCOMPAT_DIRTY | ((fix & FIX_ERRORS) ? INCOMPAT_CORRUPT : 0), false);
+        g_mutex_unlock(&s->lock);
+    }
+    if (ret) {
+        img_error("Check failed: %s", strerror(-ret));
+        block_close(img);
+        return 1;
+    }
+    if (json) {
+        g_autofree char *name = img_json(argv[optind]);
+        printf("{\n    \"image-end-offset\": %" PRIu64 ",\n    \"total-clusters\": %" PRIu64 ",\n    \"check-errors\": %" PRIu64 ",\n", r.image_end, r.total_clusters, r.check_errors);
+        if (r.corruptions)
+            printf("    \"corruptions\": %" PRIu64 ",\n", r.corruptions);
+        if (r.corruptions_fixed)
+            printf("    \"corruptions-fixed\": %" PRIu64 ",\n", r.corruptions_fixed);
+        if (r.leaks)
+            printf("    \"leaks\": %" PRIu64 ",\n", r.leaks);
+        if (r.leaks_fixed)
+            printf("    \"leaks-fixed\": %" PRIu64 ",\n", r.leaks_fixed);
+        if (r.fragmented)
+            printf("    \"fragmented-clusters\": %" PRIu64 ",\n", r.fragmented);
+        if (r.compressed)
+            printf("    \"compressed-clusters\": %" PRIu64 ",\n", r.compressed);
+        if (r.allocated)
+            printf("    \"allocated-clusters\": %" PRIu64 ",\n", r.allocated);
+        printf("    \"filename\": %s,\n    \"format\": \"qcow2\"\n}\n", name);
+    } else if (!quiet) {
+        if (!r.corruptions && !r.leaks && !r.check_errors)
+            printf("No errors were found on the image.\n");
+        if (r.corruptions)
+            printf("\n%" PRIu64 " errors were found on the image.\nData may be corrupted, or further writes to the image may corrupt it.\n", r.corruptions);
+        if (r.leaks)
+            printf("\n%" PRIu64 " leaked clusters were found on the image.\nThis means waste of disk space, but no harm to data.\n", r.leaks);
+        if (r.check_errors)
+            printf("\n%" PRIu64 " internal errors have occurred during the check.\n", r.check_errors);
+        if (r.total_clusters && r.allocated)
+            printf("%" PRIu64 "/%" PRIu64 " = %0.2f%% allocated, %0.2f%% fragmented, %0.2f%% compressed clusters\n", r.allocated, r.total_clusters,
+                   100.0 * (double)r.allocated / (double)r.total_clusters, 100.0 * (double)r.fragmented / (double)r.allocated,
+                   100.0 * (double)r.compressed / (double)r.allocated);
+        if (r.image_end)
+            printf("Image end offset: %" PRIu64 "\n", r.image_end);
+    }
+    block_close(img);
+    return r.check_errors ? 1 : r.corruptions ? 2 : r.leaks ? 3 : 0;
+}
+
+static void map_line(const BlockStatus *st, uint64_t start, uint64_t len, bool json, bool *first)
+{
+    if (!json) {
+        if (st->data && !st->zero && st->has_offset)
+            printf("0x%-14" PRIx64 "0x%-14" PRIx64 "0x%-14" PRIx64 "%s\n", start, len, st->offset, st->file);
+        return;
+    }
+    printf("%s{ \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"depth\": %u, \"present\": %s, \"zero\": %s, \"data\": %s", *first ? "[" : ",\n",
+           start, len, st->depth, st->allocated ? "true" : "false", st->zero ? "true" : "false", st->data ? "true" : "false");
+    if (st->has_offset)
+        printf(", \"offset\": %" PRIu64, st->offset);
+    printf("}");
+    *first = false;
+}
+
+int img_map(int argc, char **argv)
+{
+    ImgOpen o = {0};
+    bool json = false, first = true;
+    uint64_t at = 0, max = UINT64_MAX, start = 0, run = 0;
+    BlockStatus cur = {0};
+    int c, ret = 0;
+    while ((c = getopt_long(argc, argv, "f:s:l:U", longs, NULL)) != -1) {
+        switch (c) {
+        case 'f': o.format = optarg; break;
+        case 'U': o.force_share = true; break;
+        case 's': if (!img_size(optarg, &at)) return 1; break;
+        case 'l': if (!img_size(optarg, &max)) return 1; break;
+        case OPT_OUTPUT: if (!output_is_json(optarg, &json)) return 1; break;
+        case OPT_IMAGE_OPTS: o.image_opts = true; break;
+        default: return 1;
+        }
+    }
+    if (optind != argc - 1)
+        return img_error("Expecting one image file name");
+    BlockImage *img = img_open(argv[optind], &o);
+    if (!img)
+        return 1;
+    if (!json)
+        printf("%-16s%-16s%-16s%s\n", "Offset", "Length", "Mapped to", "File");
+    uint64_t end = max < block_length(img) - MIN(at, block_length(img)) ? at + max : block_length(img);
+    for (start = at; at < end;) {
+        BlockStatus st;
+        ret = block_status(img, at, end - at, &st);
+        if (ret)
+            break;
+        if (st.compressed && !json) {
+            ret = img_error("File contains external, encrypted or compressed clusters.");
+            break;
+        }
+        bool same = run && st.data == cur.data && st.zero == cur.zero && st.depth == cur.depth && st.allocated == cur.allocated &&
+                    st.has_offset == cur.has_offset && (!st.has_offset || st.offset == cur.offset + run) &&
+                    (json || g_strcmp0(st.file, cur.file) == 0);
+        if (!same) {
+            if (run)
+                map_line(&cur, start, run, json, &first);
+            cur = st;
+            start = at;
+            run = 0;
+        }
+        run += st.len;
+        at += st.len;
+    }
+    if (run && !ret)
+        map_line(&cur, start, run, json, &first);
+    if (json)
+        printf("%s]\n", first ? "[" : "");
+    if (ret < 0)
+        img_error("Failed to read image metadata: %s", strerror(-ret));
+    block_close(img);
+    return ret != 0;
+}

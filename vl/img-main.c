@@ -1,0 +1,155 @@
+/* img-main.c - vireo-img: makes, shows, checks and changes disk images; the command line of qemu-img.
+ * Commands are in img-*.c; this file has the table of commands and what they share.
+ * Not modelled: amend, bitmap, encryption (--object secrets), image formats other than raw and qcow2. */
+#include "host/base/osdep.h"
+#include "vl/img.h"
+#include <getopt.h>
+
+static const struct {
+    const char *name, *args;
+    ImgCommand *run;
+} commands[] = {
+    {"bench", "[-c count] [-d depth] [-f fmt] [-s buffer_size] [-w] filename", img_bench},
+    {"check", "[-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-U] filename", img_check},
+    {"commit", "[-q] [-f fmt] [-b base] [-d] [-p] filename", img_commit},
+    {"compare", "[-f fmt] [-F fmt] [-p] [-q] [-s] [-U] filename1 filename2", img_compare},
+    {"convert", "[-U] [-c] [-p] [-q] [-n] [-f fmt] [-O output_fmt] [-B backing_file [-F backing_fmt]] [-o options] [-S sparse_size] [-m n] [-W] filename [filename2 [...]] output_filename", img_convert},
+    {"create", "[-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] filename [size]", img_create},
+    {"dd", "[-U] [-f fmt] [-O output_fmt] [bs=block_size] [count=blocks] [skip=blocks] if=input of=output", img_dd},
+    {"info", "[-f fmt] [--output=ofmt] [--backing-chain] [-U] filename", img_info},
+    {"map", "[-f fmt] [-s offset] [-l length] [--output=ofmt] [-U] filename", img_map},
+    {"measure", "[--output=ofmt] [-O output_fmt] [-o options] [--size N | [-f fmt] filename]", img_measure},
+    {"rebase", "[-U] [-q] [-f fmt] [-p] [-u] -b backing_file [-F backing_fmt] filename", img_rebase},
+    {"resize", "[-q] [-f fmt] [--preallocation=prealloc] [--shrink] filename [+ | -]size", img_resize},
+    {"snapshot", "[-q] [-U] [-l | -a snapshot | -c snapshot | -d snapshot] filename", img_snapshot},
+};
+
+int img_error(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    g_autofree char *msg = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    error_report("%s", msg);
+    return 1;
+}
+
+int img_fail(GError *err)
+{
+    error_report("%s", err->message);
+    g_error_free(err);
+    return 1;
+}
+
+BlockImage *img_open(const char *filename, const ImgOpen *o)
+{
+    GError *err = NULL;
+    BlockOpenOpts opts = {.filename = filename, .format = o->format, .read_only = !o->write, .lock = !o->force_share,
+                          .no_backing = o->no_backing, .no_repair = o->no_repair, .check = o->check, .discard_unmap = o->discard};
+    GPtrArray *kv = NULL;
+    if (o->image_opts) {
+        kv = keyval_parse(filename, NULL);
+        const char *f = keyval_get(kv, "file.filename");
+        opts.filename = f ? f : keyval_get(kv, "filename");
+        const char *d = keyval_get(kv, "driver");
+        opts.format = d && !g_str_equal(d, "file") ? d : opts.format;
+        if (!opts.filename) {
+            keyval_free(kv);
+            img_error("Could not open '%s': the options name no file.filename", filename);
+            return NULL;
+        }
+    }
+    BlockImage *img = block_open(&opts, &err);
+    if (kv)
+        keyval_free(kv);
+    if (!img) {
+        if (strstr(err->message, "Could not open '"))
+            error_report("%s", err->message);
+        else
+            error_report("Could not open '%s': %s", filename, err->message);
+        g_error_free(err);
+    }
+    return img;
+}
+
+bool img_is_qcow2(BlockImage *img) { return block_node(img)->fmt == &qcow2_format; }
+
+bool img_size(const char *text, uint64_t *out)
+{
+    GError *err = NULL;
+    if (parse_size("image size", text, 1, out, &err))
+        return true;
+    img_fail(err);
+    img_error("Invalid image size specified. You may use k, M, G, T, P or E suffixes for kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.");
+    return false;
+}
+
+void img_progress(bool on, double part)
+{
+    if (on) {
+        printf("    (%.2f/100%%)\r", part * 100);
+        if (part >= 1)
+            printf("\n");
+        fflush(stdout);
+    }
+}
+
+char *img_human(uint64_t n)
+{
+    static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double v = (double)n;
+    unsigned u = 0;
+    while (v >= 1000 && u < 6) {
+        v /= 1024;
+        u++;
+    }
+    return g_strdup_printf("%0.3g %s", v, unit[u]);
+}
+
+char *img_json(const char *s)
+{
+    GString *o = g_string_new("\"");
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            g_string_append_printf(o, "\\%c", *s);
+        else if ((unsigned char)*s < 32)
+            g_string_append_printf(o, "\\u%04x", *s);
+        else
+            g_string_append_c(o, *s);
+    }
+    return g_string_free(g_string_append_c(o, '"'), FALSE);
+}
+
+static void usage(FILE *f)
+{
+    fprintf(f, "vireo-img version %s\nusage: vireo-img [standard options] command [command options]\n"
+               "Vireo disk image utility\n\n    '-h', '--help'       display this help and exit\n"
+               "    '-V', '--version'    output version information and exit\n\nCommand syntax:\n", VIREO_VERSION);
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        fprintf(f, "  %s %s\n", commands[i].name, commands[i].args);
+    fprintf(f, "\nSupported formats: raw qcow2\n");
+}
+
+int main(int argc, char **argv)
+{
+    error_set_progname("vireo-img");
+    if (argc < 2) {
+        img_error("Not enough arguments");
+        fprintf(stderr, "Try 'vireo-img --help' for more information\n");
+        return 1;
+    }
+    if (g_str_equal(argv[1], "--help") || g_str_equal(argv[1], "-h")) {
+        usage(stdout);
+        return 0;
+    }
+    if (g_str_equal(argv[1], "--version") || g_str_equal(argv[1], "-V")) {
+        printf("qemu-img version 7.2.22 (Vireo %s)\n", VIREO_VERSION);
+        return 0;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+        if (g_str_equal(argv[1], commands[i].name))
+            return commands[i].run(argc - 1, argv + 1);
+    img_error("Command not found: %s", argv[1]);
+    fprintf(stderr, "Try 'vireo-img --help' for more information\n");
+    return 1;
+}

@@ -1,0 +1,39 @@
+/* img.h - what the commands of vireo-img share. */
+#ifndef VL_IMG_H
+#define VL_IMG_H
+
+#include "host/base/keyval.h"
+#include "host/block/qcow2.h"
+
+typedef int ImgCommand(int argc, char **argv);
+ImgCommand img_create, img_info, img_convert, img_check, img_resize, img_snapshot, img_rebase, img_commit, img_compare,
+    img_map, img_measure, img_dd, img_bench;
+
+/* Every command returns the program's exit status. */
+/* One line "vireo-img: text", status 1; frees err. */
+int img_fail(GError *err);
+int img_error(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
+
+typedef struct ImgOpen {
+    const char *format;
+    bool write, force_share, no_backing, no_repair, check, image_opts;
+    bool discard;
+} ImgOpen;
+/* NULL after the error was printed. */
+BlockImage *img_open(const char *filename, const ImgOpen *o);
+/* "1G", "512", "10M": bytes; prints the error. */
+bool img_size(const char *text, uint64_t *out);
+/* -o list into o (and *size, *backing ...): prints the error. `list` keeps what o points to. */
+bool img_qcow2_opts(GPtrArray *kv, Qcow2CreateOpts *o);
+void img_progress(bool on, double part);
+/* "1 GiB (1073741824 bytes)" */
+char *img_human(uint64_t n);
+/* A JSON string with its quotes. */
+char *img_json(const char *s);
+/* The text of a snapshot table, QEMU's columns. */
+void img_print_snapshots(GArray *list);
+bool img_is_qcow2(BlockImage *img);
+/* Creates an empty image: format raw or qcow2. */
+bool img_make(const char *filename, const char *format, Qcow2CreateOpts *o, GError **errp);
+
+#endif
