@@ -781,12 +781,25 @@ static uint64_t extend(uint64_t val, MemOp op)
     return op & MO_SIGN32 ? (uint32_t)s : s;
 }
 
+/* Faults as a store would; nothing is marked as written. */
+static void check_writable(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uintptr_t ra)
+{
+    TlbFull *full;
+    unsigned first = crosses_page(addr, size) ? TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK) : size;
+
+    lookup(cpu, addr, first, ACCESS_STORE, mmu_idx, false, ra, &full);
+    if (first < size)
+        lookup(cpu, addr + first, size - first, ACCESS_STORE, mmu_idx, false, ra, &full);
+}
+
 static uint64_t slow_ld(void *env, vaddr addr, MemOpIdx oi, uintptr_t ra)
 {
     CPUState *cpu = env_cpu(env);
     MemOp op = memopidx_op(oi);
     cpu->stats.tlb_slow++;
     check_aligned(cpu, addr, op, ACCESS_LOAD, ra);
+    if (op & MO_WILL_STORE)
+        check_writable(cpu, addr, memop_size(op), memopidx_mmu(oi), ra);
     return extend(cpu_ld(cpu, addr, memop_size(op), memopidx_mmu(oi), ra), op);
 }
 

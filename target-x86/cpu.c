@@ -229,7 +229,10 @@ void cpu_x86_smi(CPUX86State *env) { cpu_interrupt(env->cpu, CPU_INTERRUPT_SMI);
 
 static void x86_unaligned_access(CPUState *cpu, vaddr addr, AccessType type, MemOp op, uintptr_t ra)
 {
-    raise_exception_err(X86_ENV(cpu), op & MO_ALIGN_GP ? EXCP_GP : EXCP_AC, 0, ra);
+    CPUX86State *env = X86_ENV(cpu);
+    if (!(op & MO_ALIGN_GP) && env->hflags & HF_CS64 && !is_canonical(addr))
+        raise_not_canonical(env, addr, type, ra);
+    raise_exception_err(env, op & MO_ALIGN_GP ? EXCP_GP : EXCP_AC, 0, ra);
 }
 
 unsigned cpu_x86_code_bits(CPUX86State *env)

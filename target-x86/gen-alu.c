@@ -80,14 +80,14 @@ static void gen_with_carry(DisasContext *dc, GenBinary *gen, CCOp family)
             m.addr = addr;
             b = bl;
             tcg_gen_label(s, retry);
-            gen_load(dc, a, m, size);
+            gen_load(dc, a, m, (MemOp)size | MO_WILL_STORE);
             gen(s, t, d, a, b);
             gen(s, t, d, d, c);
             seen = tcg_temp(s);
             gen_cmpxchg(dc, seen, m, a, d, size);
             tcg_gen_brcond(s, TCG_I64, TCG_COND_NE, seen, a, retry);
         } else {
-            gen_load(dc, a, m, size);
+            gen_load(dc, a, m, (MemOp)size | MO_WILL_STORE);
             gen(s, t, d, a, b);
             gen(s, t, d, d, c);
             gen_store(dc, d, m, size);

@@ -130,7 +130,7 @@ static void gen_cvtpi2p(DisasContext *dc, const SimdRow *row)
     if (simd_fp_checked(dc, row) && dc->insn.mod == 3)
         mmx_commit(dc);
     simd_fp_begin(dc, row);
-    simd_emit2(dc, t, b, HOST_CVTDQ2PS, 0);
+    simd_emit2(dc, t, b, HOST_CVTDQ2PS | SIMD_STICKY, 0);
     simd_fp_end(dc, row);
     simd_emit2(dc, d, t, HOST_MOVSD, 0);
 }
@@ -143,7 +143,8 @@ void gen_mmx_kind(DisasContext *dc, const SimdRow *row)
     AddrRef a = {0};
     Tv v;
 
-    gen_fp_pending(dc);
+    if (!(mem && (row->kind == SK_CVTPI2PS || row->kind == SK_CVTPI2PD))) /* those two do not touch the x87 */
+        gen_fp_pending(dc);
     switch (row->kind) {
     case SK_MMEXTW: {
         Vv b = mmx_load(dc, q_reg(dc));

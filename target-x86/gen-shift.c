@@ -41,7 +41,7 @@ static Tv load_for_write(DisasContext *dc)
         return gen_operand(dc, 0);
     gen_operand_mem(dc, true);
     a = gen_temp(dc);
-    gen_load(dc, a, dc->mem, dc_op_size(dc, 0));
+    gen_load(dc, a, dc->mem, (MemOp)dc_op_size(dc, 0) | MO_WILL_STORE);
     return a;
 }
 

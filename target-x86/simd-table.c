@@ -126,6 +126,8 @@ SimdEnc simd_row_enc(const SimdRow *r, bool rex_w)
     static const SimdEnc maps[] = {[MAP_0F] = SIMD_MAP_0F, [MAP_0F38] = SIMD_MAP_0F38, [MAP_0F3A] = SIMD_MAP_0F3A};
     SimdEnc e = SIMD_ENC(maps[r->map], r->pp, r->opcode, 0);
 
+    if (r->flags & SROW_FP)
+        e |= SIMD_STICKY;
     if (r->imm8)
         e |= SIMD_IMM8;
     if (r->flags & SROW_RD)

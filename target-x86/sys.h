@@ -108,6 +108,8 @@ void excp_log_state(CPUX86State *env, int mask, const char *title);
 bool vme_redirects(CPUX86State *env, int vector, uintptr_t ra);
 
 /* mmu.c */
+/* #GP, or #SS if the instruction at eip (ra: in translated code) goes through SS. */
+void raise_not_canonical(CPUX86State *env, vaddr addr, AccessType type, uintptr_t ra) G_GNUC_NORETURN;
 bool mmu_load_pdptes(CPUX86State *env, uint64_t cr3, uint64_t out[4]); /* false: reserved bits set */
 
 /* cpu-dump.c */

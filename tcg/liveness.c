@@ -38,6 +38,8 @@ static bool is_pure(const TcgOp *op)
 {
     if (op->opc == TCG_OP_call)
         return ((const TcgHelperInfo *)(uintptr_t)op->arg[7])->flags & HELPER_PURE;
+    if ((op->opc == TCG_OP_simd && op->arg[4] & SIMD_STICKY) || (op->opc == TCG_OP_simd_flags && op->arg[3] & SIMD_STICKY))
+        return false;
     return op->opc != TCG_OP_discard && !(tcg_op_info[op->opc].flags & TCG_OPF_SIDE);
 }
 

@@ -42,12 +42,13 @@ typedef enum MemOp {
     MO_ALIGN_AC = 32,   /* misaligned takes the slow path, which raises the guest's alignment check */
     MO_ALIGN_GP = 64,   /* misaligned takes the slow path, which raises the guest's protection fault */
     MO_ALIGN_16 = 128,  /* with one of them: aligned to 16 bytes, whatever the size */
+    MO_WILL_STORE = 256, /* loads: of a read-modify-write instruction, whose faults are those of the store */
 } MemOp;
-/* MemOp | mmu_idx << 8 */
+/* MemOp | mmu_idx << 12 */
 typedef uint32_t MemOpIdx;
-static inline MemOpIdx memopidx(MemOp op, unsigned mmu_idx) { return op | mmu_idx << 8; }
-static inline MemOp memopidx_op(MemOpIdx i) { return i & 0xff; }
-static inline unsigned memopidx_mmu(MemOpIdx i) { return i >> 8; }
+static inline MemOpIdx memopidx(MemOp op, unsigned mmu_idx) { return op | mmu_idx << 12; }
+static inline MemOp memopidx_op(MemOpIdx i) { return i & 0xfff; }
+static inline unsigned memopidx_mmu(MemOpIdx i) { return i >> 12; }
 static inline unsigned memop_size(MemOp op) { return 1u << (op & MO_SIZE); }
 /* address bits that an access with an alignment demand wants to be zero; 0: no demand */
 static inline unsigned memop_align_mask(MemOp op)
@@ -96,6 +97,7 @@ enum {
 #define SIMD_VVVV_GPR (1ull << 35) /* and general (pdep, bextr) */
 #define SIMD_VVVV_C (1ull << 36)   /* c is vvvv, a the old destination (FMA: with SIMD_DST_READ) */
 #define SIMD_IS4 (1ull << 37)      /* c is the register in imm8[7:4] */
+#define SIMD_STICKY (1ull << 38)   /* may set MXCSR's flags: not removed although nobody reads the result */
 #define SIMD_USES_C(enc) ((enc) & (SIMD_XMM0 | SIMD_VVVV_C | SIMD_IS4))
 #define SIMD_ENC(map, pp, opc, flags) ((SimdEnc)((map) | (pp) | (opc) | (flags)))
 
