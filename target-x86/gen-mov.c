@@ -3,9 +3,18 @@
 #include "target-x86/flags.h"
 #include "target-x86/translate.h"
 
+/* MOV to or from a control register that there is not. */
+static bool insn_names_no_cr(const DisasContext *dc)
+{
+    const OpcodeRow *r = dc->insn.row;
+    unsigned n = dc->insn.reg;
+
+    return (r->op[0] == O_Cy || r->op[1] == O_Cy) && (n == 1 || (n > 4 && n != 8));
+}
+
 void gen_general(DisasContext *dc)
 {
-    if ((dc->insn.row->attr & ROW_CPL0) && dc->cpl != 0)
+    if ((dc->insn.row->attr & ROW_CPL0) && dc->cpl != 0 && !insn_names_no_cr(dc)) /* that is #UD for everybody */
         gen_exception_gp0(dc);
     else
         dc->insn.row->gen(dc);
@@ -267,6 +276,10 @@ void gen_ENTER(DisasContext *dc)
     }
     if (level)
         gen_store(dc, frame, stack_slot(dc, gen_reg(R_ESP), -bytes * ++depth, bytes, true), size);
+    if (dc->insn.imm) { /* the frame's end must be writable (SDM, ENTER): the word there keeps its value */
+        AddrRef end = stack_slot(dc, gen_reg(R_ESP), -bytes * depth - (int)dc->insn.imm, bytes, true);
+        gen_rmw(dc, gen_temp(dc), end, tcg_const(s, 0), size, RMW_OR);
+    }
     add_to_sp(dc, -bytes * depth - (int)dc->insn.imm);
     gen_write_reg(dc, size, R_EBP, frame);
 }

@@ -125,6 +125,8 @@ static inline uint64_t chunk_low(const Str *s, uint64_t off, uint64_t k) { retur
 /* Host pointer to the lowest byte of k elements, or NULL. */
 static uint8_t *chunk(const Str *s, unsigned seg, uint64_t off, uint64_t k, AccessType type)
 {
+    if (s->down) /* a fault names the first element, which is the highest */
+        probe_access(s->cpu, linear(s, seg, off), s->size, type, s->mmu_idx, s->ra);
     return probe_access(s->cpu, linear(s, seg, chunk_low(s, off, k)), k * s->size, type, s->mmu_idx, s->ra);
 }
 
