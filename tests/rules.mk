@@ -47,7 +47,7 @@ check-quick: check-layers $(TEST_BIN)
 	$(call prove,-j2 $(filter-out $(TEST_SLOW),$(TEST_BIN)))
 
 # one prove, so that its closing lines count everything; the long ones first keep both jobs busy
-check: check-layers all $(TEST_BIN) $(GUEST_BIN)
+check: check-layers all $(TEST_BIN) $(GUEST_BIN) $(BUILD)/tests/diff
 	$(call prove,-j2 --timer $(TEST_BOOT) $(TEST_SCRIPTS) $(TEST_BIN))
 
 # Names and quoted logs in docs/*.md; `tests/docs/test-docs.py --update` writes the logs anew.

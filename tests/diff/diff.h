@@ -42,6 +42,11 @@ typedef struct DiffInsn {
     bool fuzzy_mem;         /* stores what differs between processors: only last, memory is not compared */
     bool any_c1;            /* leaves x87's C1 as AMD does or as Intel does */
     bool rep, string, cl_small, maskmov;
+    bool leaves;            /* may go to DIFF_EXIT from here */
+    bool x87_store;         /* sets exception flags and may fault */
+    bool xsave, x87_trans;
+    bool xm_fuzzy;          /* which exceptions of a sum of products are reported is up to the processor */
+    bool any_addr;          /* the part of the operand that faults first is up to the processor */
     bool fl_cond;           /* writes flags, unless it repeats zero times */
     int row;                /* number for the coverage table */
 } DiffInsn;
@@ -50,7 +55,7 @@ typedef struct DiffSeq {
     DiffInsn insn[DIFF_MAX_INSNS];
     unsigned n;
     uint8_t role[16];       /* ROLE_* */
-    bool ac_ok, fp, x87, cl_small, maskmov, string, unmask;
+    bool ac_ok, xsave, fp, x87, cl_small, maskmov, string, unmask;
     uint64_t start;         /* linear address of the code */
     uint8_t code[DIFF_SLOT];
     unsigned code_len, at[DIFF_MAX_INSNS + 1];
@@ -81,6 +86,7 @@ void native_init(void);
 void native_write(uint64_t addr, const void *code, size_t len);
 void native_run(DiffState *st); /* in: start, out: end; memory stays for native_page() */
 uint8_t *native_page(unsigned page);
+const uint8_t *native_exit_stub(void); /* 16 bytes at DIFF_EXIT; the last 8 are the address that they jump to */
 
 /* guest.c */
 enum { RUN_NORMAL, RUN_ONE_INSN, RUN_NO_OPT, RUN_RANDOM_REGS, RUN_INTERP, RUN_MODES };

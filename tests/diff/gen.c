@@ -44,13 +44,8 @@ static bool in_list(const char *name, const char *const *list, unsigned n)
 enum { X87_ROWS = 64 + 512 };
 #define SIMD_AT nb_opcode_rows
 #define X87_AT (SIMD_AT + simd_row_count)
-#ifdef DIFF_VEX
 #define VEX_AT (X87_AT + X87_ROWS)
 unsigned gen_row_count(void) { return VEX_AT + vex_row_count; }
-#else
-#define VEX_AT (X87_AT + X87_ROWS)
-unsigned gen_row_count(void) { return VEX_AT; }
-#endif
 
 static int8_t *row_family;
 static const char **row_reason;
@@ -76,7 +71,7 @@ static bool x87_reg_ok(unsigned esc, unsigned op, unsigned i)
 
 char *gen_row_name(unsigned row)
 {
-    static const char *const pp[] = {"", "np ", "nr ", "66 ", "f3 ", "f2 "}, *const map[] = {"", "0f ", "0f38 ", "0f3a "};
+    static const char *const pp[] = {"", "np ", "nr ", "66 ", "f3 ", "f2 "}, *const map[NB_MAPS] = {"", "0f ", "0f38 ", "0f3a ", "vex 0f38 ", "vex 0f3a "};
     if (row < SIMD_AT) {
         const OpcodeRow *r = &opcode_rows[row];
         char *g = r->reg >= 0 ? g_strdup_printf("/%d", r->reg) : g_strdup("");
@@ -89,11 +84,7 @@ char *gen_row_name(unsigned row)
         return n < 64 ? g_strdup_printf("x87 %02x /%u mem", 0xd8 + n / 8, n % 8)
                       : g_strdup_printf("x87 %02x %02x", 0xd8 + (n - 64) / 64, 0xc0 + (n - 64) % 64);
     }
-#ifdef DIFF_VEX
     const SimdRow *r = row >= VEX_AT ? &vex_rows[row - VEX_AT] : &simd_rows[row - SIMD_AT];
-#else
-    const SimdRow *r = &simd_rows[row - SIMD_AT];
-#endif
     return g_strdup_printf("%s%s%02x %s", row >= VEX_AT ? "vex " : "", map[r->map], r->opcode, r->name);
 }
 int gen_row_family(unsigned row) { return row_family[row]; }
@@ -126,10 +117,8 @@ static void classify(unsigned row)
         why = ok ? NULL : "not defined";
     } else {
         const SimdRow *r = row < X87_AT ? &simd_rows[row - SIMD_AT] : NULL;
-#ifdef DIFF_VEX
         if (!r)
             r = &vex_rows[row - VEX_AT];
-#endif
         if (!simd_guest_has(guest_env(), r->feature) || !simd_host_has(r->feature))
             why = "feature not offered";
         fam = why ? -1 : row >= VEX_AT ? FAM_VEX : simd_opnd_is_mmx(r->dst) || simd_opnd_is_mmx(r->src) || r->kind == SK_EMMS ? FAM_MMX
@@ -448,7 +437,7 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
         e.opcode += below(16);
     if (mem && (r->attr & ROW_LOCK) && below(5) == 0)
         e.lock = true;
-    else if (below(400) == 0 && r->op[0] != O_Cy && r->op[1] != O_Cy)
+    else if (below(400) == 0 && !e.vex && r->op[0] != O_Cy && r->op[1] != O_Cy)
         e.lock = true;
     g->fl_written = r->flags_written;
     g->fl_undef = r->flags_undefined;
@@ -506,6 +495,7 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
     for (unsigned i = 0; i < G_N_ELEMENTS(readers); i++)
         if (!strcmp(r->name, readers[i].name))
             g->fl_read = readers[i].flags;
+    g->leaves = !strcmp(r->name, "RET") || !strcmp(r->name, "CALL_IND") || !strcmp(r->name, "JMP_IND");
     if (!strcmp(r->name, "SAHF"))
         g->fl_written = CC_MASK & ~CC_O;
     if (!strcmp(r->name, "POPF"))
@@ -532,6 +522,8 @@ static bool gen_x87(DiffInsn *g, DiffSeq *q, unsigned n)
         e.opcode = 0xd8 + esc;
         set_mem(&e, q, op);
         e.w = below(8) == 0;
+        g->any_addr = (esc == 1 || esc == 5) && (op == 4 || op == 6);
+        g->x87_store = (op == 2 || op == 3 || (op == 1 && esc != 1) || (esc == 3 && op == 7) || (esc == 7 && op >= 6)) && esc % 2;
         g->fuzzy_mem = (esc == 1 || esc == 5) && op == 6;
         if (g->fuzzy_mem || ((esc == 1 || esc == 5) && op == 4))
             e.p66 = below(4) == 0;
@@ -545,6 +537,7 @@ static bool gen_x87(DiffInsn *g, DiffSeq *q, unsigned n)
             g->any_c1 = true;
             g->fl_written = CC_MASK;
         }
+        g->x87_trans = esc == 1 && op >= 6;
         if ((esc == 2 || esc == 3) && op < 4)
             g->fl_read = CC_C | CC_Z | CC_P;
     }
@@ -583,7 +576,6 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
         q->x87 = true;
     e.w = below(4) == 0;
     e.rex = below(8) == 0;
-#ifdef DIFF_VEX
     if (r->vex) {
         e.vex = true;
         e.rex = false;
@@ -594,14 +586,11 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
         if (r->kind == SK_VGATHER)
             return false;
     } else
-#endif
         e.pp = bytes[pp];
     if (r->kind == SK_PCMPSTR || r->kind == SK_CRC32)
         e.p66 = r->kind == SK_CRC32 && below(4) == 0;
     if (r->kind != SK_EMMS
-#ifdef DIFF_VEX
         && r->kind != SK_VZEROUPPER && r->kind != SK_VZEROALL
-#endif
     ) {
         if (mem && r->feature == SF_SHA) { /* AMD does not require alignment, Intel does */
             e = (Enc){.map = e.map, .opcode = e.opcode, .pp = e.pp, .has_modrm = true, .r = reg >> 3, .modrm = 5 | (reg & 7) << 3,
@@ -620,12 +609,14 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
         g->fl_written = CC_MASK;
     if (r->kind == SK_PCMPSTR)
         g->fl_written = CC_MASK;
-#ifdef DIFF_VEX
     if (r->kind == SK_VCOMIS || r->kind == SK_VPCMPSTR)
         g->fl_written = CC_MASK;
-#endif
-    g->maskmov = r->kind == SK_MASKMOV;
-    if (r->kind == SK_FXSAVE)
+    g->xsave = !strncmp(r->name, "XSAVE", 5) || !strncmp(r->name, "XRSTOR", 6);
+    g->fuzzy_mem |= g->xsave && r->name[1] == 'S';
+    g->xm_fuzzy = strstr(r->name, "DPP") != NULL;
+    g->any_addr = g->xsave || r->kind == SK_FXSAVE || r->kind == SK_FXRSTOR;
+    g->maskmov = r->kind == SK_MASKMOV || r->kind == SK_VMASKMOVDQU;
+    if (r->kind == SK_FXSAVE || r->kind == SK_XSAVE)
         g->fuzzy_mem = true;
     return finish(g, &e);
 }
@@ -645,11 +636,7 @@ static bool gen_insn(DiffInsn *g, DiffSeq *q, int family)
         return gen_simd(g, q, &simd_rows[row - SIMD_AT]);
     if (row < VEX_AT)
         return gen_x87(g, q, row - X87_AT);
-#ifdef DIFF_VEX
     return gen_simd(g, q, &vex_rows[row - VEX_AT]);
-#else
-    return false;
-#endif
 }
 
 static int other_family(int family)
@@ -676,7 +663,7 @@ bool gen_seq(DiffSeq *q, int family)
         return false;
     q->n = 0;
     q->ac_ok = true;
-    q->fp = q->x87 = q->cl_small = q->maskmov = q->string = false;
+    q->fp = q->x87 = q->cl_small = q->maskmov = q->xsave = q->string = false;
     q->unmask = below(12) == 0;
     for (int i = 0; i < 16; i++)
         q->role[i] = (const uint8_t[]){ROLE_ANY, ROLE_ANY, ROLE_PTR, ROLE_INDEX, ROLE_ANY, ROLE_ANY}[below(6)];
@@ -690,7 +677,7 @@ bool gen_seq(DiffSeq *q, int family)
         DiffInsn *g = &q->insn[q->n];
         if (!gen_insn(g, q, q->n || want > 1 ? other_family(family) : family))
             continue;
-        if ((g->fl_read & undef) || ((g->cl_small || g->maskmov) && q->n))
+        if ((g->fl_read & undef) || ((g->cl_small || g->maskmov || g->xsave) && q->n))
             continue;
         if (c1 && g->row >= (int)X87_AT && g->row < (int)VEX_AT) /* what could store the status word */
             continue;
@@ -699,6 +686,7 @@ bool gen_seq(DiffSeq *q, int family)
         c1 |= g->any_c1;
         q->cl_small |= g->cl_small;
         q->maskmov |= g->maskmov;
+        q->xsave |= g->xsave;
         q->string |= g->string;
         /* vectors that may be unaligned: up to the processor; strings and ENTER: not modelled under AC */
         if (g->row >= (int)SIMD_AT || g->string || (g->row < (int)SIMD_AT && opcode_rows[g->row].op[0] == O_Iw))
@@ -849,6 +837,10 @@ void gen_state(DiffState *st, const DiffSeq *q)
         st->gpr[R_ECX] = below(8) ? below(40) : below(2000);
     if (q->cl_small)
         st->gpr[R_ECX] = (st->gpr[R_ECX] & ~31ULL) | below(17);
+    if (q->xsave) { /* the host has components that the guest has not */
+        st->gpr[R_EAX] &= 7;
+        st->gpr[R_EDX] = 0;
+    }
     if (q->maskmov) /* whether bytes that are not selected fault is up to the processor */
         st->gpr[R_EDI] = DIFF_DATA + 0x1200 + below(0x1b00);
     st->gpr[R_ESP] = below(16) ? DIFF_DATA + 0x9400 + (below(0x1800) & ~7u) : DIFF_DATA + (below(2) ? 0x9000 : 0xafe0) + below(0x20);

@@ -7,8 +7,9 @@
 #include "softmmu/physmem.h"
 #include "target-x86/sys.h"
 
-enum { PML4 = 0x10000, PDPT = 0x11000, PD = 0x12000, PT_DATA = 0x13000, PT_CODE = 0x14000, TSS_AT = 0x15000, TSS = DIFF_DATA + 32 * 4096,
+enum { PML4 = 0x10000, PDPT = 0x11000, PD = 0x12000, PT_DATA = 0x13000, PT_CODE = 0x14000, TSS_AT = 0x15000, PDPT_HIGH = 0x16000,
        DATA_AT = 0x100000, CODE_AT = 0x400000, RAM_BYTES = 0x800000 };
+#define TSS (0xffffff8000000000 + TSS_AT)
 #define PTE_NX (1ULL << 63)
 
 static CPUX86State *guest;
@@ -28,8 +29,8 @@ static void on_exception(CPUState *cpu)
     seen.vector = cpu->exception_index;
     seen.err = e->error_code;
     seen.rip = e->head.eip;
-    if (e->exception_is_int) { /* INT n: the host's gates of 3 and 4 are open to programs, 1 is ICEBP */
-        if (seen.vector == EXCP_BP || seen.vector == EXCP_OF || seen.vector == EXCP_DB) {
+    if (e->exception_is_int) { /* INT n: the host's gates of 3 and 4 are open to programs */
+        if (seen.vector == EXCP_BP || seen.vector == EXCP_OF) {
             seen.rip = e->exception_next_eip;
         } else {
             seen.err = seen.vector * 8 + 2;
@@ -128,8 +129,12 @@ void guest_run(DiffState *st)
     st->err = seen.err;
     st->addr = seen.vector == EXCP_PF ? guest->cr[2] : 0;
     store(st);
-    if (seen.vector == EXCP_UD && seen.rip == DIFF_EXIT)
+    if (seen.vector == EXCP_PF && !memcmp(&seen.rip, native_exit_stub() + 8, 8)) {
         st->vector = DIFF_VECTOR_NONE;
+        st->rip = DIFF_EXIT;
+        st->err = 0;
+        st->addr = 0;
+    }
 }
 
 static void make_page_tables(void)
@@ -143,7 +148,8 @@ static void make_page_tables(void)
         if (DIFF_LAYOUT[i] != 'U')
             put64(PT_DATA + 8 * i, (DATA_AT + i * 4096) | (DIFF_LAYOUT[i] == 'W' ? 0x67 : 0x65) | PTE_NX);
     }
-    put64(PT_DATA + 8 * 32, TSS_AT | 0x63 | PTE_NX);
+    put64(PML4 + 8 * 511, PDPT_HIGH | 0x23); /* the first gigabyte for the kernel */
+    put64(PDPT_HIGH, 0xe3 | PTE_NX);
     ram[TSS_AT + 0x66] = ram[TSS_AT + 0x67] = 0xff; /* no I/O permission bitmap */
     for (unsigned i = 0; i < DIFF_CODE_SIZE / 4096; i++)
         put64(PT_CODE + 8 * i, (CODE_AT + i * 4096) | 0x25);
@@ -179,5 +185,5 @@ void guest_init(const char *model)
     guest->xcr0 = 7;
     guest->cr[3] = PML4;
     cpu_update_hflags(guest);
-    guest_write(DIFF_EXIT, "\x0f\x0b", 2);
+    guest_write(DIFF_EXIT, native_exit_stub(), 16); /* jumps to where nothing is mapped here */
 }

@@ -105,6 +105,15 @@ void native_run(DiffState *st)
     *st = diff_nat;
 }
 
+const uint8_t *native_exit_stub(void)
+{
+    static uint8_t stub[16] = {0xff, 0x25, 2}; /* jmp *8(start): aligned, since EFLAGS.AC may be set */
+    void *target = diff_exit;
+
+    memcpy(stub + 8, &target, 8);
+    return stub;
+}
+
 static void *must_map(void *want, size_t size, int prot, int flags, int fd)
 {
     void *p = mmap(want, size, prot, flags | (want ? MAP_FIXED_NOREPLACE : 0), fd, 0);
@@ -119,16 +128,13 @@ void native_init(void)
     struct sigaction sa = {.sa_sigaction = diff_signal, .sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK};
     stack_t ss = {.ss_size = 256 << 10};
     int fd = memfd_create("diff", 0);
-    uint8_t stub[16] = {0xff, 0x25, 2}; /* jmp *8 bytes after itself: aligned, since EFLAGS.AC may be set */
-    void *target = diff_exit;
 
     if (fd < 0 || ftruncate(fd, DIFF_CODE_SIZE))
         g_error("diff: memfd: %s", g_strerror(errno));
     code_rw = must_map(NULL, DIFF_CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd);
     must_map((void *)(uintptr_t)DIFF_CODE, DIFF_CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_POPULATE, fd);
     close(fd);
-    memcpy(stub + 8, &target, 8);
-    native_write(DIFF_EXIT, stub, sizeof stub);
+    native_write(DIFF_EXIT, native_exit_stub(), 16);
     data = must_map((void *)(uintptr_t)DIFF_DATA, DIFF_PAGES * 4096, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1);
     for (unsigned i = 0; i < DIFF_PAGES; i++) {
