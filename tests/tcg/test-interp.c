@@ -144,6 +144,43 @@ static void test_memory(void)
     g_assert_cmphex(ldl16(e->mem + 0x100), ==, 0x42);
 }
 
+/* VEX forms: three operands, register in imm8[7:4], old destination as a third source, general registers. */
+static void test_vex(void)
+{
+    if (!tcg_host_has_simd("avx2") || !tcg_host_has_simd("bmi2")) {
+        g_test_skip("no AVX2 here");
+        return;
+    }
+    const int64_t at = offsetof(IrGuestEnv, scratch);
+    Vv a = tcg_tempv(s, TCG_V256), b = tcg_tempv(s, TCG_V256), d = tcg_tempv(s, TCG_V256);
+    for (unsigned i = 0; i < 32; i++) {
+        e->scratch[i] = i;
+        e->scratch[32 + i] = i & 1 ? 0x80 : 3;
+    }
+    e->head.gpr[0] = 0x1234567890abcdef;
+    e->head.gpr[1] = 0xff00ff00ff00ff00;
+    tcg_gen_ldv(s, TCG_V256, a, tcg_env(s), at, 32);
+    tcg_gen_ldv(s, TCG_V256, b, tcg_env(s), at + 32, 32);
+    tcg_gen_simd(s, TCG_V256, d.i, a.i, b.i, TCG_NO_TEMP, SIMD_VEX | SIMD_VVVV | SIMD_L256 | SIMD_PP_66 | 0xfc, 0); /* vpaddb ymm */
+    tcg_gen_stv(s, TCG_V256, d, tcg_env(s), at + 64, 32);
+    tcg_gen_simd(s, TCG_V256, d.i, a.i, b.i, TCG_NO_TEMP, SIMD_VEX | SIMD_VVVV | SIMD_PP_66 | 0xfc, 0); /* xmm: zero above */
+    tcg_gen_stv(s, TCG_V256, d, tcg_env(s), at + 96, 32);
+    tcg_gen_simd(s, TCG_V256, d.i, a.i, d.i, b.i, /* vpblendvb: d where b's sign is set, else a */
+                 SIMD_VEX | SIMD_VVVV | SIMD_IS4 | SIMD_IMM8 | SIMD_MAP_0F3A | SIMD_PP_66 | 0x4c, 0);
+    tcg_gen_stv(s, TCG_V256, d, tcg_env(s), at + 128, 16);
+    tcg_gen_simd(s, TCG_V128, RCX.i, RAX.i, RCX.i, TCG_NO_TEMP, /* pext rcx, rax, rcx */
+                 SIMD_VEX | SIMD_VVVV | SIMD_VVVV_GPR | SIMD_DST_GPR | SIMD_SRC_GPR | SIMD_W | SIMD_MAP_0F38 | SIMD_PP_F3 | 0xf5, 0);
+    run();
+    for (unsigned i = 0; i < 32; i++) {
+        uint8_t sum = i + (i & 1 ? 0x80 : 3);
+        g_assert_cmphex(e->scratch[64 + i], ==, sum);
+        g_assert_cmphex(e->scratch[96 + i], ==, i < 16 ? sum : 0);
+        if (i < 16)
+            g_assert_cmphex(e->scratch[128 + i], ==, i & 1 ? sum : i);
+    }
+    g_assert_cmphex(e->head.gpr[1], ==, 0x125690cd);
+}
+
 static void test_vectors(void)
 {
     Vv v0 = tcg_globalv(IRG_VEC0), v1 = tcg_globalv(IRG_VEC0 + 1), t = tcg_tempv(s, TCG_V128);
@@ -253,6 +290,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/interp/wide", test_wide);
     g_test_add_func("/tcg/interp/memory", test_memory);
     g_test_add_func("/tcg/interp/vectors", test_vectors);
+    g_test_add_func("/tcg/interp/vex", test_vex);
     g_test_add_func("/tcg/interp/calls", test_calls);
     g_test_add_func("/tcg/interp/exits", test_exits);
     g_test_add_func("/tcg/interp/branches", test_branches);
