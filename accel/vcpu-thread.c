@@ -3,6 +3,7 @@
 #include "accel/internal.h"
 #include "softmmu/bql.h"
 
+#include <xmmintrin.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -45,6 +46,8 @@ static gpointer vcpu_main(gpointer opaque)
     sigdelset(&all, SIGFPE);
     sigdelset(&all, SIGABRT);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
+    /* A thread inherits its creator's sticky exception flags; here they would become the guest's. */
+    _mm_setcsr(0x1f80);
 
     bql_lock();
     current_cpu = cpu;

@@ -37,11 +37,15 @@ bool option_net(VlConfig *c, const char *opt, const char *val, GError **errp)
         else
             g_ptr_array_add(c->netdevs, g_strdup(val));
     } else {
-        ok = check_model(keyval_get(kv, "model"), errp);
+        bool nic = g_str_has_suffix(opt, "-nic"), legacy_card = !nic && type && !strcmp(type, "nic");
+        if (!type || (strcmp(type, "none") && !legacy_card && !net_backend_known(type)))
+            ok = error_set(errp, "'%s' is no network backend (choices: none %s%s)", type ? type : "", nic ? "" : "nic ",
+                           net_backend_choices());
+        ok = ok && check_model(keyval_get(kv, "model"), errp);
         if (ok && type && !strcmp(type, "none") && kv->len > 1)
             ok = error_set(errp, "none takes no further settings");
         if (ok)
-            g_ptr_array_add(c->nets, g_strdup_printf("%s %s", g_str_has_suffix(opt, "-nic") ? "-nic" : "-net", val));
+            g_ptr_array_add(c->nets, g_strdup_printf("%s %s", nic ? "-nic" : "-net", val));
     }
     keyval_free(kv);
     return ok;

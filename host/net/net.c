@@ -294,6 +294,14 @@ static const struct {
 #endif
 };
 
+bool net_backend_known(const char *type)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
+        if (!strcmp(backends[i].name, type))
+            return true;
+    return false;
+}
+
 void net_backend_help(GString *out)
 {
     g_string_append(out, "Available netdev backend types:\n");

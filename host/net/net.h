@@ -52,6 +52,7 @@ void net_set_link(NetClient *nc, bool up);
 
 /* Backends: -netdev TYPE,id=ID,...; kv is the whole option with TYPE under "type". */
 bool net_backend_new(const GPtrArray *kv, const char *id, GError **errp);
+bool net_backend_known(const char *type);
 void net_backend_help(GString *out);   /* -netdev help */
 const char *net_backend_choices(void); /* for messages: "user hubport socket tap" */
 void net_cleanup_all(void); /* all but the cards: end of the program */

@@ -184,7 +184,19 @@ VALUES = r'''
 -display nosuch     | -display | nosuch | none
 -nic nosuch         | -nic | nosuch | none
 -net nosuch         | -net | nosuch | none
--netdev nosuch,id=a | -netdev | nosuch
+-netdev nosuch,id=a | -netdev | nosuch | user
+-netdev user        | -netdev | id
+-netdev user,id=a,nosuch=1 | -netdev | nosuch | hostfwd
+-netdev user,id=a,net=nosuch | -netdev | nosuch
+-netdev user,id=a,hostfwd=tcp:127.0.0.1:x-:22 | -netdev | 127.0.0.1:x | port
+-netdev user,id=a,hostfwd=tcp:192.0.2.1:2222-:22 | -netdev | 192.0.2.1 | 2222 | Cannot assign
+-netdev user,id=a -netdev user,id=a | -netdev | a
+-netdev user,id=a -device e1000,netdev=b | -device | b
+-netdev user,id=a -device e1000,netdev=a,mac=nosuch | -device | nosuch
+-device e1000,romfile=%/none | -device | none
+-device e1000,addr=99 | -device | 99
+-nic user,model=nosuch | -nic | nosuch | e1000
+-netdev socket,id=a | -netdev | listen
 -rtc base=nosuch    | -rtc | nosuch | utc
 -rtc clock=nosuch   | -rtc | nosuch | host
 -rtc nosuch=1       | -rtc | nosuch | base

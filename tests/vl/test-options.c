@@ -61,8 +61,8 @@ static void test_errors(void)
         {"-machine nosuch", "nosuch"}, {"-machine pc,nosuch=1", "nosuch"}, {"-accel nosuch", "nosuch"},
         {"-smp 9999", "9999"}, {"-smp 0", "0"}, {"-smp 1,nosuch=2", "nosuch"}, {"-smp 2", "choices: 1"},
         {"-initrd a.img", "-initrd"}, {"-append x", "-append"}, {"-boot z", "z"}, {"-boot order=c,nosuch=1", "nosuch"},
-        {"-vga nosuch", "nosuch"}, {"-display nosuch", "nosuch"}, {"-netdev user,id=a", "-netdev user,id=a"},
-        {"-nic user", "-nic user"}, {"-rtc base=nosuch", "nosuch"}, {"-uuid nosuch", "nosuch"},
+        {"-vga nosuch", "nosuch"}, {"-display nosuch", "nosuch"}, {"-netdev user", "id"},
+        {"-nic user,model=nosuch", "choices: e1000"}, {"-net nic,model=nosuch", "nosuch"}, {"-rtc base=nosuch", "nosuch"}, {"-uuid nosuch", "nosuch"},
         {"-action nosuch=x", "nosuch"}, {"-echr nosuch", "nosuch"}, {"-boot cc", "twice"}, {"-qmp stdio", "-qmp stdio"},
         {"-accel tcg,thread=nosuch", "nosuch"}, {"-device '{\"driver\":'", "JSON"},
     };
