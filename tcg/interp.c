@@ -387,7 +387,10 @@ uint64_t tcg_interpret(TcgContext *s, void *env)
         const uint64_t *a = op->arg;
 
         switch (op->opc) {
-        case TCG_OP_nop: case TCG_OP_insn_start: case TCG_OP_discard: case TCG_OP_set_label:
+        case TCG_OP_insn_start:
+            s->interp_insn = op;
+            break;
+        case TCG_OP_nop: case TCG_OP_discard: case TCG_OP_set_label:
             break;
         case TCG_OP_br:
             pc = in.label[a[0]];

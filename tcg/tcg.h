@@ -208,6 +208,8 @@ struct TcgContext {
     bool random_regs;    /* test: random register choice */
     bool no_optimize;    /* test */
 
+    const TcgOp *interp_insn; /* the interpreter's last insn_start: a caller that catches a fault restores from it */
+
     /* Result: */
     uint8_t *code_rx;
     uint32_t code_size;

@@ -95,6 +95,7 @@ CPUX86State *guest_env(void);
 void guest_write(uint64_t addr, const void *code, size_t len);
 void guest_set_mode(int mode);  /* before guest_write() */
 void guest_run(DiffState *st);
+extern uint64_t guest_interpreted; /* TBs that the interpreter ran */
 uint8_t *guest_page(unsigned page);
 
 /* gen.c */

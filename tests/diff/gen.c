@@ -657,7 +657,8 @@ static int other_family(int family)
 bool gen_seq(DiffSeq *q, int family)
 {
     unsigned want = 1 + below(below(2) ? 3 : DIFF_MAX_INSNS), undef = 0, covered = 0;
-    bool c1 = false;
+    bool c1 = false, leaves = false;
+    uint16_t all_read = 0, all_undef = 0;
 
     if (!family_n[family])
         return false;
@@ -681,6 +682,12 @@ bool gen_seq(DiffSeq *q, int family)
             continue;
         if (c1 && g->row >= (int)X87_AT && g->row < (int)VEX_AT) /* what could store the status word */
             continue;
+        /* where a return may lead back, a reader must not meet any undefined flag at all */
+        if ((leaves | g->leaves) && ((all_read | g->fl_read) & (all_undef | g->fl_undef)))
+            continue;
+        leaves |= g->leaves;
+        all_read |= g->fl_read;
+        all_undef |= g->fl_undef;
         undef = covered ? undef | g->fl_undef : (undef & ~g->fl_written) | g->fl_undef;
         covered = MAX(covered ? covered - 1 : 0, g->rel_at >= 0 ? g->skip : 0u);
         c1 |= g->any_c1;

@@ -21,11 +21,71 @@ static int mode;
 
 static void put64(uint64_t addr, uint64_t v) { memcpy(ram + addr, &v, 8); }
 
+/* ---- the IR interpreter in place of host code ---- */
+
+static uintptr_t (*real_enter)(void *env, const void *code);
+static void (*real_translate)(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns);
+enum { SAVED = 64 };
+static struct { vaddr pc; uint32_t flags, cflags; TcgContext *ctx; } saved[SAVED]; /* IR as the front end made it */
+static unsigned next_saved;
+static TcgContext *interp_now;
+uint64_t guest_interpreted;
+
+static void on_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
+{
+    real_translate(cpu, tb, s, max_insns);
+    if (mode != RUN_INTERP)
+        return;
+    for (unsigned i = 0; i < SAVED; i++)
+        if (saved[i].pc == tb->pc && saved[i].flags == tb->flags && saved[i].cflags == tb->cflags)
+            saved[i].pc = 0;
+    unsigned n = next_saved++ % SAVED;
+    TcgContext *c = saved[n].ctx ? saved[n].ctx : g_new0(TcgContext, 1);
+    saved[n].pc = tb->pc;
+    saved[n].flags = tb->flags;
+    saved[n].cflags = tb->cflags;
+    saved[n].ctx = c;
+    memcpy(c->temps, s->temps, s->nb_temps * sizeof s->temps[0]);
+    memcpy(c->ops, s->ops, s->nb_ops * sizeof s->ops[0]);
+    c->guest = s->guest;
+    c->nb_globals = s->nb_globals;
+    c->nb_temps = s->nb_temps;
+    c->env_temp = s->env_temp;
+    c->nb_ops = s->nb_ops;
+    c->nb_labels = s->nb_labels;
+    c->tb_cookie = s->tb_cookie;
+    c->cs_base = s->cs_base;
+    c->key = s->key;
+    c->eip_is_32 = s->eip_is_32;
+}
+
+static uintptr_t on_enter(void *env, const void *code)
+{
+    TcgContext *c = NULL;
+    const TB *tb = mode == RUN_INTERP ? tb_find_host((uintptr_t)code + 1) : NULL;
+
+    for (unsigned i = 0; tb && i < SAVED; i++)
+        if (saved[i].pc == tb->pc && saved[i].flags == tb->flags && saved[i].cflags == tb->cflags)
+            c = saved[i].ctx;
+    if (!c)
+        return real_enter(env, code);
+    guest_interpreted++;
+    env_cpu(env)->in_code = false; /* MXCSR is the host's */
+    c->interp_insn = NULL;
+    interp_now = c;
+    uintptr_t r = tcg_interpret(c, env);
+    interp_now = NULL;
+    return (r & TB_EXIT_MASK) | (uintptr_t)tb; /* the front end worked on a draft of the TB */
+}
+
 /* In place of delivery: note the exception and leave cpu_exec. */
 static void on_exception(CPUState *cpu)
 {
     CPUX86State *e = cpu->env;
 
+    if (interp_now && interp_now->interp_insn && (cpu->exception_index != EXCP_DB || e->exception_is_int)) /* no host address to restore from */
+        ops.restore_state(e, interp_now->interp_insn->arg);
+    interp_now = NULL;
     seen.vector = cpu->exception_index;
     seen.err = e->error_code;
     seen.rip = e->head.eip;
@@ -174,6 +234,10 @@ void guest_init(const char *model)
         g_error("%s", err->message);
     ops = *guest->cpu->ops;
     ops.do_interrupt = on_exception;
+    real_translate = ops.translate;
+    ops.translate = on_translate;
+    real_enter = jit_buf->enter;
+    jit_buf->enter = on_enter;
     guest->cpu->ops = &ops;
     make_page_tables();
     for (int i = 0; i < 6; i++)

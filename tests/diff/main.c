@@ -1,6 +1,9 @@
 /* main.c - the differential tester's program: runs generated sequences on both sides, compares, makes what differs
  * small and prints it, counts. See docs/testing.md, "The oracle".
  *
+ * Modes: how Vireo runs the code: as always, one instruction per TB, without optimiser, with random registers, and
+ * its IR (as the front end makes it) through the interpreter.
+ *
  *   diff --seed N --count N [--family F] [--mode M] [--model CPU] [--keep-going] [--rows] [--list-rows] */
 #include "host/base/osdep.h"
 #include "tests/diff/diff.h"
@@ -16,7 +19,7 @@ static const GOptionEntry options[] = {
     {"seed", 0, 0, G_OPTION_ARG_INT64, &opt_seed, "random seed", "N"},
     {"count", 0, 0, G_OPTION_ARG_INT64, &opt_count, "cases: a sequence run from one state", "N"},
     {"family", 0, 0, G_OPTION_ARG_STRING, &opt_family, "int, string, flow, sys, sse, fp, mmx, x87, vex (default: all)", "F"},
-    {"mode", 0, 0, G_OPTION_ARG_STRING, &opt_mode, "normal, one-insn, no-opt, random-regs, all: how Vireo translates", "M"},
+    {"mode", 0, 0, G_OPTION_ARG_STRING, &opt_mode, "normal, one-insn, no-opt, random-regs, interp, all: how Vireo translates", "M"},
     {"model", 0, 0, G_OPTION_ARG_STRING, &opt_model, "CPU model (default max)", "CPU"},
     {"keep-going", 0, 0, G_OPTION_ARG_NONE, &opt_keep, "do not stop after --max differences", NULL},
     {"max", 0, 0, G_OPTION_ARG_INT64, &opt_max, "differences printed (default 10)", "N"},
@@ -30,12 +33,25 @@ static const char *const mode_name[RUN_MODES] = {"normal", "one-insn", "no-opt",
 
 static unsigned next_slot;
 
+static uint64_t last_start;
+static unsigned last_len;
+
+/* Into the next slot; what stood in the last one becomes INT3, so that a stray jump meets nothing old. */
 static void place(DiffSeq *q)
 {
+    uint8_t fill[DIFF_SLOT];
+
+    if (last_len) {
+        memset(fill, 0xcc, last_len);
+        native_write(last_start, fill, last_len);
+        guest_write(last_start, fill, last_len);
+    }
     gen_layout(q, DIFF_CODE + next_slot * DIFF_SLOT);
     if (++next_slot == (DIFF_CODE_SIZE - 4096) / DIFF_SLOT)
         next_slot = 0;
     native_write(q->start, q->code, q->code_len);
+    last_start = q->start;
+    last_len = q->code_len;
 }
 
 static void set_memory(uint8_t *(*page)(unsigned), unsigned image)
@@ -52,7 +68,12 @@ static uint16_t undefined_flags(const DiffSeq *q, const DiffState *end)
 {
     uint16_t undef = 0, left = 0;
     unsigned covered = 0;
-    bool inside = end->vector != DIFF_VECTOR_NONE && end->rip - q->start <= q->at[q->n];
+    bool leaves = false;
+
+    for (unsigned i = 0; i < q->n; i++) {
+        left |= q->insn[i].fl_undef;
+        leaves |= q->insn[i].leaves;
+    }
 
     for (unsigned i = 0; i < q->n; i++) {
         const DiffInsn *g = &q->insn[i];
@@ -61,12 +82,10 @@ static uint16_t undefined_flags(const DiffSeq *q, const DiffState *end)
                 return CC_MASK;
             break;
         }
-        if (g->leaves)
-            left |= undef;
         undef = covered ? undef | g->fl_undef : (undef & ~g->fl_written) | g->fl_undef;
         covered = MAX(covered ? covered - 1 : 0, g->rel_at >= 0 ? g->skip : 0u);
     }
-    return inside ? undef : undef | left;
+    return leaves ? left : undef; /* a return may lead back to behind a call */
 }
 
 static uint64_t known;
@@ -79,7 +98,12 @@ static bool known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
 {
     if (n->vector == EXCP_GP && (int64_t)v->rip >> 47 != 0 && (int64_t)v->rip >> 47 != -1)
         return true;
+    if (n->vector != DIFF_VECTOR_NONE && n->rip >= DIFF_CODE && n->rip < DIFF_CODE + DIFF_CODE_SIZE &&
+        n->rip - q->start > q->at[q->n] + 5) /* went astray into bytes that nobody chose: ICEBP, undefined flags */
+        return true;
     if (n->vector == EXCP_AC && !q->ac_ok)
+        return true;
+    if (guest_interpreted && n->rip == v->rip && n->vector + v->vector == EXCP_SS + EXCP_GP) /* no eip to decode at */
         return true;
     if (n->xs[XS_MXCSR + 2] & 2) /* AMD's MXCSR.MM was loaded; Vireo's mask does not have it */
         return true;
@@ -95,7 +119,7 @@ static bool known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
         if (here && g->x87_store && (n->vector == EXCP_PF || n->vector == EXCP_GP || n->vector == EXCP_SS) &&
             get16(n->xs + XS_FSW) != get16(v->xs + XS_FSW))
             return true;
-        if (here && g->any_addr && n->vector == EXCP_PF && v->vector == DIFF_VECTOR_NONE) /* all 512 bytes, or those that count */
+        if (here && g->any_addr && n->vector == EXCP_PF) /* all 512 bytes, or those that count */
             return true;
         if (g->x87_trans && (q->unmask || (n->xs[XS_FCW] & 0x30) != 0x30)) /* results scaled for an unmasked handler */
             return true;
@@ -114,10 +138,6 @@ static GString *difference(const DiffSeq *q, const DiffState *n, const DiffState
     uint32_t nm, vm;
     uint16_t sw_mask = 0xffff;
     bool fuzzy = q->n && q->insn[q->n - 1].fuzzy_mem, pf = n->vector == EXCP_PF;
-    if (known_deviation(q, n, v)) {
-        known++;
-        return NULL;
-    }
     GString *s = NULL;
     uint32_t nerr = n->err, verr = v->err;
 
@@ -176,6 +196,11 @@ static GString *difference(const DiffSeq *q, const DiffState *n, const DiffState
                 DIFFERS("  memory %x: host %02x vireo %02x\n", DIFF_DATA + i * 4096 + k, a[k], b[k]);
                 shown++;
             }
+    }
+    if (s && known_deviation(q, n, v)) {
+        known++;
+        g_string_free(s, TRUE);
+        return NULL;
     }
     return s;
 }
@@ -244,7 +269,7 @@ static void minimise(DiffSeq *q, DiffState *st)
 #undef TRY
 }
 
-static void report(DiffSeq *q, DiffState *st, int mode)
+static void report(DiffSeq *q, DiffState *st, int mode, const GString *first)
 {
     DiffState n, v;
     GString *out = g_string_new(NULL), *why;
@@ -276,7 +301,9 @@ static void report(DiffSeq *q, DiffState *st, int mode)
             g_string_append_printf(out, "\n    st%d=%04x:%016" PRIx64, i, get16(p + 8), *(const uint64_t *)p);
     }
     g_string_append_printf(out, "\n  end: host vector %d err %x, vireo vector %d err %x\n", n.vector, n.err, v.vector, v.err);
-    g_print("%s%s", out->str, why ? why->str : "  (not seen again)\n");
+    g_print("%s%s", out->str, why ? why->str : first->str);
+    if (!why)
+        g_print("  (the first run's; not seen again)\n");
     g_string_free(out, TRUE);
     if (why)
         g_string_free(why, TRUE);
@@ -312,11 +339,11 @@ static bool run_seq(DiffSeq *q, int family, const bool *modes)
             }
             if (s) {
                 DiffSeq small = *q;
-                g_string_free(s, TRUE);
                 differences++;
                 good = false;
                 if (differences <= (uint64_t)opt_max)
-                    report(&small, &start[k], m);
+                    report(&small, &start[k], m, s);
+                g_string_free(s, TRUE);
             }
         }
     }
@@ -359,10 +386,10 @@ int main(int argc, char **argv)
             family = f;
     if (opt_family && family < 0)
         return bad_option("family", opt_family, "int, string, flow, sys, sse, fp, mmx, x87 or vex");
-    for (int m = 0; m < RUN_INTERP; m++)
+    for (int m = 0; m < RUN_MODES; m++)
         modes[m] = opt_mode ? !strcmp(opt_mode, mode_name[m]) || !strcmp(opt_mode, "all") : m == RUN_NORMAL;
-    if (!modes[0] && !modes[1] && !modes[2] && !modes[3])
-        return bad_option("mode", opt_mode, "normal, one-insn, no-opt, random-regs or all");
+    if (!modes[0] && !modes[1] && !modes[2] && !modes[3] && !modes[4])
+        return bad_option("mode", opt_mode, "normal, one-insn, no-opt, random-regs, interp or all");
     diff_rng = (uint64_t)opt_seed * 0x9e3779b97f4a7c15ULL ^ 0x123456789abcdefULL;
     if (!diff_rng)
         diff_rng = 1;
@@ -375,6 +402,10 @@ int main(int argc, char **argv)
     }
     row_hits = g_new0(uint64_t, gen_row_count());
     native_init();
+    for (unsigned i = 0; i < DIFF_CODE_SIZE - 4096; i++) {
+        native_write(DIFF_CODE + i, "\xcc", 1);
+        guest_write(DIFF_CODE + i, "\xcc", 1);
+    }
     gint64 t0 = g_get_monotonic_time();
     while (cases < (uint64_t)opt_count && (opt_keep || differences < (uint64_t)opt_max)) {
         int f = family >= 0 ? family : (int)below(FAM_COUNT + 2);
@@ -389,6 +420,8 @@ int main(int argc, char **argv)
     unsigned reached = 0;
     for (unsigned i = 0; i < gen_row_count(); i++)
         reached += row_hits[i] != 0;
+    if (modes[RUN_INTERP])
+        g_print("# %" PRIu64 " TBs interpreted\n", guest_interpreted);
     if (opt_rows)
         list_rows(true);
     g_print("diff: seed %" PRId64 ": %" PRIu64 " cases (", (int64_t)opt_seed, cases);
