@@ -152,6 +152,12 @@ static void print_drive(Monitor *m, const Drive *d, bool verbose)
         return;
     monitor_printf(m, "    Cache mode:       %s%s\n", d->opts.writethrough ? "writethrough" : "writeback",
                    d->opts.no_flush ? ", ignore flushes" : "");
+    if (block_backing_filename(img, 1)) {
+        unsigned depth = 1;
+        while (block_backing_filename(img, depth + 1))
+            depth++;
+        monitor_printf(m, "    Backing file:     %s (chain depth: %u)\n", block_backing_filename(img, 1), depth);
+    }
     if (block_is_snapshot(img))
         monitor_printf(m, "    Snapshot:         writes go to a temporary file\n");
     if (verbose)

@@ -195,7 +195,7 @@ uint8_t *qcow2_make_header(const Qcow2Header *h, const char *backing, const char
     g_byte_array_append(a, b, len);
     if (format)
         put_ext(a, EXT_BACKING, format, (uint32_t)strlen(format));
-    if (h->version >= 3) {
+    if (h->version >= 3 && cs >= 4096) { /* the names are for people: tiny clusters have no room for them */
         uint8_t t[ARRAY_SIZE(features) * 48] = {0};
         for (size_t i = 0; i < ARRAY_SIZE(features); i++) {
             t[i * 48] = features[i].type;

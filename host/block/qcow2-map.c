@@ -21,7 +21,7 @@ int qcow2_check_data(Qcow2 *s, uint64_t host, uint64_t len, bool write)
     if (host + len > s->alloc_end)
         return qcow2_corrupt(s, "data cluster 0x%" PRIx64 " is outside of the file", host);
     for (uint64_t c = host >> s->cluster_bits; c <= (host + len - 1) >> s->cluster_bits; c++)
-        if (g_hash_table_contains(s->meta, GSIZE_TO_POINTER(c)))
+        if (qcow2_is_meta(s, c))
             return qcow2_corrupt(s, "data cluster 0x%" PRIx64 " overlaps metadata", c << s->cluster_bits);
     return 0;
 }

@@ -23,15 +23,52 @@ int qcow2_corrupt(Qcow2 *s, const char *fmt, ...)
     return -EIO;
 }
 
+static uint64_t *set_find(const Qcow2Set *m, uint64_t v)
+{
+    uint64_t i = (v * 0x9e3779b97f4a7c15ULL) >> 20 & m->mask;
+    while (m->slot[i] && m->slot[i] != v + 1)
+        i = (i + 1) & m->mask;
+    return &m->slot[i];
+}
+
+static void set_add(Qcow2Set *m, uint64_t v)
+{
+    if ((m->used + 1) * 2 > m->mask) {
+        Qcow2Set big = {.mask = MAX(64, (m->mask + 1) * 2) - 1};
+        big.slot = g_new0(uint64_t, big.mask + 1);
+        for (uint64_t i = 0; m->slot && i <= m->mask; i++)
+            if (m->slot[i])
+                *set_find(&big, m->slot[i] - 1) = m->slot[i];
+        g_free(m->slot);
+        m->slot = big.slot;
+        m->mask = big.mask;
+    }
+    uint64_t *at = set_find(m, v);
+    m->used += !*at;
+    *at = v + 1;
+}
+
+static void set_remove(Qcow2Set *m, uint64_t v)
+{
+    uint64_t *at = m->slot ? set_find(m, v) : NULL;
+    if (!at || !*at)
+        return;
+    *at = 0;
+    m->used--;
+    /* what follows in the same run may have been pushed on by v: it is entered anew */
+    for (uint64_t i = ((uint64_t)(at - m->slot) + 1) & m->mask; m->slot[i]; i = (i + 1) & m->mask) {
+        uint64_t w = m->slot[i];
+        m->slot[i] = 0;
+        *set_find(m, w - 1) = w;
+    }
+}
+
+bool qcow2_is_meta(const Qcow2 *s, uint64_t cluster) { return s->meta.slot && *set_find(&s->meta, cluster); }
+
 void qcow2_note_meta(Qcow2 *s, uint64_t offset, uint64_t len, bool is_meta)
 {
-    for (uint64_t at = offset & ~(s->cluster_size - 1); at < offset + len; at += s->cluster_size) {
-        gpointer key = GSIZE_TO_POINTER(at >> s->cluster_bits);
-        if (is_meta)
-            g_hash_table_add(s->meta, key);
-        else
-            g_hash_table_remove(s->meta, key);
-    }
+    for (uint64_t at = offset & ~(s->cluster_size - 1); at < offset + len; at += s->cluster_size)
+        (is_meta ? set_add : set_remove)(&s->meta, at >> s->cluster_bits);
 }
 
 static inline unsigned block_bits(const Qcow2 *s) { return s->cluster_bits + 3 - s->refcount_order; }
@@ -100,6 +137,15 @@ static void extend_end(Qcow2 *s, uint64_t cluster)
     s->alloc_end = MAX(s->alloc_end, (cluster + 1) << s->cluster_bits);
 }
 
+/* Clusters that nothing counts must not hold tables either. */
+static int check_unused(Qcow2 *s, uint64_t cluster, uint64_t n)
+{
+    for (uint64_t c = cluster; c < cluster + n; c++)
+        if (qcow2_is_meta(s, c))
+            return qcow2_corrupt(s, "cluster 0x%" PRIx64 " holds metadata but is counted as free", c << s->cluster_bits);
+    return 0;
+}
+
 /* A bigger refcount table at `cluster` (which no block counts yet), followed by the blocks that count both. */
 static int grow_table(Qcow2 *s, uint64_t cluster, uint64_t *next)
 {
@@ -117,10 +163,12 @@ static int grow_table(Qcow2 *s, uint64_t cluster, uint64_t *next)
     entries = (tclusters << s->cluster_bits) / 8;
     if (entries * 8 > MAX_REFTABLE_BYTES)
         return -EFBIG;
+    int ret = check_unused(s, cluster, tclusters + blocks);
+    if (ret)
+        return ret;
     uint64_t *table = g_new0(uint64_t, entries);
     memcpy(table, s->reft, (size_t)s->reft_size * 8);
     uint64_t at = cluster << s->cluster_bits;
-    int ret = 0;
     for (uint64_t b = 0; b < blocks; b++) {
         uint64_t off = at + ((tclusters + b) << s->cluster_bits);
         MetaTable *t = qcow2_new_table(s, off, false);
@@ -179,6 +227,9 @@ static int make_block(Qcow2 *s, uint64_t cluster, uint64_t *next)
     uint64_t i = cluster >> block_bits(s);
     if (i >= s->reft_size)
         return grow_table(s, cluster, next);
+    int ret = check_unused(s, cluster, 1);
+    if (ret)
+        return ret;
     MetaTable *t = qcow2_new_table(s, cluster << s->cluster_bits, false);
     store(s, t->data, cluster & MASK64(block_bits(s)), 1);
     s->reft[i] = t->offset;
@@ -288,7 +339,7 @@ int qcow2_alloc(Qcow2 *s, uint64_t min, uint64_t *n, uint64_t *offset)
             start = c + 1;
             continue;
         }
-        if (g_hash_table_contains(s->meta, GSIZE_TO_POINTER(c)) || c == 0)
+        if (qcow2_is_meta(s, c) || c == 0)
             return qcow2_corrupt(s, "cluster 0x%" PRIx64 " holds metadata but is counted as free", c << s->cluster_bits);
         if (first_free) {
             s->free_hint = c;

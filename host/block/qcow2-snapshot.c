@@ -255,6 +255,10 @@ bool qcow2_snapshot_create(BlockNode *node, const char *name, GError **errp)
     g_mutex_lock(&s->lock);
     int ret = create_locked(s, name);
     g_mutex_unlock(&s->lock);
+    if (ret && !s->corrupt) { /* a count that was full stopped it half-way: the counts as they should be */
+        Qcow2Check r;
+        qcow2_check(node, &r, FIX_LEAKS | FIX_ERRORS, NULL);
+    }
     return ret ? error_set(errp, "Could not create snapshot '%s': %s", name, strerror(-ret)) : true;
 }
 
@@ -314,7 +318,7 @@ static int apply_locked(Qcow2 *s, int i)
         return ret;
     if (x->l1_size > s->l1_size || x->disk_size != s->size)
         return -ENOTSUP; /* the caller resizes first */
-    old = g_memdup2(s->l1, (size_t)s->l1_size * 8 + 1);
+    old = g_memdup2(s->l1, (size_t)s->l1_size * 8);
     ret = count_tree(s, l1, x->l1_size, 1);
     if (!ret)
         ret = qcow2_flush_locked(s);

@@ -343,7 +343,7 @@ static void q_free(Qcow2 *s)
 {
     qcow2_cache_free(s);
     qcow2_free_snapshots(s);
-    g_hash_table_unref(s->meta);
+    g_free(s->meta.slot);
     g_array_free(s->frees, TRUE);
     g_free(s->l1);
     g_free(s->reft);
@@ -411,7 +411,7 @@ static bool load_tables(Qcow2 *s, const Qcow2Header *h, GError **errp)
         if (s->l1[i] & L1_OFFSET_MASK)
             qcow2_note_meta(s, s->l1[i] & L1_OFFSET_MASK, 1, true);
     for (uint32_t i = 0; i < s->reft_size; i++) {
-        s->reft[i] &= ~MASK64(9);
+        s->reft[i] &= L1_OFFSET_MASK;
         if (s->reft[i])
             qcow2_note_meta(s, s->reft[i], 1, true);
     }
@@ -442,7 +442,6 @@ bool qcow2_open(BlockNode *n, BlockFile *f, const BlockOpenOpts *opts, GError **
     s->alloc_end = ROUND_UP(file_len(f), s->cluster_size);
     s->cache_max = MAX(16, (32 * MiB) >> s->cluster_bits);
     s->cache = g_hash_table_new(g_int64_hash, g_int64_equal);
-    s->meta = g_hash_table_new(g_direct_hash, g_direct_equal);
     s->frees = g_array_new(FALSE, FALSE, sizeof(Qcow2Range));
     g_mutex_init(&s->lock);
     g_mutex_init(&s->comp_lock);

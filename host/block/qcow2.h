@@ -43,6 +43,12 @@ typedef struct MetaTable { /* a cached L2 table or refcount block, big-endian as
     GList link;            /* in lru */
 } MetaTable;
 
+/* A set of cluster numbers: open addressing, a slot holds number + 1. */
+typedef struct Qcow2Set {
+    uint64_t *slot;
+    uint64_t mask, used;
+} Qcow2Set;
+
 typedef struct Qcow2Range { uint64_t start, end; } Qcow2Range;
 
 typedef struct Qcow2Snapshot {
@@ -76,7 +82,7 @@ typedef struct Qcow2 {
     GHashTable *cache;     /* offset -> MetaTable */
     GQueue lru;            /* head: most recent */
     size_t cache_max;
-    GHashTable *meta;      /* set of cluster offsets that hold metadata */
+    Qcow2Set meta;         /* numbers of the clusters that hold metadata */
     GArray *frees;         /* Qcow2Range of bytes, to be given back at the next flush */
     GList *allocs;         /* of Qcow2Range: guest bytes whose allocation is under way */
     unsigned io;           /* data requests in flight */
@@ -129,6 +135,7 @@ void qcow2_free_later(Qcow2 *s, uint64_t offset, uint64_t len);
 /* What an L2 entry names is no longer used by it. */
 void qcow2_free_entry(Qcow2 *s, uint64_t entry);
 int qcow2_corrupt(Qcow2 *s, const char *fmt, ...) G_GNUC_PRINTF(2, 3); /* marks the image; -EIO */
+bool qcow2_is_meta(const Qcow2 *s, uint64_t cluster);
 void qcow2_note_meta(Qcow2 *s, uint64_t offset, uint64_t len, bool is_meta);
 
 /* qcow2-map.c: under lock */

@@ -120,7 +120,10 @@ static void random_operations(const Variant *v, guint32 seed)
             g_assert_cmpint(block_flush(img), ==, 0);
         } else if (kind == 18 && v->bits > 1) {
             if (!snap) {
-                g_assert_true(qcow2_snapshot_create(block_node(img), "s", NULL));
+                if (!qcow2_snapshot_create(block_node(img), "s", NULL)) {
+                    g_assert_cmpuint(v->bits, <, 8); /* compressed clusters share one whose count is full */
+                    continue;
+                }
                 g_free(saved);
                 saved = g_memdup2(model, size);
             } else if (g_rand_boolean(r)) {

@@ -1,0 +1,168 @@
+#!/usr/bin/env -S python3 -B
+"""vireo-img and qemu-img on each other's images: random operations, each result read and checked by both. TAP."""
+import json, os, random, shutil, subprocess, sys, tempfile
+
+here = os.path.dirname(os.path.realpath(__file__))
+build = os.environ.get('BUILD') or os.path.join(here, '../../../build')
+IMG = os.path.join(build, 'vireo-img')
+QIMG, QIO = shutil.which('qemu-img'), shutil.which('qemu-io')
+if not QIMG or not QIO:
+    print('1..0 # SKIP qemu-img and qemu-io are not installed')
+    sys.exit(0)
+if not os.path.exists(IMG):
+    print('1..0 # SKIP no %s' % IMG)
+    sys.exit(0)
+number, failed = 0, 0
+tmp = tempfile.mkdtemp(prefix='vireo-qcow2-')
+os.chdir(tmp)
+
+
+def run(*args, ok=(0,)):
+    p = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if p.returncode not in ok:
+        raise AssertionError('%s: status %d: %s' % (' '.join(args), p.returncode, p.stdout))
+    return p.stdout
+
+
+def case(name):
+    def wrap(f):
+        global number, failed
+        number += 1
+        for x in os.listdir('.'):
+            os.unlink(x)
+        try:
+            f()
+            print('ok %d %s' % (number, name))
+        except AssertionError as e:
+            failed += 1
+            print('not ok %d %s' % (number, name))
+            print('# ' + str(e).replace('\n', '\n# '))
+        sys.stdout.flush()
+    return wrap
+
+
+def both_clean(f):
+    for t in (IMG, QIMG):
+        run(t, 'check', f)
+
+
+OPTS = ['', 'compat=0.10', 'cluster_size=4096', 'cluster_size=512', 'refcount_bits=64', 'refcount_bits=8,cluster_size=2048',
+        'extended_l2=on', 'compression_type=zstd', 'lazy_refcounts=on', 'preallocation=metadata', 'cluster_size=2M']
+for opts in OPTS:
+    @case('random operations: %s' % (opts or 'defaults'))
+    def _():
+        r = random.Random(opts)
+        o = ['-o', opts] if opts else []
+        run(r.choice((IMG, QIMG)), 'create', '-q', '-f', 'qcow2', *o, 'a.qcow2', '4M')
+        size, snaps = 4 << 20, []
+        for i in range(25):
+            kind = r.choice(('write', 'write', 'write', 'zero', 'discard', 'snap', 'convert', 'resize', 'overlay'))
+            at, n = r.randrange(0, size // 512 - 1) * 512, r.randrange(1, 600) * 512
+            n = min(n, size - at)
+            if kind == 'write':
+                run(QIO, '-c', 'write -P %d %d %d' % (i + 1, at, n), 'a.qcow2')
+            elif kind == 'zero':
+                run(QIO, '-c', 'write -z %d %d' % (at, n), 'a.qcow2')
+            elif kind == 'discard':
+                run(QIO, '-d', 'unmap', '-c', 'discard %d %d' % (at, n), 'a.qcow2')
+            elif kind == 'snap':
+                t = r.choice((IMG, QIMG))
+                if snaps and r.random() < 0.6:
+                    s = r.choice(snaps)
+                    if r.random() < 0.5:
+                        run(t, 'snapshot', '-a', s, 'a.qcow2')
+                        size = json.loads(run(QIMG, 'info', '--output=json', 'a.qcow2'))['virtual-size']
+                    else:
+                        run(t, 'snapshot', '-d', s, 'a.qcow2')
+                        snaps.remove(s)
+                else:
+                    snaps.append('s%d' % i)
+                    run(t, 'snapshot', '-c', snaps[-1], 'a.qcow2')
+            elif kind == 'convert':
+                run(r.choice((IMG, QIMG)), 'convert', *r.choice(((), ('-c',))), '-O', 'qcow2', 'a.qcow2', 'b.qcow2')
+                run(QIMG, 'compare', 'a.qcow2', 'b.qcow2')
+                run(IMG, 'compare', 'a.qcow2', 'b.qcow2')
+                both_clean('b.qcow2')
+            elif kind == 'resize' and 'compat' not in opts:
+                size += 1 << 20
+                run(r.choice((IMG, QIMG)), 'resize', '-q', 'a.qcow2', '+1M')
+            elif kind == 'overlay':
+                run(r.choice((IMG, QIMG)), 'create', '-q', '-f', 'qcow2', '-b', 'a.qcow2', '-F', 'qcow2', 'o.qcow2')
+                run(QIO, '-c', 'write -P 99 %d %d' % (at, n), 'o.qcow2')
+                run(QIMG, 'convert', '-O', 'raw', 'o.qcow2', 'o.raw')
+                run(IMG, 'compare', '-F', 'raw', 'o.qcow2', 'o.raw')
+                run(r.choice((IMG, QIMG)), 'commit', '-q', 'o.qcow2')
+                run(QIMG, 'compare', '-F', 'raw', 'a.qcow2', 'o.raw')
+                both_clean('o.qcow2')
+            both_clean('a.qcow2')
+        run(IMG, 'convert', '-O', 'raw', 'a.qcow2', 'v.raw')
+        run(QIMG, 'convert', '-O', 'raw', 'a.qcow2', 'q.raw')
+        run('cmp', 'v.raw', 'q.raw')
+
+
+@case('info, map, check, measure: the same JSON')
+def _():
+    run(QIMG, 'create', '-q', '-f', 'qcow2', 'base.qcow2', '8M')
+    run(QIO, '-c', 'write -P 1 1M 1M', '-c', 'write -z 3M 1M', 'base.qcow2')
+    run(IMG, 'create', '-q', '-f', 'qcow2', '-b', 'base.qcow2', '-F', 'qcow2', 'top.qcow2')
+    run(QIO, '-c', 'write -P 2 5M 100k', 'top.qcow2')
+    run(QIMG, 'snapshot', '-c', 's', 'base.qcow2')
+    for f in ('base.qcow2', 'top.qcow2'):
+        for cmd in (('info',), ('map',), ('check',), ('info', '--backing-chain'), ('measure', '-O', 'qcow2')):
+            a, b = (json.loads(run(t, *cmd, '--output=json', f)) for t in (IMG, QIMG))
+            assert a == b, '%s %s: %s\n%s' % (cmd, f, a, b)
+        for cmd in ('info', 'map', 'check'):
+            a, b = run(IMG, cmd, f), run(QIMG, cmd, f)
+            assert a == b, '%s %s:\n%s\n%s' % (cmd, f, a, b)
+
+
+@case('exit codes')
+def _():
+    run(IMG, 'create', '-q', '-f', 'qcow2', 'x.qcow2', '1M')
+    run(QIO, '-c', 'write -P 1 0 256k', 'x.qcow2')
+    run(IMG, 'create', '-q', '-f', 'qcow2', 'y.qcow2', '1M')
+    for t in (IMG, QIMG):
+        run(t, 'compare', 'x.qcow2', 'y.qcow2', ok=(1,))
+        run(t, 'info', 'none.qcow2', ok=(1,))
+        run(t, 'compare', 'none.qcow2', 'y.qcow2', ok=(2,))
+        run(t, 'create', '-f', 'qcow2', 'z.qcow2', ok=(1,))
+    reft = 65536
+    with open('x.qcow2', 'r+b') as f:
+        f.seek(131072 + 2 * 30)       # a count of a cluster that nobody uses
+        f.write(b'\0\1')
+        f.truncate(65536 * 40)
+    for t in (IMG, QIMG):
+        run(t, 'check', 'x.qcow2', ok=(3,))
+    run(IMG, 'check', '-r', 'leaks', 'x.qcow2')
+    both_clean('x.qcow2')
+    with open('x.qcow2', 'r+b') as f:
+        f.seek(131072 + 2 * 5)        # a cluster in use, counted as free
+        f.write(b'\0\0')
+    for t in (IMG, QIMG):
+        run(t, 'check', 'x.qcow2', ok=(2,))
+    run(IMG, 'check', '-r', 'all', 'x.qcow2')
+    both_clean('x.qcow2')
+
+
+@case('rebase')
+def _():
+    run(IMG, 'create', '-q', '-f', 'qcow2', 'a.qcow2', '2M')
+    run(QIO, '-c', 'write -P 1 0 1M', 'a.qcow2')
+    run(IMG, 'create', '-q', '-f', 'qcow2', 'b.qcow2', '2M')
+    run(QIO, '-c', 'write -P 2 512k 1M', 'b.qcow2')
+    run(IMG, 'create', '-q', '-f', 'qcow2', '-b', 'a.qcow2', '-F', 'qcow2', 'o.qcow2')
+    run(QIO, '-c', 'write -P 3 100k 100k', 'o.qcow2')
+    run(QIMG, 'convert', '-O', 'raw', 'o.qcow2', 'want.raw')
+    run(IMG, 'rebase', '-b', 'b.qcow2', '-F', 'qcow2', 'o.qcow2')
+    run(QIMG, 'compare', '-F', 'raw', 'o.qcow2', 'want.raw')
+    both_clean('o.qcow2')
+    run(IMG, 'rebase', '-b', '', 'o.qcow2')
+    assert 'backing file' not in run(QIMG, 'info', 'o.qcow2')
+    run(QIMG, 'compare', '-F', 'raw', 'o.qcow2', 'want.raw')
+    both_clean('o.qcow2')
+
+
+print('1..%d' % number)
+os.chdir('/')
+shutil.rmtree(tmp)
+sys.exit(failed != 0)
