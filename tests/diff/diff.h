@@ -98,11 +98,15 @@ void guest_run(DiffState *st);
 extern uint64_t guest_interpreted; /* TBs that the interpreter ran */
 uint8_t *guest_page(unsigned page);
 
+/* state.c */
+uint64_t gen_special(void); /* a boundary value, or any */
+uint64_t gen_addr(void);    /* in the data pages, mostly */
+void gen_images(void);
+void gen_state(DiffState *st, const DiffSeq *q);
+
 /* gen.c */
 void gen_init(void);
-void gen_images(void);
 bool gen_seq(DiffSeq *q, int family);
-void gen_state(DiffState *st, const DiffSeq *q);
 void gen_layout(DiffSeq *q, uint64_t start); /* code bytes for that address */
 unsigned gen_row_count(void);
 char *gen_row_name(unsigned row);
