@@ -4,7 +4,6 @@
 #include "host/base/osdep.h"
 #include "host/net/slirp-int.h"
 
-#include <fenv.h>
 #include "host/base/log.h"
 #include "softmmu/timer.h"
 
@@ -334,7 +333,6 @@ bool net_user_new(const GPtrArray *kv, const char *id, GError **errp)
     char net[INET_ADDRSTRLEN];
     SlirpConfig c = {0};
     UserNet *u;
-    fenv_t fp;
 
     if (!keyval_check(kv, "user",
                       "type id net host dns dhcpstart hostname restrict tftp tftp-server-name bootfile hostfwd guestfwd "
@@ -343,9 +341,7 @@ bool net_user_new(const GPtrArray *kv, const char *id, GError **errp)
         return false;
     u = (UserNet *)net_client_new(&user_ops, id, NULL);
     u->guest = c.vdhcp_start;
-    fegetenv(&fp); /* it leaves sticky floating-point flags behind, which new threads would inherit */
     u->slirp = slirp_new(&c, &callbacks, u);
-    fesetenv(&fp);
     if (!u->slirp) {
         net_client_free(&u->nc);
         return error_set(errp, "libslirp refuses these settings");
