@@ -186,6 +186,61 @@ static void test_parallel(void)
     check_with_qemu(file);
 }
 
+/* Batches of neighbours that share clusters: writes, reads, discards and flushes in flight together. */
+static void test_stress(void)
+{
+    enum { N = 64, SIZE = 2560, ROUNDS = 60 };
+    g_autofree char *file = path_of("stress.qcow2");
+    static uint8_t model[N * SIZE], data[N][SIZE], got[N][SIZE];
+    struct iovec iov[N], in[N];
+    GRand *r = g_rand_new_with_seed(3);
+    for (int ext = 0; ext < 2; ext++) {
+        Qcow2CreateOpts o = opts_of(N * SIZE);
+        o.cluster_size = ext ? 16384 : 4096;
+        o.ext_l2 = ext;
+        memset(model, 0, sizeof model);
+        g_assert_true(qcow2_create(file, &o, NULL));
+        BlockImage *img = open_img(file, true, NULL);
+        failures = 0;
+        for (int n = 0; n < ROUNDS; n++) {
+            for (int k = 0; k < N; k++) {
+                int kind = g_rand_int_range(r, 0, 8);
+                in[k] = (struct iovec){got[k], SIZE};
+                if (kind < 5) {
+                    memset(data[k], n * 8 + kind, SIZE);
+                    memcpy(model + k * SIZE, data[k], SIZE);
+                    iov[k] = (struct iovec){data[k], SIZE};
+                    block_aio_writev(img, (uint64_t)k * SIZE, &iov[k], 1, done, NULL);
+                } else if (kind < 7) {
+                    block_aio_readv(img, (uint64_t)k * SIZE, &in[k], 1, done, NULL);
+                } else {
+                    block_aio_flush(img, done, NULL);
+                }
+            }
+            block_drain(img);
+            compare(img, model, sizeof model);
+            /* whole clusters go, while others are written */
+            uint64_t cut = (uint64_t)g_rand_int_range(r, 0, 4) * 16384;
+            block_aio_discard(img, cut, 16384, done, NULL);
+            for (int k = 40; k < N; k++) {
+                iov[k] = (struct iovec){model + k * SIZE, SIZE};
+                block_aio_writev(img, (uint64_t)k * SIZE, &iov[k], 1, done, NULL);
+            }
+            block_aio_flush(img, done, NULL);
+            block_drain(img);
+            memset(model + cut, 0, 16384);
+            compare(img, model, sizeof model);
+        }
+        g_assert_cmpint(failures, ==, 0);
+        g_assert_cmpint(block_flush(img), ==, 0);
+        g_assert_cmpint(block_flush(img), ==, 0);
+        check_clean(img);
+        block_close(img);
+        check_with_qemu(file);
+    }
+    g_rand_free(r);
+}
+
 /* ---- damage ---- */
 
 /* Opens, reads, writes, checks: whatever happens, nothing may crash and the file must not grow without bound. */
@@ -434,6 +489,7 @@ int main(int argc, char **argv)
         g_test_add_data_func(name, &variants[i], test_random);
     }
     g_test_add_func("/host/block/qcow2/parallel", test_parallel);
+    g_test_add_func("/host/block/qcow2/stress", test_stress);
     g_test_add_func("/host/block/qcow2/features-and-chains", test_features);
     g_test_add_func("/host/block/qcow2/overlap-marks-corrupt", test_overlap_marks_corrupt);
     g_test_add_func("/host/block/qcow2/dirty-is-repaired", test_dirty_is_repaired);
