@@ -12,6 +12,8 @@
 #include "hw/display/vga.h"
 #include "hw/dma/i8237.h"
 #include "hw/input/i8042.h"
+#include "hw/net/e1000.h"
+#include "hw/net/nic.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
 #include "hw/intc/lapic.h"
@@ -33,6 +35,11 @@ static void wire_piix3(Device *d) { piix3_configure((Piix3State *)d, bus, 8, no_
 static void wire_pm(Device *d) { piix4_pm_configure((Piix4PmState *)d, bus, 11, (IrqLine){0}, (IrqLine){0}); }
 static void wire_ide(Device *d) { ide_controller_wire(d, bus, 9, (IrqLine){0}, (IrqLine){0}); }
 static void wire_vga(Device *d) { vga_pci_wire(d, bus, 16); }
+static void wire_nic(Device *d)
+{
+    ((NicState *)d)->pci.bus = bus;
+    ((NicState *)d)->pci.devfn = 24;
+}
 static void wire_uart(Device *d) { ((UartState *)d)->isa_irq = no_lines; }
 static void wire_lpt(Device *d) { ((ParallelState *)d)->isa_irq = no_lines; }
 static void wire_debugcon(Device *d)
@@ -56,6 +63,7 @@ static const struct {
     {&isa_debug_exit_class, NULL}, {&i8042_class, NULL},  {&uart16550_class, wire_uart},
     {&parallel_class, wire_lpt}, {&debugcon_class, wire_debugcon}, {&fdc_class, wire_fdc},
     {&ide_controller_class, wire_ide}, {&vga_pci_class, wire_vga},
+    {&e1000_class, wire_nic},
 };
 
 static void test_class(gconstpointer data)
