@@ -108,8 +108,6 @@ int img_create(int argc, char **argv)
     o.size = ROUND_UP(o.size, SECTOR);
     if (o.backing && g_str_equal(format, "raw"))
         return img_error("%s: Backing file not supported for file format 'raw'", filename);
-    if (o.backing && !o.backing_format && !unsafe)
-        return img_error("%s: Backing file specified without backing format\nDetected format of %s.", filename, "raw or qcow2: name it with -F");
     if (o.backing && !unsafe) {
         GError *err = NULL;
         g_autofree char *path = node_backing_path(filename, o.backing, &err);
@@ -120,6 +118,11 @@ int img_create(int argc, char **argv)
         if (!b) {
             error_report("%s: %s\nCould not open backing image.", filename, err->message);
             g_error_free(err);
+            return 1;
+        }
+        if (!o.backing_format) {
+            img_error("%s: Backing file specified without backing format\nDetected format of %s.", filename, block_format(b));
+            block_close(b);
             return 1;
         }
         if (!have_size)
