@@ -56,7 +56,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
 bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2]);
 void jit_dump_prologue(void); /* -d out_asm: once; nothing when it is off */
 
-/* cputlb.c */
+/* cputlb.c, tlb-access.c */
 bool tlb_init(CPUState *cpu, GError **errp);
 void tlb_free(CPUState *cpu);
 void tlb_flush_if_pending(CPUState *cpu);
