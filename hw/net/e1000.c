@@ -328,6 +328,21 @@ static void e1000_reset(Device *dev)
     mac_reset(s);
 }
 
+static void e1000_finalize(Device *dev)
+{
+    E1000State *s = (E1000State *)dev;
+
+    pci_device_finalize(&s->nic.pci);
+    nic_finalize(&s->nic);
+    timer_free(s->itr_timer);
+    timer_free(s->tx_timer);
+    g_free(s->tx_buf);
+    if (s->mmio.size)
+        memory_region_destroy(&s->mmio);
+    if (s->io.size)
+        memory_region_destroy(&s->io);
+}
+
 static bool e1000_init(Device *dev, GError **errp)
 {
     E1000State *s = (E1000State *)dev;
@@ -345,25 +360,12 @@ static bool e1000_init(Device *dev, GError **errp)
     s->itr_timer = timer_new(CLOCK_VM, itr_over, s);
     s->tx_timer = timer_new(CLOCK_VM, transmit_on, s);
     s->tx_buf = g_malloc0(E1000_TX_BUF);
-    if (!nic_init(&s->nic, &client_ops, errp))
+    if (!nic_init(&s->nic, &client_ops, errp)) {
+        e1000_finalize(dev);
         return false;
+    }
     e1000_eeprom_init(s);
     return true;
-}
-
-static void e1000_finalize(Device *dev)
-{
-    E1000State *s = (E1000State *)dev;
-
-    pci_device_finalize(&s->nic.pci);
-    nic_finalize(&s->nic);
-    timer_free(s->itr_timer);
-    timer_free(s->tx_timer);
-    g_free(s->tx_buf);
-    if (s->mmio.size)
-        memory_region_destroy(&s->mmio);
-    if (s->io.size)
-        memory_region_destroy(&s->io);
 }
 
 /* A saved state is input: the collected frame must fit into its context. */
