@@ -43,8 +43,6 @@ void cpu_loop_exit_restore(CPUState *cpu, uintptr_t ra)
     cpu_loop_exit(cpu);
 }
 
-void cpu_exit_tb(CPUState *cpu) { __atomic_store_n(&cpu_head(cpu)->exit_request, 1, __ATOMIC_RELEASE); }
-
 static void log_exec(CPUState *cpu, const TB *tb)
 {
     if (!log_addr_in_filter(tb->pc))

@@ -23,7 +23,7 @@ enum {
 };
 
 /* exception_index values above any guest vector */
-enum { EXCP_NONE = -1, EXCP_INTERRUPT = 0x10000, EXCP_HLT, EXCP_DEBUG, EXCP_HALTED };
+enum { EXCP_NONE = -1, EXCP_INTERRUPT = 0x10000, EXCP_HLT, EXCP_HALTED };
 
 enum { /* TB.cflags: how to translate */
     CF_COUNT_MASK = 0x3ff,  /* at most this many instructions (0: TCG_MAX_INSNS) */
@@ -60,7 +60,6 @@ typedef struct CPUOps {
     void (*dump_state)(CPUState *cpu, GString *out, bool fpu); /* `info registers`, -d cpu */
     hwaddr (*phys_page_debug)(CPUState *cpu, vaddr addr); /* page walk without side effects; ~0: not mapped */
     unsigned (*disas_mode)(void *env, uint32_t tb_flags);               /* 16, 32, 64 */
-    void (*log_int)(CPUState *cpu);
     unsigned (*mmu_index)(void *env); /* mmu_idx of instruction fetches now */
 } CPUOps;
 
@@ -139,9 +138,6 @@ void cpu_loop_exit_restore(CPUState *cpu, uintptr_t ra) G_GNUC_NORETURN;  /* fir
 /* ra: the return address of a helper called from translated code, GETPC(); 0: state is right already. */
 bool cpu_restore_state(CPUState *cpu, uintptr_t ra);
 #define GETPC() ((uintptr_t)__builtin_extract_return_addr(__builtin_return_address(0)))
-
-/* A helper changed memory that the running TB is made of, or the memory map: leave after this instruction. */
-void cpu_exit_tb(CPUState *cpu);
 
 /* Monitor, gdb: through the CPU's page tables. false: not mapped. */
 bool cpu_memory_rw_debug(CPUState *cpu, vaddr addr, void *buf, size_t len, bool is_write);

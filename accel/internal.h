@@ -6,7 +6,6 @@
 #include "accel/cputlb.h"
 #include "accel/tb.h"
 
-enum { TB_PAGE_NONE = 0 };
 #define NO_PAGE (~(ram_addr_t)0)
 
 /* Lock order: BQL, tb lock, a CPU's TLB lock. */

@@ -43,5 +43,4 @@ void ioport_write(uint16_t port, uint64_t val, unsigned size);
 /* The port's device promises that its read needs no lock (MemoryOps.lockless_read). */
 bool ioport_read_is_lockless(uint16_t port);
 
-/* The A20 gate: address bit 20 forced to 0 when off. The mask is applied by the CPU's page walk. */
 #endif

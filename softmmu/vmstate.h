@@ -23,8 +23,6 @@ struct VMField {
     const VMField *sub;
 };
 
-#define VM_CHECK_INT(type, member) \
-    _Static_assert(sizeof(((type *)0)->member) <= 8, #member " is no integer")
 #define VM_UINT(type, member) \
     {#member, VMF_UINT, offsetof(type, member), sizeof(((type *)0)->member), 1, 0, NULL}
 #define VM_UINT_ARRAY(type, member, n) \

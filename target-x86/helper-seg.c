@@ -217,11 +217,6 @@ void helper_load_seg(CPUX86State *env, uint32_t seg, uint32_t selector)
         env->inhibit_irq = 1;
 }
 
-uint32_t helper_read_seg(CPUX86State *env, uint32_t seg)
-{
-    return env->segs[seg].selector;
-}
-
 void seg_drop_after_return(CPUX86State *env)
 {
     static const uint8_t data_segs[] = {R_ES, R_DS, R_FS, R_GS};
@@ -407,18 +402,4 @@ void helper_check_seg(CPUX86State *env, uint32_t seg, uint64_t off, uint32_t siz
     }
     if (bad)
         raise_exception_err(env, seg == R_SS ? EXCP_SS : EXCP_GP, 0, GETPC());
-}
-
-void helper_enter_chain(CPUX86State *env, uint32_t osize, uint32_t level, uint64_t frame)
-{
-    Stack s = stack_current(env, GETPC()), old = s;
-    unsigned size = 1u << osize;
-    s.sp = frame;
-    old.sp = env->head.gpr[R_EBP];
-    for (unsigned i = 1; i < (level & 31); i++) {
-        old.sp -= size;
-        Stack from = old;
-        stack_push(&s, size, stack_pop(&from, size));
-    }
-    stack_push(&s, size, frame);
 }

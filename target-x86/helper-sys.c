@@ -259,8 +259,6 @@ void helper_popf(CPUX86State *env, uint64_t val, uint32_t osize)
         env->eflags &= ~(uint64_t)EFL_RF;
 }
 
-void helper_reset_inhibit_irq(CPUX86State *env) { env->inhibit_irq = 0; }
-
 /* --- ports --- */
 
 void helper_check_io(CPUX86State *env, uint32_t port, uint32_t size)

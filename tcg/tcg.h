@@ -87,7 +87,6 @@ enum {
     SIMD_GROUP = 1 << 18,     /* shift by immediate: ModRM.reg is the opcode extension in bits 20-22, rm = d = a */
     SIMD_XMM0 = 1 << 19,      /* implicit xmm0 input (pblendvb, blendvps): input c is put there */
     SIMD_EXT_SHIFT = 20,
-    SIMD_ALIGN16 = 1 << 23,   /* reserved for a folded memory operand */
 };
 /* VEX forms: the result is zero above its length. Without SIMD_VVVV and SIMD_VVVV_C vvvv is unused, or d with
  * SIMD_GROUP (then rm = b). */
