@@ -7,6 +7,7 @@
 #include "host/base/keyval.h"
 #include "host/block/block.h"
 #include "hw/block/ide.h"
+#include "hw/bus/pci-testdev.h"
 #include "hw/char/debugcon.h"
 #include "hw/char/parallel.h"
 #include "hw/char/uart16550.h"
@@ -14,9 +15,12 @@
 #include "hw/net/nic.h"
 #include "hw/pc/isa-debug-exit.h"
 #include "hw/pc/pc-internal.h"
+#include "hw/pc/pc-testdev.h"
 
 static const DeviceClass *const isa_classes[] = {&uart16550_class, &debugcon_class, &isa_debug_exit_class,
-                                                 &parallel_class};
+                                                 &parallel_class, &pc_testdev_class};
+/* PCI functions that need a slot and nothing else of the board. */
+static const DeviceClass *const pci_classes[] = {&pci_testdev_class};
 
 /* Devices that are no class of their own on this board. */
 static const struct {
@@ -26,6 +30,14 @@ static const struct {
     {"ide-cd", "IDE", "virtual IDE CD-ROM"},
     {"VGA", "PCI", "standard VGA"},
 };
+
+static const DeviceClass *find_pci_class(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(pci_classes); i++)
+        if (!strcmp(pci_classes[i]->name, name))
+            return pci_classes[i];
+    return NULL;
+}
 
 static gint by_name(gconstpointer a, gconstpointer b)
 {
@@ -74,6 +86,8 @@ static const DeviceClass *find_class(const char *name)
     for (size_t i = 0; i < ARRAY_SIZE(isa_classes); i++)
         if (!strcmp(isa_classes[i]->name, name))
             return isa_classes[i];
+    if (find_pci_class(name))
+        return find_pci_class(name);
     if (nic_find_model(name))
         return nic_find_model(name)->cls;
     return strcmp(name, vga_pci_class.name) ? NULL : &vga_pci_class;
@@ -88,6 +102,9 @@ void pc_device_help(const char *name, GString *out)
         g_string_append(out, "\nNetwork devices:\n");
         for (const NicModel *m = nic_models; m->cls; m++)
             g_string_append_printf(out, "name \"%s\", bus PCI, desc \"%s\"\n", m->cls->name, m->cls->desc);
+        g_string_append(out, "\nMisc devices:\n");
+        for (size_t i = 0; i < ARRAY_SIZE(pci_classes); i++)
+            g_string_append_printf(out, "name \"%s\", bus PCI, desc \"%s\"\n", pci_classes[i]->name, pci_classes[i]->desc);
         return;
     }
     if (find_class(name)) {
@@ -137,12 +154,27 @@ static bool add_ide(PcMachine *pc, const char *name, const GPtrArray *kv, GError
                       keyval_get(kv, "serial"), keyval_get(kv, "model"), errp);
 }
 
+static void ioapic_pin(void *opaque, int n, int level)
+{
+    ioapic_set_irq(pc_priv(opaque)->ioapic, n, level);
+}
+
+static void wire_testdev(PcMachine *pc, PcTestdevState *t)
+{
+    const IrqLine *isa = isa_irq_new_source(pc_priv(pc)->isa_lines);
+
+    for (int i = 0; i < TESTDEV_LINES; i++)
+        t->line[i] = i < ISA_LINES ? isa[i] : irq_line(ioapic_pin, pc, i);
+}
+
 static void wire_isa(PcMachine *pc, Device *dev)
 {
     if (dev->cls == &uart16550_class)
         ((UartState *)dev)->isa_irq = isa_irq_new_source(pc_priv(pc)->isa_lines);
     else if (dev->cls == &parallel_class)
         ((ParallelState *)dev)->isa_irq = isa_irq_new_source(pc_priv(pc)->isa_lines);
+    else if (dev->cls == &pc_testdev_class)
+        wire_testdev(pc, (PcTestdevState *)dev);
 }
 
 /* -device isa-serial without an index takes the first COM port that is free. */
@@ -185,6 +217,30 @@ static bool add_isa(PcMachine *pc, const DeviceClass *cls, const GPtrArray *kv, 
     return device_realize(dev, errp);
 }
 
+static bool add_pci(PcMachine *pc, const DeviceClass *cls, GPtrArray *kv, GError **errp)
+{
+    const char *bus = keyval_get(kv, "bus"), *addr = keyval_get(kv, "addr");
+    PciDevice *pd = (PciDevice *)device_new(cls, keyval_get(kv, "id"));
+    bool ok = true;
+
+    pd->bus = pc->pci;
+    pd->devfn = -1;
+    if (bus && strcmp(bus, "pci.0"))
+        ok = error_set(errp, "Bus '%s' not found (pci.0 exists)", bus);
+    for (guint i = 0; ok && i < kv->len; i++) {
+        const KeyVal *k = kv->pdata[i];
+        if (strcmp(k->key, "driver") && strcmp(k->key, "id") && strcmp(k->key, "bus") && strcmp(k->key, "addr"))
+            ok = device_set_prop(&pd->dev, k->key, k->val, errp);
+    }
+    if (ok && addr)
+        ok = pc_parse_pci_addr(addr, &pd->devfn, errp);
+    if (!ok) {
+        device_free(&pd->dev);
+        return false;
+    }
+    return device_realize(&pd->dev, errp);
+}
+
 bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
 {
     GPtrArray *kv = keyval_parse(optstr, "driver");
@@ -201,6 +257,8 @@ bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
         ok = pc_add_vga(pc, kv, errp);
     } else if (nic_find_model(name)) {
         ok = pc_add_nic(pc, name, kv, errp);
+    } else if (find_pci_class(name)) {
+        ok = add_pci(pc, find_pci_class(name), kv, errp);
     } else {
         const DeviceClass *cls = find_class(name);
         ok = cls ? add_isa(pc, cls, kv, errp)

@@ -41,6 +41,7 @@ void pc_set_boot_order(PcMachine *pc, const char *order); /* into CMOS */
 /* pc-nic.c: model is one of nic_models; kv is -device's options */
 bool pc_add_nic(PcMachine *pc, const char *model, const GPtrArray *kv, GError **errp);
 char *pc_nic_boot_path(Device *dev, int *index); /* NULL: dev is no card with a bootindex */
+bool pc_parse_pci_addr(const char *text, int *devfn, GError **errp); /* "3", "03.0", "0x3" */
 /* pc-devices.c */
 void pc_write_boot_order_file(PcMachine *pc);
 

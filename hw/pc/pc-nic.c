@@ -52,7 +52,7 @@ static bool load_rom(NicState *n, const char *standard, GError **errp)
 }
 
 /* "3", "03.0", "0x3" */
-static bool parse_slot(const char *text, int *devfn, GError **errp)
+bool pc_parse_pci_addr(const char *text, int *devfn, GError **errp)
 {
     char *end;
     unsigned long slot = strtoul(text, &end, 16), fn = 0;
@@ -82,7 +82,7 @@ bool pc_add_nic(PcMachine *pc, const char *model, const GPtrArray *kv, GError **
         if (strcmp(k->key, "driver") && strcmp(k->key, "id") && strcmp(k->key, "bus"))
             ok = device_set_prop(dev, k->key, k->val, errp);
     }
-    if (!ok || (n->addr && !parse_slot(n->addr, &n->pci.devfn, errp)) || !load_rom(n, m->rom, errp)) {
+    if (!ok || (n->addr && !pc_parse_pci_addr(n->addr, &n->pci.devfn, errp)) || !load_rom(n, m->rom, errp)) {
         if (n->have_rom)
             memory_region_destroy(&n->rom);
         device_free(dev);

@@ -4,6 +4,7 @@
 #include "hw/block/fdc.h"
 #include "hw/block/ide.h"
 #include "hw/bus/i440fx.h"
+#include "hw/bus/pci-testdev.h"
 #include "hw/bus/piix3.h"
 #include "hw/bus/piix4-pm.h"
 #include "hw/char/debugcon.h"
@@ -19,6 +20,7 @@
 #include "hw/intc/lapic.h"
 #include "hw/pc/fw-cfg.h"
 #include "hw/pc/isa-debug-exit.h"
+#include "hw/pc/pc-testdev.h"
 #include "hw/pc/port92.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/i8254.h"
@@ -39,6 +41,11 @@ static void wire_nic(Device *d)
 {
     ((NicState *)d)->pci.bus = bus;
     ((NicState *)d)->pci.devfn = 24;
+}
+static void wire_pci(Device *d)
+{
+    ((PciDevice *)d)->bus = bus;
+    ((PciDevice *)d)->devfn = 24;
 }
 static void wire_uart(Device *d) { ((UartState *)d)->isa_irq = no_lines; }
 static void wire_lpt(Device *d) { ((ParallelState *)d)->isa_irq = no_lines; }
@@ -63,7 +70,7 @@ static const struct {
     {&isa_debug_exit_class, NULL}, {&i8042_class, NULL},  {&uart16550_class, wire_uart},
     {&parallel_class, wire_lpt}, {&debugcon_class, wire_debugcon}, {&fdc_class, wire_fdc},
     {&ide_controller_class, wire_ide}, {&vga_pci_class, wire_vga},
-    {&e1000_class, wire_nic},
+    {&e1000_class, wire_nic}, {&pc_testdev_class, NULL}, {&pci_testdev_class, wire_pci},
 };
 
 static void test_class(gconstpointer data)

@@ -265,6 +265,60 @@ static void test_devices(void)
     stop(pc);
 }
 
+static void test_testdevs(void)
+{
+    PcConfig c = {0};
+    PcMachine *pc = start(&c);
+    GError *err = NULL;
+    uint32_t bar = 0;
+
+    g_assert_true(pc_add_device(pc, "pc-testdev", &err));
+    outl(0xe0, 0x12345678);
+    g_assert_cmphex(inb(0xe0), ==, 0x78);
+    g_assert_cmphex(inw(0xe2), ==, 0x1234);
+    g_assert_cmphex(inl(0xe8), ==, 0x12345678); /* bytes */
+    outw(0xea, 0xabcd);
+    g_assert_cmphex(inl(0xe0), ==, 0xabcd5678);
+    outl(0xe4, 0x1000); /* nothing to see */
+    outb(0x20, 0x11);
+    outb(0x21, 0x08);
+    outb(0x21, 0x04);
+    outb(0x21, 0x01);
+    outb(0x20, 0x0a);
+    outb(0x2005, 1);
+    g_assert_cmphex(inb(0x20), ==, 0x20);
+    outb(0x2005, 0);
+    outb(0x2017, 1); /* a pin that only the I/O APIC has */
+    outb(0x2017, 0);
+    g_assert_true(pc_add_device(pc, "pci-testdev,addr=7.0,membar=0x100000", &err));
+    g_assert_cmphex(pci_config_read(pc->pci, 56, 0, 4), ==, 0x00051b36);
+    g_assert_cmphex(pci_config_read(pc->pci, 56, 8, 4), ==, 0x00ff0000);
+    pci_config_write(pc->pci, 56, 0x18, 0xffffffff, 4);
+    g_assert_cmphex(pci_config_read(pc->pci, 56, 0x18, 4), ==, 0xfff0000c);
+    bar = 0xc000;
+    pci_config_write(pc->pci, 56, 0x14, bar, 4);
+    pci_config_write(pc->pci, 56, PCI_COMMAND, 1, 2);
+    g_assert_cmphex(inb(bar + 1), ==, 0);
+    outb(bar, 0);
+    g_assert_cmphex(inb(bar), ==, 3);
+    g_assert_cmphex(inl(bar + 4), ==, 131);
+    g_assert_cmphex(inb(bar + 8), ==, 0xfa);
+    g_assert_cmphex(inl(bar + 12), ==, 0);
+    outb(bar + 131, 0xfa);
+    outb(bar + 131, 0xfa);
+    outb(bar + 131, 0xfb);
+    g_assert_cmphex(inl(bar + 12), ==, 2);
+    g_assert_cmphex(inl(bar + 16), ==, 0x74726f70); /* "port" */
+    outb(bar, 3);
+    g_assert_cmphex(inl(bar + 12), ==, 0);
+    g_assert_false(pc_add_device(pc, "pci-testdev,membar=3", &err));
+    g_assert_nonnull(strstr(err->message, "membar=3"));
+    g_clear_error(&err);
+    g_assert_false(pc_add_device(pc, "pci-testdev,addr=99", &err));
+    g_clear_error(&err);
+    stop(pc);
+}
+
 /* A line that two chips drive is high until both let go: COM1 and COM3. */
 static void test_shared_line(void)
 {
@@ -339,6 +393,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/pc/irq0-through-the-8259", test_interrupt_route);
     g_test_add_func("/hw/pc/missing-bios", test_missing_bios);
     g_test_add_func("/hw/pc/device-option", test_devices);
+    g_test_add_func("/hw/pc/test-devices", test_testdevs);
     g_test_add_func("/hw/pc/shared-isa-line", test_shared_line);
     g_test_add_func("/hw/pc/save-load", test_save_load);
     return g_test_run();
