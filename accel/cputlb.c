@@ -150,6 +150,8 @@ static void on_memory_change(void *opaque, AddressSpace *as)
     if (as == &address_space_memory) {
         log_print(LOG_PAGE, "page: the memory map changed\n");
         tlb_flush_from_other_thread(opaque);
+        if (opaque == current_cpu) /* its own store did it (a flash chip's mode): its next load must see that */
+            tlb_flush(opaque);
     }
 }
 

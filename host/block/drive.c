@@ -5,7 +5,7 @@
 #include "host/base/keyval.h"
 #include "host/block/block.h"
 
-enum { MAX_IDE_BUS = 2, IDE_UNITS = 2, FLOPPY_UNITS = 2, MAX_NONE = 1 << 16 };
+enum { MAX_IDE_BUS = 2, IDE_UNITS = 2, FLOPPY_UNITS = 2, PFLASH_UNITS = 2, MAX_NONE = 1 << 16 };
 
 static GList *drives; /* of Drive*, sorted; under the BQL */
 static bool snapshot_default;
@@ -17,6 +17,7 @@ static const struct {
 } interfaces[] = {
     {"ide", DRIVE_IDE, IDE_UNITS, MAX_IDE_BUS},
     {"floppy", DRIVE_FLOPPY, FLOPPY_UNITS, 1},
+    {"pflash", DRIVE_PFLASH, PFLASH_UNITS, 1},
     {"none", DRIVE_NONE, MAX_NONE, 1},
 };
 
@@ -205,7 +206,7 @@ Drive *drive_new(const char *optstr, GError **errp)
     for (i = 0; i < ARRAY_SIZE(interfaces) && !g_str_equal(interfaces[i].name, ifname); i++)
         ;
     if (i == ARRAY_SIZE(interfaces)) {
-        error_set(errp, "drive: if=%s is not supported (choices: ide floppy none)", ifname);
+        error_set(errp, "drive: if=%s is not supported (choices: ide floppy pflash none)", ifname);
         goto fail;
     }
     d->iface = interfaces[i].iface;

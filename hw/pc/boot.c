@@ -1,6 +1,6 @@
 /* boot.c - finding firmware images and putting them where the guest expects them
  * Spec: the PC's reset vector lies in the last 16 bytes below 4 GiB; the AT's ROM BIOS below 1 MiB shows
- * the same bytes. Not modelled: flash that the guest can write. */
+ * the same bytes. Flash that the guest can write is in pc-flash.c. */
 #include "host/base/osdep.h"
 #include "hw/pc/boot.h"
 
@@ -111,12 +111,29 @@ static void note_rom(BootRoms *r, const char *path, hwaddr addr, size_t size)
     g_ptr_array_add(r->list, n);
 }
 
+bool boot_map_low(BootRoms *r, MemoryRegion *bios, size_t len, MemoryRegion *pci_mem, GError **errp)
+{
+    size_t low = MIN(len, (size_t)LOW_BIOS_MAX);
+
+    /* The card ROM area; SeaBIOS copies option ROMs into RAM here after opening it through PAM. */
+    if (!memory_region_init_rom(&r->option_area, "pc.rom", 0x20000, errp))
+        return false;
+    memset(memory_region_ram_ptr(&r->option_area), 0xff, 0x20000); /* no card there */
+    memory_region_init_alias(&r->isa_bios, "isa-bios", bios, len - low, low);
+    memory_begin();
+    memory_region_add(pci_mem, 1 * MiB - low, &r->isa_bios, 1);
+    memory_region_add(pci_mem, 0xc0000, &r->option_area, 1);
+    memory_commit();
+    r->low_mapped = true;
+    return true;
+}
+
 bool boot_map_bios(BootRoms *r, const char *bios, MemoryRegion *pci_mem, GError **errp)
 {
     const char *name = bios ? bios : "bios-256k.bin";
     g_autofree char *path = pc_firmware_find(name);
     g_autofree uint8_t *data = NULL;
-    size_t len, low;
+    size_t len;
 
     if (!path)
         return error_set(errp, "%s%s: could not find the firmware; install the Debian package seabios (it has "
@@ -130,20 +147,10 @@ bool boot_map_bios(BootRoms *r, const char *bios, MemoryRegion *pci_mem, GError 
     if (!memory_region_init_rom(&r->bios, "pc.bios", len, errp))
         return false;
     memcpy(memory_region_ram_ptr(&r->bios), data, len);
-    low = MIN(len, (size_t)LOW_BIOS_MAX);
-    memory_region_init_alias(&r->isa_bios, "isa-bios", &r->bios, len - low, low);
-    /* The card ROM area; SeaBIOS copies option ROMs into RAM here after opening it through PAM. */
-    if (!memory_region_init_rom(&r->option_area, "pc.rom", 0x20000, errp))
-        return false;
-    memset(memory_region_ram_ptr(&r->option_area), 0xff, 0x20000); /* no card there */
-    memory_begin();
     memory_region_add(pci_mem, 4 * GiB - len, &r->bios, 0);
-    memory_region_add(pci_mem, 1 * MiB - low, &r->isa_bios, 1);
-    memory_region_add(pci_mem, 0xc0000, &r->option_area, 1);
-    memory_commit();
     r->mapped = true;
     note_rom(r, path, 4 * GiB - len, len);
-    return true;
+    return boot_map_low(r, &r->bios, len, pci_mem, errp);
 }
 
 bool boot_load_expansion_rom(BootRoms *r, MemoryRegion *mr, const char *region_name, const char *file, GError **errp)
@@ -169,12 +176,14 @@ bool boot_load_expansion_rom(BootRoms *r, MemoryRegion *mr, const char *region_n
 
 void boot_roms_free(BootRoms *r, MemoryRegion *pci_mem)
 {
-    if (r->mapped) {
+    if (r->low_mapped) {
         memory_region_del(pci_mem, &r->option_area);
         memory_region_del(pci_mem, &r->isa_bios);
-        memory_region_del(pci_mem, &r->bios);
         memory_region_destroy(&r->option_area);
         memory_region_destroy(&r->isa_bios);
+    }
+    if (r->mapped) {
+        memory_region_del(pci_mem, &r->bios);
         memory_region_destroy(&r->bios);
     }
     if (r->list)

@@ -17,12 +17,14 @@ typedef struct BootRom { /* for `info roms` */
 
 typedef struct BootRoms {
     MemoryRegion bios, isa_bios, option_area;
-    bool mapped;
+    bool mapped, low_mapped;
     GPtrArray *list; /* of BootRom */
 } BootRoms;
 
-/* Maps the BIOS below 4 GiB and its last 128 KiB below 1 MiB, in the PCI side of memory. */
+/* Maps the BIOS below 4 GiB and, with boot_map_low, its last 128 KiB below 1 MiB, in the PCI side of memory. */
 bool boot_map_bios(BootRoms *r, const char *bios, MemoryRegion *pci_mem, GError **errp);
+/* The firmware's last 128 KiB (of len bytes) below 1 MiB, and the area of card ROMs under it. */
+bool boot_map_low(BootRoms *r, MemoryRegion *bios, size_t len, MemoryRegion *pci_mem, GError **errp);
 /* An expansion ROM image as a ROM region of a power-of-two size. */
 bool boot_load_expansion_rom(BootRoms *r, MemoryRegion *mr, const char *region_name, const char *file, GError **errp);
 void boot_roms_free(BootRoms *r, MemoryRegion *pci_mem);

@@ -42,6 +42,9 @@ void pc_set_boot_order(PcMachine *pc, const char *order); /* into CMOS */
 bool pc_add_nic(PcMachine *pc, const char *model, const GPtrArray *kv, GError **errp);
 char *pc_nic_boot_path(Device *dev, int *index); /* NULL: dev is no card with a bootindex */
 bool pc_parse_pci_addr(const char *text, int *devfn, GError **errp); /* "3", "03.0", "0x3" */
+/* pc-flash.c: firmware in flash instead of ROM, when there is a drive for it */
+bool pc_flash_wanted(void);
+bool pc_map_flash(PcMachine *pc, GError **errp);
 /* pc-devices.c */
 void pc_write_boot_order_file(PcMachine *pc);
 

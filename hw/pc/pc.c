@@ -640,12 +640,19 @@ static void connect_cpu(PcMachine *pc)
     pc->cfg.cpu->irq_opaque = pc;
 }
 
+static bool map_firmware(PcMachine *pc, GError **errp)
+{
+    PcPriv *p = pc_priv(pc);
+
+    return pc_flash_wanted() ? pc_map_flash(pc, errp) : boot_map_bios(&p->roms, pc->cfg.bios, &p->pci_mem, errp);
+}
+
 static bool build(PcMachine *pc, GError **errp)
 {
     PcPriv *p = pc_priv(pc);
     KernelConfig k = {pc->cfg.kernel, pc->cfg.initrd, pc->cfg.append, 0};
 
-    if (!create_memory(pc, errp) || !boot_map_bios(&p->roms, pc->cfg.bios, &p->pci_mem, errp) ||
+    if (!create_memory(pc, errp) || !map_firmware(pc, errp) ||
         !create_chips(pc, errp) || (pc->cfg.vga && !pc_add_vga(pc, NULL, errp)) || !create_ports(pc, errp))
         return false;
     k.ram_below_4g = p->low_size;

@@ -366,6 +366,44 @@ static void test_random(void)
     harness_stop();
 }
 
+/* A device that covers RAM when it is written to: the CPU's very next load goes there, without a TB between. */
+static MemoryRegion cover;
+
+static uint64_t cover_read(void *opaque, hwaddr off, unsigned size) { return 0xc0ffee; }
+static void cover_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
+{
+    memory_region_set_enabled(&cover, val != 0);
+}
+static const MemoryOps cover_ops = {cover_read, cover_write, 4, 4, false};
+
+static void test_own_change(void)
+{
+    MemoryRegion trigger;
+
+    start();
+    memory_region_init_io(&cover, &cover_ops, NULL, "cover", 4096);
+    memory_region_init_io(&trigger, &cover_ops, NULL, "trigger", 4096);
+    memory_region_set_enabled(&cover, false);
+    memory_region_add(address_space_memory.root, 0x300000, &cover, 5);
+    memory_region_add(address_space_memory.root, 0xf0000000, &trigger, 5);
+    tlb_flush_if_pending(cpu);
+    current_cpu = cpu;
+    map(0x10000, 0x300000, 4096, false);
+    map(0x20000, 0xf0000000, 4096, false);
+    poke(0x300000, 4, 0x12345678);
+    g_assert_cmphex(ld(0x10000, K), ==, 0x12345678);
+    cpu_st(cpu, 0x20000, 4, 1, K, 0);
+    g_assert_cmphex(ld(0x10000, K), ==, 0xc0ffee);
+    cpu_st(cpu, 0x20000, 4, 0, K, 0);
+    g_assert_cmphex(ld(0x10000, K), ==, 0x12345678);
+    current_cpu = NULL;
+    memory_region_del(address_space_memory.root, &cover);
+    memory_region_del(address_space_memory.root, &trigger);
+    memory_region_destroy(&cover);
+    memory_region_destroy(&trigger);
+    harness_stop();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -378,5 +416,6 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/tlb/protect-victim", test_protect_victim);
     g_test_add_func("/accel/tlb/jump-cache", test_jump_cache);
     g_test_add_func("/accel/tlb/random", test_random);
+    g_test_add_func("/accel/tlb/own-change", test_own_change);
     return g_test_run();
 }
