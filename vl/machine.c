@@ -166,6 +166,9 @@ static bool create_board(GError **errp)
     pc_cfg.kernel = cfg->kernel;
     pc_cfg.initrd = cfg->initrd;
     pc_cfg.append = cfg->append;
+    pc_cfg.smbios = cfg->smbios;
+    pc_cfg.fw_cfg_items = cfg->fw_cfg_items;
+    pc_cfg.option_roms = cfg->option_roms;
     pc_cfg.boot_order = cfg->boot_order;
     pc_cfg.boot_once = cfg->boot_once;
     pc_cfg.boot_menu = cfg->boot_menu;

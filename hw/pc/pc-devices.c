@@ -270,27 +270,37 @@ bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
 
 /* --- boot order --- */
 
-typedef struct BootEntry {
-    int index;
-    char *path;
-} BootEntry;
+BootEntry *pc_boot_entry_new(int index, char *path)
+{
+    BootEntry *e = g_new0(BootEntry, 1);
+
+    e->index = index;
+    e->path = path;
+    return e;
+}
+
+void pc_boot_entry_free(void *entry)
+{
+    BootEntry *e = entry;
+
+    g_free(e->path);
+    g_free(e);
+}
 
 static gint by_index(gconstpointer a, gconstpointer b)
 {
-    return ((const BootEntry *)a)->index - ((const BootEntry *)b)->index;
+    return (*(const BootEntry *const *)a)->index - (*(const BootEntry *const *)b)->index;
 }
 
-static void add_entry(GArray *entries, int index, char *path)
+static void add_entry(GPtrArray *entries, int index, char *path)
 {
-    BootEntry e = {index, path};
-
-    g_array_append_val(entries, e);
+    g_ptr_array_add(entries, pc_boot_entry_new(index, path));
 }
 
 void pc_write_boot_order_file(PcMachine *pc)
 {
     PcPriv *p = pc_priv(pc);
-    GArray *entries = g_array_new(false, false, sizeof(BootEntry));
+    GPtrArray *entries = g_ptr_array_new_with_free_func(pc_boot_entry_free);
     g_autoptr(GString) text = g_string_new(NULL);
 
     if (p->kernel_rom) /* an index of its own, before all others */
@@ -311,15 +321,16 @@ void pc_write_boot_order_file(PcMachine *pc)
         if (path)
             add_entry(entries, index, path);
     }
-    g_array_sort(entries, by_index);
-    for (guint i = 0; i < entries->len; i++) {
-        BootEntry *e = &g_array_index(entries, BootEntry, i);
-        g_string_append_printf(text, "%s%s", text->len ? "\n" : "", e->path);
-        g_free(e->path);
+    for (guint i = 0; i < p->rom_entries->len; i++) {
+        const BootEntry *e = p->rom_entries->pdata[i];
+        add_entry(entries, e->index, g_strdup(e->path));
     }
+    g_ptr_array_sort(entries, by_index);
+    for (guint i = 0; i < entries->len; i++)
+        g_string_append_printf(text, "%s%s", text->len ? "\n" : "", ((BootEntry *)entries->pdata[i])->path);
     if (pc->cfg.boot_strict)
         g_string_append_printf(text, "%sHALT", text->len ? "\n" : "");
     if (text->len)
         fw_cfg_set_file(p->fw_cfg, "bootorder", text->str, text->len + 1);
-    g_array_free(entries, true);
+    g_ptr_array_free(entries, true);
 }

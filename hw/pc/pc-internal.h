@@ -10,6 +10,7 @@
 #include "hw/pc/fw-cfg.h"
 #include "hw/pc/isa-irq.h"
 #include "hw/pc/pc.h"
+#include "hw/pc/smbios.h"
 #include "hw/timer/mc146818.h"
 
 typedef struct PcPriv {
@@ -28,6 +29,8 @@ typedef struct PcPriv {
     Device *i440fx, *piix3, *pm, *ide, *fdc, *i8042, *pit, *dma;
     bool have_ram, have_pci_mem, have_ports;
     const char *kernel_rom; /* name for the boot order, or NULL */
+    GPtrArray *rom_entries; /* of BootEntry: option ROMs with a place in the boot order */
+    SmbiosOpts *smbios;
     char *boot_order;
     bool boot_once_armed;
 } PcPriv;
@@ -45,7 +48,16 @@ bool pc_parse_pci_addr(const char *text, int *devfn, GError **errp); /* "3", "03
 /* pc-flash.c: firmware in flash instead of ROM, when there is a drive for it */
 bool pc_flash_wanted(void);
 bool pc_map_flash(PcMachine *pc, GError **errp);
+/* fw-items.c: -fw_cfg, -option-rom, -smbios */
+bool pc_add_fw_items(PcMachine *pc, GError **errp);
+bool pc_add_smbios_options(PcMachine *pc, GError **errp);
 /* pc-devices.c */
+typedef struct BootEntry {
+    int index;
+    char *path; /* owned */
+} BootEntry;
+BootEntry *pc_boot_entry_new(int index, char *path);
+void pc_boot_entry_free(void *entry);
 void pc_write_boot_order_file(PcMachine *pc);
 
 #endif

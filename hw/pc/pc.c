@@ -596,7 +596,7 @@ static void fill_fw_cfg(PcMachine *pc)
     uint64_t numa = 0;
     uint32_t wait = (uint32_t)pc->cfg.reboot_timeout_ms;
     SmbiosConfig smbios = {.ram_size = pc->cfg.ram_size, .ram_below_4g = p->low_size, .smp_cpus = pc->cfg.smp_cpus,
-                           .uuid = pc->cfg.uuid_set ? pc->cfg.uuid : NULL};
+                           .uuid = pc->cfg.uuid_set ? pc->cfg.uuid : NULL, .opts = p->smbios};
 
     if (pc->cfg.cpu) {
         uint32_t r[4];
@@ -627,7 +627,6 @@ static void fill_fw_cfg(PcMachine *pc)
         for (size_t i = 0; i < ARRAY_SIZE(files); i++)
             fw_cfg_set_select_callback(fw, files[i], build_acpi, pc);
     }
-    pc_write_boot_order_file(pc);
 }
 
 /* --- life --- */
@@ -659,7 +658,12 @@ static bool build(PcMachine *pc, GError **errp)
     if (k.kernel && !boot_load_kernel(&k, p->fw_cfg, &p->kernel_rom, errp))
         return false;
     fill_cmos(pc);
+    if (!pc_add_smbios_options(pc, errp))
+        return false;
     fill_fw_cfg(pc);
+    if (!pc_add_fw_items(pc, errp))
+        return false;
+    pc_write_boot_order_file(pc); /* with the option ROMs */
     connect_cpu(pc);
     return true;
 }
@@ -678,6 +682,7 @@ PcMachine *pc_create(const PcConfig *cfg, GError **errp)
     pc->system_io = address_space_io.root;
     p->boot_order = g_strdup(cfg->boot_order && *cfg->boot_order ? cfg->boot_order : "cad");
     p->boot_once_armed = cfg->boot_once != NULL;
+    p->rom_entries = g_ptr_array_new_with_free_func(pc_boot_entry_free);
     if (cfg->lib_dirs) {
         g_auto(GStrv) dirs = g_strsplit(cfg->lib_dirs, ":", -1);
         for (char **d = dirs; *d; d++)
@@ -730,6 +735,8 @@ void pc_free(PcMachine *pc)
     memory_commit();
     if (p->have_ram)
         memory_region_destroy(&p->ram);
+    g_ptr_array_free(p->rom_entries, true);
+    smbios_opts_free(p->smbios);
     g_free(p->boot_order);
     g_free(p);
     g_free(pc);

@@ -110,6 +110,166 @@ static void test_fw_cfg(void)
     stop(pc);
 }
 
+static GPtrArray *texts(const char *a, const char *b)
+{
+    GPtrArray *t = g_ptr_array_new();
+
+    g_ptr_array_add(t, (gpointer)a);
+    if (b)
+        g_ptr_array_add(t, (gpointer)b);
+    return t;
+}
+
+static char *fw_text(const char *name)
+{
+    uint16_t key;
+    uint32_t size;
+    char *t;
+
+    if (!fw_find(name, &key, &size))
+        return NULL;
+    t = g_malloc0(size + 1);
+    fw_read(key, (uint8_t *)t, size);
+    return t;
+}
+
+/* The user's items and option ROMs, and the latter's place in the boot order. */
+static void test_fw_items(void)
+{
+    PcConfig c = {.boot_strict = true};
+    g_autofree char *dir = g_dir_make_tmp("vireo-test-XXXXXX", NULL), *rom = g_build_filename(dir, "x,y.rom", NULL);
+    g_autofree char *opt = g_strdup_printf("%s/x,,y.rom,bootindex=3", dir);
+    g_autofree char *item = NULL, *order = NULL;
+    uint16_t key;
+    uint32_t size;
+    PcMachine *pc;
+
+    g_assert_true(g_file_set_contents(rom, "\x55\xaa\x01rest", 7, NULL));
+    c.fw_cfg_items = texts("opt/vireo/a,string=hello,, world", "name=opt/vireo/empty,string=");
+    c.option_roms = texts(opt, NULL);
+    pc = start(&c);
+    item = fw_text("opt/vireo/a");
+    g_assert_cmpstr(item, ==, "hello, world");
+    g_assert_true(fw_find("opt/vireo/empty", &key, &size));
+    g_assert_cmpuint(size, ==, 0);
+    g_assert_true(fw_find("genroms/x,y.rom", &key, &size));
+    g_assert_cmpuint(size, ==, 7);
+    order = fw_text("bootorder");
+    g_assert_cmpstr(order, ==, "/rom@genroms/x,y.rom\nHALT");
+    stop(pc);
+    g_ptr_array_free((GPtrArray *)c.fw_cfg_items, true);
+    g_ptr_array_free((GPtrArray *)c.option_roms, true);
+    unlink(rom);
+    rmdir(dir);
+}
+
+static void refused(const GPtrArray **list, PcConfig *c, const char *text, const char *want)
+{
+    GError *err = NULL;
+    GPtrArray *t = texts(text, NULL);
+
+    *list = t;
+    harness_start();
+    c->ram_size = 64 * MiB;
+    c->lib_dirs = bios_dir;
+    g_assert_null(pc_create(c, &err));
+    g_assert_nonnull(err);
+    if (!strstr(err->message, want))
+        g_error("'%s' gave '%s', not '%s'", text, err->message, want);
+    g_error_free(err);
+    harness_stop();
+    g_ptr_array_free(t, true);
+    *list = NULL;
+}
+
+static void test_bad_items(void)
+{
+    PcConfig c = {0};
+
+    refused(&c.fw_cfg_items, &c, "opt/a", "-fw_cfg opt/a: either file=PATH or string=TEXT is needed");
+    refused(&c.fw_cfg_items, &c, "opt/a,file=/nonexistent", "No such file");
+    refused(&c.fw_cfg_items, &c, "opt/a,file=/tmp,x=1", "x");
+    refused(&c.fw_cfg_items, &c, "etc/e820,string=x", "exists already");
+    refused(&c.option_roms, &c, "/proc/self/exe", "could not load it");
+    refused(&c.smbios, &c, "type=5,a=b", "type=5: fields can be set for types");
+    refused(&c.smbios, &c, "type=1,colour=red", "colour");
+    refused(&c.smbios, &c, "type=1,uuid=1-2", "uuid=1-2: not of the form");
+    refused(&c.smbios, &c, "type=0,release=1", "release=1: two numbers");
+    refused(&c.smbios, &c, "file=/nonexistent", "No such file");
+    refused(&c.smbios, &c, "serial=1", "type=N or file=PATH is needed");
+}
+
+/* The n-th structure of that type, from 0; its strings follow the formatted part. */
+static const uint8_t *find_structure(const uint8_t *t, uint32_t size, uint8_t type, unsigned n)
+{
+    for (uint32_t at = 0; at + 4 < size;) {
+        uint32_t end = at + t[at + 1];
+        if (t[at] == type && n-- == 0)
+            return t + at;
+        while (end + 2 < size && (t[end] || t[end + 1]))
+            end++;
+        at = end + 2;
+    }
+    return NULL;
+}
+
+static const char *structure_string(const uint8_t *s, unsigned field)
+{
+    const char *p = (const char *)s + s[1];
+
+    for (unsigned i = s[field]; i > 1; i--)
+        p += strlen(p) + 1;
+    return s[field] ? p : "";
+}
+
+static void test_smbios(void)
+{
+    static const char blob[] = "\x2d\x05\x34\x12\x01" "from a file\0";
+    PcConfig c = {0};
+    g_autofree char *path = NULL, *opt = NULL;
+    uint16_t key;
+    uint32_t size;
+    uint8_t *t;
+    const uint8_t *s;
+    PcMachine *pc;
+    GPtrArray *list;
+    int fd = g_file_open_tmp("vireo-test-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(write(fd, blob, sizeof blob), ==, sizeof blob);
+    close(fd);
+    opt = g_strdup_printf("file=%s", path);
+    list = texts("type=1,manufacturer=Ann,,Bob,serial=S1,uuid=12345678-9abc-def0-1234-56789abcdef0", "type=2,asset=tag");
+    g_ptr_array_add(list, (gpointer)"type=11,value=one,value=two");
+    g_ptr_array_add(list, (gpointer)"type=17,speed=2400,bank=B");
+    g_ptr_array_add(list, opt);
+    c.smbios = list;
+    pc = start(&c);
+    g_assert_true(fw_find("etc/smbios/smbios-tables", &key, &size));
+    t = g_malloc(size);
+    fw_read(key, t, size);
+    s = find_structure(t, size, 1, 0);
+    g_assert_cmpstr(structure_string(s, 4), ==, "Ann,Bob");
+    g_assert_cmpstr(structure_string(s, 5), ==, "Standard PC (i440FX + PIIX, 1996)");
+    g_assert_cmpstr(structure_string(s, 7), ==, "S1");
+    g_assert_cmpmem(s + 8, 16, "\x78\x56\x34\x12\xbc\x9a\xf0\xde\x12\x34\x56\x78\x9a\xbc\xde\xf0", 16);
+    s = find_structure(t, size, 2, 0);
+    g_assert_cmpstr(structure_string(s, 8), ==, "tag");
+    s = find_structure(t, size, 11, 0);
+    g_assert_cmpuint(s[4], ==, 2);
+    g_assert_cmpstr(structure_string(s, 4), ==, "two");
+    s = find_structure(t, size, 17, 0);
+    g_assert_cmpuint(ldl16(s + 0x15), ==, 2400);
+    g_assert_cmpstr(structure_string(s, 0x11), ==, "B");
+    s = find_structure(t, size, 0x2d, 0);
+    g_assert_cmpstr(structure_string(s, 4), ==, "from a file");
+    g_assert_nonnull(find_structure(t, size, 127, 0));
+    g_assert_null(find_structure(t, size, 127, 1));
+    g_free(t);
+    stop(pc);
+    g_ptr_array_free(list, true);
+    unlink(path);
+}
+
 /* Do with the loader script what firmware does, then check every table's sum. */
 static void test_acpi(void)
 {
@@ -388,6 +548,9 @@ int main(int argc, char **argv)
     bios_dir = g_strdup("/usr/share/seabios");
     g_test_add_func("/hw/pc/firmware-and-pam", test_firmware);
     g_test_add_func("/hw/pc/fw-cfg", test_fw_cfg);
+    g_test_add_func("/hw/pc/fw-items", test_fw_items);
+    g_test_add_func("/hw/pc/bad-items", test_bad_items);
+    g_test_add_func("/hw/pc/smbios", test_smbios);
     g_test_add_func("/hw/pc/acpi-tables", test_acpi);
     g_test_add_func("/hw/pc/memory-map-and-cmos", test_memory_map);
     g_test_add_func("/hw/pc/irq0-through-the-8259", test_interrupt_route);
