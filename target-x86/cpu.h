@@ -78,6 +78,8 @@ enum {
 #define HF_X87_UNMASKED (1u << 31)
 #define HF_FLAT_SEG(seg) (HF_FLAT_ES << (seg))
 
+enum { SHADOW_STI = 1, SHADOW_MOVSS = 2 /* holds back debug traps as well */ };
+
 enum { MMU_KERNEL = 0, MMU_USER = 1, MMU_KNOSMAP = 2, MMU_SMM_PHYS = 3 };
 
 /* cc_op: how the lazy flags are encoded; cc-ops.def says what each means (size suffix order B W L Q). */
@@ -124,7 +126,7 @@ typedef struct CPUX86State {
     int32_t df;                /* 1 or -1 */
     uint64_t eflags;           /* all but CC_MASK and DF (bit 1 always set) */
     uint32_t hflags;           /* HF_* that cpu_update_hflags keeps */
-    uint32_t inhibit_irq;      /* 1 during the shadow */
+    uint32_t inhibit_irq;      /* during the shadow: SHADOW_STI or SHADOW_MOVSS */
 
     SegCache segs[6], ldt, tr;
     struct { uint64_t base; uint32_t limit; } gdt, idt;

@@ -39,6 +39,20 @@ static void note_hit(CPUX86State *env, unsigned bits)
     cpu_interrupt(env->cpu, CPU_INTERRUPT_DB);
 }
 
+void debug_note(CPUX86State *env, unsigned bits)
+{
+    env->dr[6] = (env->dr[6] & ~15ULL) | bits | env->pending_db;
+    env->pending_db = 0;
+}
+
+void debug_raise(CPUX86State *env, unsigned bits, uintptr_t ra)
+{
+    if (ra)
+        cpu_restore_state(env->cpu, ra);
+    debug_note(env, bits);
+    raise_exception(env, EXCP_DB, 0);
+}
+
 void x86_watch_access(CPUState *cpu, vaddr addr, unsigned size, AccessType type, uintptr_t ra)
 {
     CPUX86State *env = X86_ENV(cpu);
@@ -89,18 +103,21 @@ void helper_code_bp(CPUX86State *env)
     for (int i = 0; i < 4; i++)
         if (bp_enabled(env->dr[7], i) && bp_type(env->dr[7], i) == BP_EXEC && env->dr[i] == pc)
             hits |= 1 << i;
-    if (!hits)
+    if (!hits || env->inhibit_irq == SHADOW_MOVSS)
         return;
-    env->dr[6] = (env->dr[6] & ~15ULL) | hits;
-    raise_exception(env, EXCP_DB, GETPC());
+    debug_raise(env, hits, GETPC());
+}
+
+void helper_set_rf(CPUX86State *env)
+{
+    env->eflags |= EFL_RF;
+    cpu_update_hflags(env);
 }
 
 void helper_single_step(CPUX86State *env)
 {
     /* eip and flags are those after the instruction: nothing to restore */
-    env->dr[6] |= DR6_BS | env->pending_db;
-    env->pending_db = 0;
-    raise_exception(env, EXCP_DB, 0);
+    debug_raise(env, DR6_BS, 0);
 }
 
 /* DR4 and DR5 are other names of DR6 and DR7 while CR4.DE is clear. */
@@ -114,10 +131,7 @@ static unsigned dr_number(CPUX86State *env, unsigned n, uintptr_t ra)
     if (n > 7)
         raise_exception(env, EXCP_UD, ra);
     if (env->dr[7] & DR7_GD) {
-        if (ra)
-            cpu_restore_state(env->cpu, ra);
-        env->dr[6] |= DR6_BD;
-        raise_exception(env, EXCP_DB, 0);
+        debug_raise(env, DR6_BD, ra);
     }
     return n;
 }

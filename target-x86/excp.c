@@ -119,6 +119,7 @@ void helper_raise_icebp(CPUX86State *env, uint64_t next_eip)
     /* A trap like INT 1, but the gate's DPL is not looked at: as an exception whose eip is already the next one. */
     cpu_restore_state(env->cpu, GETPC());
     env->head.eip = next_eip;
+    debug_note(env, 0);
     raise_exception(env, EXCP_DB, 0);
 }
 
@@ -329,7 +330,8 @@ void cpu_deliver(CPUX86State *env, int vector, bool is_int, int error_code, uint
     if (log_enabled(LOG_INT))
         log_delivery(env, ev.vector, is_int, error_code, next_eip);
     env->inhibit_irq = 0;
-    env->pending_db = 0; /* the instruction that hit a data breakpoint is over, or faulted and will hit again */
+    if (!is_int) /* an instruction that hit a data breakpoint and faulted will hit again; INT n traps in its handler */
+        env->pending_db = 0;
     if (vector == EXCP_DB && !is_int && (env->dr[7] & DR7_GD))
         env->dr[7] &= ~(uint64_t)DR7_GD;
 
@@ -386,11 +388,10 @@ bool x86_exec_interrupt(CPUState *cpu, int request)
         cpu_reset_interrupt(cpu, CPU_INTERRUPT_SIPI);
     if (env->shutdown)
         return false;
-    if (request & CPU_INTERRUPT_DB) {
+    if ((request & CPU_INTERRUPT_DB) && env->inhibit_irq != SHADOW_MOVSS) {
         cpu_reset_interrupt(cpu, CPU_INTERRUPT_DB);
         if (env->pending_db) {
-            env->dr[6] |= env->pending_db;
-            env->pending_db = 0;
+            debug_note(env, 0);
             deliver_request(env, EXCP_DB, false);
             return true;
         }

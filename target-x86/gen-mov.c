@@ -304,8 +304,10 @@ static void after_load_seg(DisasContext *dc, int seg)
 {
     TcgContext *s = dc->s;
 
-    if (seg == R_SS)
-        tcg_gen_st(s, tcg_const(s, 1), tcg_env(s), offsetof(CPUX86State, inhibit_irq), 4);
+    if (seg == R_SS) {
+        tcg_gen_st(s, tcg_const(s, SHADOW_MOVSS), tcg_env(s), offsetof(CPUX86State, inhibit_irq), 4);
+        dc->no_trap = true;
+    }
     dc->end = DISAS_LOOKUP;
 }
 
@@ -381,8 +383,10 @@ static void gen_load_far(DisasContext *dc, int seg)
     call_load_seg(dc, seg, sel);
     gen_write_reg(dc, size, dc->insn.reg, off);
     after_load_seg(dc, seg);
-    if (seg == R_SS) /* LSS has no shadow */
+    if (seg == R_SS) { /* LSS has no shadow */
         tcg_gen_st(dc->s, tcg_const(dc->s, 0), tcg_env(dc->s), offsetof(CPUX86State, inhibit_irq), 4);
+        dc->no_trap = false;
+    }
 }
 
 void gen_LES(DisasContext *dc) { gen_load_far(dc, R_ES); }

@@ -57,6 +57,8 @@ static void after_rep(DisasContext *dc, Tv unfinished, DisasEnd end)
     TcgLabel done = tcg_label(dc->s);
 
     tcg_gen_brcondi(dc->s, TCG_I64, TCG_COND_EQ, unfinished, 0, done);
+    if (dc->flags & HF_CODE_BP) /* its breakpoint was looked at before the first iteration */
+        CALL_HELPER(dc, set_rf, NO_OUT, 1, tcg_env(dc->s).i);
     gen_leave(dc, dc_eip(dc));
     tcg_gen_label(dc->s, done);
     dc->end = end;

@@ -103,8 +103,11 @@ void gen_IN(DisasContext *dc)
     unsigned size = dc_op_size(dc, 0);
     Tv port = port_number(dc, size), v = tcg_temp(dc->s);
 
+    gen_sync_cc_op(dc);
     CALL_HELPER(dc, in, v.i, 3, ENV_I, port.i, CONST_I(1u << size));
     gen_write_reg(dc, size, R_EAX, v);
+    if (dc->flags & HF_IOBP) /* the trap comes at the TB's end */
+        dc->end = DISAS_LOOKUP;
 }
 
 void gen_OUT(DisasContext *dc)
@@ -178,7 +181,7 @@ SIMPLE(XSETBV, xsetbv, DISAS_LOOKUP)
 
 static void leave_eip_set(DisasContext *dc)
 {
-    /* TF is looked at with the new flags: no trap on behalf of the old ones */
+    /* TF is looked at with the new flags, by the helper: no trap on behalf of the old ones */
     gen_lookup_stored(dc);
 }
 
@@ -198,13 +201,13 @@ void gen_SYSENTER(DisasContext *dc)
 {
     gen_sync_cc_op(dc);
     CALL_HELPER(dc, sysenter, NO_OUT, 1, ENV_I);
-    leave_eip_set(dc);
+    gen_leave_stored(dc);
 }
 void gen_SYSEXIT(DisasContext *dc)
 {
     gen_sync_cc_op(dc);
     CALL_HELPER(dc, sysexit, NO_OUT, 2, ENV_I, CONST_I(dc->insn.osize));
-    leave_eip_set(dc);
+    gen_leave_stored(dc);
 }
 void gen_RSM(DisasContext *dc)
 {

@@ -316,6 +316,14 @@ void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
 
 /* --- fast system calls --- */
 
+/* SYSCALL and SYSRET look at TF when they are done: no trap where FMASK clears it, and after SYSRET to a program that
+ * is being stepped one as if SYSCALL had just ended. */
+static void trap_if_tf(CPUX86State *env)
+{
+    if (env->eflags & EFL_TF)
+        debug_raise(env, DR6_BS, 0);
+}
+
 void helper_syscall(CPUX86State *env, uint64_t next_eip)
 {
     if (!(env->efer & EFER_SCE))
@@ -337,6 +345,7 @@ void helper_syscall(CPUX86State *env, uint64_t next_eip)
         seg_load_flat(env, R_CS, selector, DESC_CODE | DESC_B);
         set_eip(env, (uint32_t)env->star);
     }
+    trap_if_tf(env);
 }
 
 void helper_sysret(CPUX86State *env, uint32_t osize)
@@ -363,6 +372,7 @@ void helper_sysret(CPUX86State *env, uint32_t osize)
         seg_load_flat(env, R_CS, selector | 3, DESC_CODE | DESC_DPL | DESC_B);
         set_eip(env, (uint32_t)env->head.gpr[R_ECX]);
     }
+    trap_if_tf(env);
 }
 
 void helper_sysenter(CPUX86State *env)

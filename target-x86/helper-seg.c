@@ -213,8 +213,6 @@ void cpu_load_seg(CPUX86State *env, int seg, int sel, uintptr_t ra)
 void helper_load_seg(CPUX86State *env, uint32_t seg, uint32_t selector)
 {
     cpu_load_seg(env, seg, selector, GETPC());
-    if (seg == R_SS)
-        env->inhibit_irq = 1;
 }
 
 void seg_drop_after_return(CPUX86State *env)

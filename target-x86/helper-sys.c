@@ -201,7 +201,7 @@ void helper_set_if(CPUX86State *env, uint32_t on)
 {
     if (on) {
         if (!(env->eflags & EFL_IF))
-            env->inhibit_irq = 1;
+            env->inhibit_irq = SHADOW_STI;
         env->eflags |= EFL_IF;
     } else {
         env->eflags &= ~(uint64_t)EFL_IF;
@@ -311,6 +311,8 @@ static void G_GNUC_NORETURN halt(CPUX86State *env, uint64_t next_eip, uintptr_t 
         cpu_restore_state(cpu, ra);
     env->head.eip = next_eip;
     env->inhibit_irq = 0;
+    if (env->eflags & EFL_TF) /* the trap ends the halt before it begins */
+        debug_raise(env, DR6_BS, 0);
     cpu->halted = true;
     cpu->exception_index = EXCP_HLT;
     cpu_loop_exit(cpu);

@@ -96,6 +96,9 @@ void task_gate(CPUX86State *env, uint32_t e1, TaskSwitch how, uint64_t next_eip,
 void smm_enter(CPUX86State *env);
 
 /* debug-regs.c */
+/* #DB as DR6 = bits tells, with the data and I/O hits that wait; the matches of earlier ones go. */
+void debug_raise(CPUX86State *env, unsigned bits, uintptr_t ra) G_GNUC_NORETURN;
+void debug_note(CPUX86State *env, unsigned bits); /* DR6 only */
 void debug_update_watch(CPUX86State *env, uint64_t old_dr7); /* after DR0-3 or DR7 changed; old value of DR7 */
 void x86_watch_access(CPUState *cpu, vaddr addr, unsigned size, AccessType type, uintptr_t ra);
 void debug_check_io(CPUX86State *env, unsigned port, unsigned size);

@@ -205,8 +205,7 @@ void task_switch(CPUX86State *env, unsigned selector, uint32_t e1, uint32_t e2, 
     if (env->head.eip > env->segs[R_CS].limit)
         raise_exception_err(env, EXCP_GP, ext, 0);
     if (t.t) {
-        env->dr[6] |= DR6_BT;
-        raise_exception(env, EXCP_DB, 0);
+        debug_raise(env, DR6_BT, 0);
     }
 }
 

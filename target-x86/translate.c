@@ -79,7 +79,7 @@ void gen_store_eip(DisasContext *dc, uint64_t eip)
 /* eip and cc_op are in env: the trap of TF, or the way out. */
 void gen_leave_stored(DisasContext *dc)
 {
-    if (dc->tf)
+    if (dc->tf && !dc->no_trap)
         CALL_HELPER(dc, single_step, NO_OUT, 1, tcg_env(dc->s).i);
     gen_lookup_stored(dc);
 }
@@ -236,6 +236,7 @@ static void gen_one_shot_flags(DisasContext *dc)
         tcg_gen_ld(s, t, tcg_env(s), offsetof(CPUX86State, eflags), 8, false);
         tcg_gen_andi(s, TCG_I64, t, t, ~(int64_t)EFL_RF);
         tcg_gen_st(s, t, tcg_env(s), offsetof(CPUX86State, eflags), 8);
+        tcg_gen_st(s, tcg_const(s, dc->flags & ~(uint32_t)(HF_RF | HF_INHIBIT_IRQ)), tcg_env(s), offsetof(CPUX86State, hflags), 4);
     }
 }
 

@@ -42,6 +42,7 @@ typedef struct DisasContext {
     unsigned max_insns, nb_insns;
     bool all_flat;           /* no segment of this mode needs a check */
     bool plain_exits;        /* one-shot TB flags (TF, RF, shadow): leave by exit_tb, never to a TB of the same key */
+    bool no_trap;              /* MOV SS: TF traps after the next instruction */
     bool shadow_next;        /* after STI: the next instruction clears inhibit_irq */
     enum { VEC_NONE, VEC_SSE, VEC_AVX } vec_mode; /* which set of vector globals the TB uses */
     bool fetch_pages_open;   /* decoder: the instruction may fetch from a second page */

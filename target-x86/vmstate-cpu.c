@@ -43,7 +43,7 @@ void cpu_x86_post_load(CPUX86State *env)
         env->cc_op = CC_OP_EFLAGS;
     env->df = env->df < 0 ? -1 : 1;
     env->fpstt &= 7;
-    env->inhibit_irq = env->inhibit_irq != 0;
+    env->inhibit_irq = MIN(env->inhibit_irq, (uint32_t)SHADOW_MOVSS);
     env->eflags = (env->eflags & 0x3fffff & ~(uint64_t)(CC_MASK | EFL_DF)) | 2;
     for (int i = 0; i < 8; i++)
         env->fptags[i] = env->fptags[i] != 0;

@@ -4,7 +4,7 @@ whole translation blocks and with one instruction per block."""
 import os
 from guest import BUILD, Fail, Vireo, need, run
 
-GUESTS = ('smc-32', 'fault-32', 'sys-32', 'fault-64')
+GUESTS = ('smc-32', 'fault-32', 'sys-32', 'fault-64', 'debug-64')
 PASSED = 3  # isa-debug-exit: 2 * 1 + 1
 
 

@@ -128,6 +128,45 @@ int lib_exception(Frame *f)
     return 0;
 }
 
+#ifdef __x86_64__
+Tss64 tss64 __attribute__((aligned(16)));
+static uint8_t ring0_stack[8192] __attribute__((aligned(16))), user_stack[8192] __attribute__((aligned(16)));
+word user_stack_top = (word)(user_stack + sizeof user_stack);
+static void (*user_fn)(void);
+static word user_flags;
+__asm__(".text\n.globl user_return\nuser_return: hlt\n");
+
+static void enter_user(void)
+{
+    word *sp = (word *)user_stack_top - 1;
+
+    *sp = (word)user_return;
+    __asm__ volatile("push $0x23\npush %0\npush %1\npush $0x33\npush %2\niretq" : : "r"(sp), "r"(user_flags), "r"(user_fn) : "memory");
+    __builtin_unreachable();
+}
+
+int run_user(void (*fn)(void), int iopl)
+{
+    word b = (word)&tss64;
+
+    gdt[6] = 0x00affb000000ffff;
+    gdt[8] = 0x890000000000 | (b & 0xffffff) << 16 | (b >> 24 & 0xff) << 56 | (sizeof tss64 - 1);
+    gdt[9] = b >> 32;
+    tss64.rsp[0] = (word)(ring0_stack + sizeof ring0_stack);
+    if (!tss64.iomap)
+        tss64.iomap = sizeof tss64;
+    __asm__ volatile("ltr %%ax" : : "a"(0x40));
+    user_fn = fn;
+    user_flags = 2 | (word)iopl << 12;
+    return catching(enter_user);
+}
+
+int catching_user(void (*fn)(void))
+{
+    return run_user(fn, 0);
+}
+#endif
+
 void pic_init(uint16_t mask)
 {
     static const uint8_t w[2][3] = {{0x20, 4, 1}, {0x28, 2, 1}};

@@ -64,6 +64,20 @@ void paging_on(void);   /* identity for the first 4 GiB in 2 or 4 MiB pages; the
 extern word pt0[];      /* the entries of those pages */
 static inline void invlpg(void *p) { __asm__ volatile("invlpg (%0)" : : "r"(p) : "memory"); }
 static inline void flush_tlb(void) { word t; __asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(t) : : "memory"); }
+#ifdef __x86_64__
+/* fn in ring 3 with this IOPL, on a stack of its own; it ends by an exception, whose vector is returned (13: fn came
+ * back, to a HLT). Uses gdt[6] (30h: 64-bit code) and gdt[8-9] (40h: TSS). */
+int run_user(void (*fn)(void), int iopl);
+int catching_user(void (*fn)(void)); /* IOPL 0 */
+extern word user_stack_top;
+extern char user_return[];
+typedef struct __attribute__((packed)) Tss64 {
+    uint32_t zero;
+    uint64_t rsp[3], zero2, ist[7], zero3;
+    uint16_t zero4, iomap;
+} Tss64;
+extern Tss64 tss64;
+#endif
 void guest_main(const char *cmdline);
 
 #endif
