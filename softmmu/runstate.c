@@ -8,6 +8,7 @@ static ShutdownCause reset_request, shutdown_request;
 static int shutdown_code;
 static bool powerdown_request, stop_request;
 static RunState stop_reason;
+static PanicAction panic_action;
 static void (*request_notify)(void);
 
 static void (*powerdown_fn)(void *opaque);
@@ -34,7 +35,7 @@ const char *runstate_name(RunState s)
         [RUN_STATE_PRELAUNCH] = "prelaunch", [RUN_STATE_RUNNING] = "running",
         [RUN_STATE_PAUSED] = "paused",       [RUN_STATE_SHUTDOWN] = "shutdown",
         [RUN_STATE_DEBUG] = "debug",         [RUN_STATE_IO_ERROR] = "io-error",
-        [RUN_STATE_INTERNAL_ERROR] = "internal-error",
+        [RUN_STATE_INTERNAL_ERROR] = "internal-error", [RUN_STATE_GUEST_PANICKED] = "guest-panicked",
     };
     return (unsigned)s < ARRAY_SIZE(names) ? names[s] : "unknown";
 }
@@ -85,6 +86,30 @@ void system_stop_request(RunState why)
     stop_reason = why;
     g_mutex_unlock(&lock);
     notify();
+}
+
+void system_set_panic_action(PanicAction a)
+{
+    panic_action = a;
+}
+
+void system_guest_panicked(void)
+{
+    warn_report("the guest's kernel has panicked");
+    switch (panic_action) {
+    case PANIC_SHUTDOWN:
+        system_stop_request(RUN_STATE_GUEST_PANICKED);
+        system_shutdown_request(CAUSE_GUEST_PANIC);
+        break;
+    case PANIC_PAUSE:
+        system_stop_request(RUN_STATE_GUEST_PANICKED);
+        break;
+    case PANIC_EXIT_FAILURE:
+        system_shutdown_request_with_code(CAUSE_GUEST_PANIC, EXIT_FAILURE);
+        break;
+    case PANIC_NONE:
+        break;
+    }
 }
 
 ShutdownCause system_take_reset_request(void)

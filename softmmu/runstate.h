@@ -7,7 +7,7 @@
 
 typedef enum RunState {
     RUN_STATE_PRELAUNCH, RUN_STATE_RUNNING, RUN_STATE_PAUSED, RUN_STATE_SHUTDOWN, RUN_STATE_DEBUG,
-    RUN_STATE_IO_ERROR, RUN_STATE_INTERNAL_ERROR,
+    RUN_STATE_IO_ERROR, RUN_STATE_INTERNAL_ERROR, RUN_STATE_GUEST_PANICKED,
 } RunState;
 RunState runstate_get(void);
 void runstate_set(RunState s); /* vl only; does not start or stop vCPUs */
@@ -23,6 +23,10 @@ void system_reset_request(ShutdownCause cause);
 void system_shutdown_request(ShutdownCause cause);
 void system_shutdown_request_with_code(ShutdownCause cause, int exit_code); /* isa-debug-exit */
 void system_powerdown_request(void);
+/* The guest's kernel says so (pvpanic); what follows is set by system_set_panic_action. */
+void system_guest_panicked(void);
+typedef enum PanicAction { PANIC_SHUTDOWN, PANIC_PAUSE, PANIC_EXIT_FAILURE, PANIC_NONE } PanicAction;
+void system_set_panic_action(PanicAction a); /* at start-up */
 void system_stop_request(RunState why);
 
 /* The main loop takes them; each returns CAUSE_NONE/false when there is none, and clears it. */

@@ -208,6 +208,7 @@ bool machine_create(VlConfig *config, GError **errp)
     cfg = config;
     memory_init();
     net_set_running(false);
+    system_set_panic_action(cfg->panic_action);
     return create_drives(errp) && create_streams(errp) && create_board(errp);
 }
 

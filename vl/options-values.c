@@ -290,15 +290,34 @@ bool option_display(VlConfig *c, const char *val, GError **errp)
     return ok;
 }
 
+static int parse_panic_action(const char *name)
+{
+    static const char *const names[] = {
+        [PANIC_SHUTDOWN] = "shutdown", [PANIC_PAUSE] = "pause", [PANIC_EXIT_FAILURE] = "exit-failure", [PANIC_NONE] = "none"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (g_str_equal(name, names[i]))
+            return (int)i;
+    return -1;
+}
+
 bool option_action(VlConfig *c, const char *val, GError **errp)
 {
     GPtrArray *kv = keyval_parse(val, NULL);
+    const char *panic = keyval_get(kv, "panic"), *watchdog = keyval_get(kv, "watchdog");
+    int panic_action = -1;
     const char *reboot = keyval_get(kv, "reboot"), *shutdown = keyval_get(kv, "shutdown");
     bool ok = keyval_check(kv, "action", "reboot shutdown panic watchdog", errp);
     if (ok && reboot && !g_str_equal(reboot, "reset") && !g_str_equal(reboot, "shutdown"))
         ok = error_set(errp, "reboot=%s (choices: reset shutdown)", reboot);
     if (ok && shutdown && !g_str_equal(shutdown, "poweroff") && !g_str_equal(shutdown, "pause"))
         ok = error_set(errp, "shutdown=%s (choices: poweroff pause)", shutdown);
+    if (ok && watchdog && !g_str_equal(watchdog, "none"))
+        ok = error_set(errp, "watchdog=%s: there is no watchdog device (choices: none)", watchdog);
+    if (ok && panic && (panic_action = parse_panic_action(panic)) < 0)
+        ok = error_set(errp, "panic=%s (choices: shutdown pause exit-failure none)", panic);
+    if (ok && panic)
+        c->panic_action = (PanicAction)panic_action;
     if (ok && reboot)
         c->no_reboot = g_str_equal(reboot, "shutdown");
     if (ok && shutdown)

@@ -3,6 +3,7 @@
 #define VL_OPTIONS_H
 
 #include "host/base/osdep.h"
+#include "softmmu/runstate.h"
 
 typedef struct VlConfig {
     /* machine */
@@ -36,6 +37,7 @@ typedef struct VlConfig {
     int echr;             /* -1 default */
     /* running */
     bool start_stopped, no_reboot, no_shutdown, daemonize;
+    PanicAction panic_action;
     char *pidfile;
     /* log */
     char *log_items, *log_file, *log_filter;

@@ -327,6 +327,21 @@ static void build_isa_device(Aml *a, const char *name, const char *hid, int uid,
     aml_close(a, dev);
 }
 
+/* No EISA id: its name is longer. */
+static void build_pvpanic(const Build *b, Aml *a)
+{
+    AmlBlock dev = aml_open_device(a, "PEVT"), t;
+
+    aml_name(a, "_HID");
+    aml_string(a, "QEMU0001");
+    aml_name_integer(a, "_STA", 0x0f);
+    aml_name(a, "_CRS");
+    t = aml_open_buffer(a);
+    aml_res_io(a, b->cfg->pvpanic_port, 1, 1);
+    aml_close_template(a, t);
+    aml_close(a, dev);
+}
+
 static void build_isa(const Build *b, Aml *a)
 {
     static const IsaRange rtc[] = {{0x70, 2}}, kbd[] = {{0x60, 1}, {0x64, 1}}, com1[] = {{0x3f8, 8}},
@@ -359,6 +374,8 @@ static void build_isa(const Build *b, Aml *a)
         build_isa_device(a, "COM2", "PNP0501", 2, com2, 1, 3, -1);
     if (b->cfg->lpt)
         build_isa_device(a, "LPT1", "PNP0400", 1, lpt, 1, 7, -1);
+    if (b->cfg->pvpanic_port)
+        build_pvpanic(b, a);
     aml_close(a, isa);
 }
 

@@ -16,11 +16,12 @@
 #include "hw/pc/isa-debug-exit.h"
 #include "hw/pc/pc-internal.h"
 #include "hw/pc/pc-testdev.h"
+#include "hw/pc/pvpanic.h"
 
 static const DeviceClass *const isa_classes[] = {&uart16550_class, &debugcon_class, &isa_debug_exit_class,
-                                                 &parallel_class, &pc_testdev_class};
+                                                 &parallel_class, &pc_testdev_class, &pvpanic_class};
 /* PCI functions that need a slot and nothing else of the board. */
-static const DeviceClass *const pci_classes[] = {&pci_testdev_class};
+static const DeviceClass *const pci_classes[] = {&pci_testdev_class, &pvpanic_pci_class};
 
 /* Devices that are no class of their own on this board. */
 static const struct {
@@ -214,7 +215,11 @@ static bool add_isa(PcMachine *pc, const DeviceClass *cls, const GPtrArray *kv, 
         device_free(dev);
         return false;
     }
-    return device_realize(dev, errp);
+    if (!device_realize(dev, errp))
+        return false;
+    if (cls == &pvpanic_class) /* the ACPI tables, made when the firmware reads them, name its port */
+        pc_priv(pc)->pvpanic_port = ((PvpanicIsaState *)dev)->ioport;
+    return true;
 }
 
 static bool add_pci(PcMachine *pc, const DeviceClass *cls, GPtrArray *kv, GError **errp)

@@ -31,6 +31,7 @@ typedef struct PcPriv {
     const char *kernel_rom; /* name for the boot order, or NULL */
     GPtrArray *rom_entries; /* of BootEntry: option ROMs with a place in the boot order */
     SmbiosOpts *smbios;
+    uint16_t pvpanic_port; /* 0: no such device */
     char *boot_order;
     bool boot_once_armed;
 } PcPriv;

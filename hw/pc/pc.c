@@ -573,6 +573,7 @@ static void build_acpi(void *opaque)
         .com2 = pc->cfg.serial[1],
         .lpt = pc->cfg.parallel[0],
         .fdc = true,
+        .pvpanic_port = p->pvpanic_port,
         .pm_base = pm_base ? pm_base : DEFAULT_PM_BASE,
         .pci_hole_start = (uint32_t)MAX(p->low_size, (uint64_t)1 << 31),
         .pci64_start = top,

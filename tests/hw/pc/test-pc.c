@@ -425,6 +425,58 @@ static void test_devices(void)
     stop(pc);
 }
 
+static bool acpi_has(const char *text)
+{
+    uint16_t key;
+    uint32_t size;
+    g_autofree uint8_t *t = NULL;
+
+    g_assert_true(fw_find("etc/acpi/tables", &key, &size));
+    t = g_malloc(size);
+    fw_read(key, t, size);
+    return memmem(t, size, text, strlen(text)) != NULL;
+}
+
+/* A panic stops the machine and asks for its end, unless -action says otherwise. */
+static void test_pvpanic(void)
+{
+    PcConfig c = {0};
+    PcMachine *pc = start(&c);
+    GError *err = NULL;
+    RunState why;
+    int code;
+
+    g_assert_false(acpi_has("QEMU0001"));
+    g_assert_true(pc_add_device(pc, "pvpanic", &err));
+    g_assert_true(acpi_has("QEMU0001"));
+    g_assert_cmphex(inb(0x505), ==, 3);
+    outb(0x505, 4); /* not offered */
+    g_assert_false(system_take_stop_request(&why));
+    outb(0x505, 1);
+    g_assert_true(system_take_stop_request(&why));
+    g_assert_cmpint(why, ==, RUN_STATE_GUEST_PANICKED);
+    g_assert_cmpint(system_take_shutdown_request(&code), ==, CAUSE_GUEST_PANIC);
+    g_assert_cmpint(code, ==, 0);
+    system_set_panic_action(PANIC_EXIT_FAILURE);
+    g_assert_true(pc_add_device(pc, "pvpanic-pci,addr=6,events=1", &err));
+    outl(0xcf8, 0x80003000);
+    g_assert_cmphex(inl(0xcfc), ==, 0x00111b36);
+    outl(0xcf8, 0x80003010);
+    outl(0xcfc, 0xfe000000);
+    outl(0xcf8, 0x80003004);
+    outw(0xcfc, 2);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xfe000000, 1), ==, 1);
+    physmem_st(&address_space_memory, 0xfe000000, 1, 1);
+    g_assert_cmpint(system_take_shutdown_request(&code), ==, CAUSE_GUEST_PANIC);
+    g_assert_cmpint(code, ==, EXIT_FAILURE);
+    g_assert_false(system_take_stop_request(&why));
+    system_set_panic_action(PANIC_SHUTDOWN);
+    g_assert_false(pc_add_device(pc, "pvpanic,events=8", &err));
+    g_assert_nonnull(strstr(err->message, "events=8"));
+    g_error_free(err);
+    stop(pc);
+}
+
 static void test_testdevs(void)
 {
     PcConfig c = {0};
@@ -557,6 +609,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/pc/missing-bios", test_missing_bios);
     g_test_add_func("/hw/pc/device-option", test_devices);
     g_test_add_func("/hw/pc/test-devices", test_testdevs);
+    g_test_add_func("/hw/pc/pvpanic", test_pvpanic);
     g_test_add_func("/hw/pc/shared-isa-line", test_shared_line);
     g_test_add_func("/hw/pc/save-load", test_save_load);
     return g_test_run();
