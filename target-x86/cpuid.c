@@ -3,6 +3,7 @@
  * qemu-system-x86_64 7.2 shows, so that guests see the CPU that they were installed on.
  * Not modelled: more than one core per package; SVM, which MSR VM_CR shows as disabled. */
 #include "host/base/osdep.h"
+#include "softmmu/bql.h"
 #include "target-x86/cpuid.h"
 #include "tcg/tcg.h"
 
@@ -414,6 +415,22 @@ static void cpuid_caches(uint32_t subleaf, uint32_t out[4])
         memcpy(out, cache[subleaf], sizeof cache[0]);
 }
 
+/* The APIC vanishes from CPUID while IA32_APIC_BASE switches it off. */
+static bool apic_is_on(CPUX86State *env)
+{
+    uint64_t base;
+    bool locked = bql_locked();
+
+    if (!cpu_has(env, X86F_APIC) || !env->irq_ops || !env->irq_ops->get_apicbase)
+        return true;
+    if (!locked)
+        bql_lock();
+    base = env->irq_ops->get_apicbase(env->irq_opaque);
+    if (!locked)
+        bql_unlock();
+    return base & 1 << 11;
+}
+
 static void cpuid_basic(CPUX86State *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     uint32_t apic_id = env->cpu ? env->cpu->index : 0;
@@ -431,6 +448,8 @@ static void cpuid_basic(CPUX86State *env, uint32_t leaf, uint32_t subleaf, uint3
         if (env->cr[4] & CR4_OSXSAVE)
             out[2] |= 1u << 27;
         out[3] = env->features[FEAT_1_EDX];
+        if (!apic_is_on(env))
+            out[3] &= ~(1u << 9);
         break;
     case 2: out[0] = 1; out[2] = 0x4d; out[3] = 0x2c307d; break;
     case 4: cpuid_caches(subleaf, out); break;

@@ -13,7 +13,7 @@ enum {
     MSR_SYSENTER_ESP = 0x175, MSR_SYSENTER_EIP = 0x176, MSR_MCG_CAP = 0x179, MSR_MCG_STATUS = 0x17a, MSR_MCG_CTL = 0x17b,
     MSR_PERF_STATUS = 0x198, MSR_MISC_ENABLE = 0x1a0, MSR_DEBUGCTL = 0x1d9, MSR_MTRR_VAR0 = 0x200, MSR_MTRR_VAR_END = 0x20f,
     MSR_MTRR_FIX64K = 0x250, MSR_MTRR_FIX16K = 0x258, MSR_MTRR_FIX4K = 0x268, MSR_PAT = 0x277, MSR_MTRR_DEFTYPE = 0x2ff,
-    MSR_MC0_CTL = 0x400, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_END = 0x8ff, MSR_XSS = 0xda0,
+    MSR_MC0_CTL = 0x400, MSR_MC_END = 0x480, MSR_TSC_DEADLINE = 0x6e0, MSR_X2APIC = 0x800, MSR_X2APIC_END = 0x8ff, MSR_XSS = 0xda0,
 };
 #define MSR_EFER 0xc0000080u
 #define MSR_STAR 0xc0000081u
@@ -25,6 +25,7 @@ enum {
 #define MSR_KERNELGSBASE 0xc0000102u
 #define MSR_TSC_AUX 0xc0000103u
 #define MSR_VM_CR 0xc0010114u
+enum { APICBASE_EXTD = 1 << 10 };
 enum { VM_CR_LOCK = 1 << 3, VM_CR_SVMDIS = 1 << 4 };
 
 enum { MCE_BANKS = 10, MTRR_VAR_COUNT = 8 };
@@ -63,6 +64,11 @@ static bool irq_msr(CPUX86State *env, uint32_t msr, uint64_t *val, bool write)
     bool ok = write ? ops->msr_write(env->irq_opaque, msr, *val) : ops->msr_read(env->irq_opaque, msr, val);
     bql_unlock();
     return ok;
+}
+
+static bool has_irq_msr(const CPUX86State *env, uint32_t msr)
+{
+    return cpu_has(env, msr == MSR_TSC_DEADLINE ? X86F_TSC_DEADLINE : X86F_X2APIC);
 }
 
 /* 64-bit state that an MSR is nothing but, read and written as it is; NULL: not such a one. */
@@ -115,7 +121,9 @@ static bool read_msr(CPUX86State *env, uint32_t msr, uint64_t *val)
         return true;
     }
     if (msr == MSR_TSC_DEADLINE || (msr >= MSR_X2APIC && msr <= MSR_X2APIC_END))
-        return irq_msr(env, msr, val, false);
+        return has_irq_msr(env, msr) && irq_msr(env, msr, val, false);
+    if (msr >= MSR_MC0_CTL && msr < MSR_MC_END)
+        return false; /* banks that MCG_CAP does not count */
 
     *val = 0;
     switch (msr) {
@@ -172,6 +180,8 @@ static bool write_apicbase(CPUX86State *env, uint64_t val)
 {
     if (!env->irq_ops || !env->irq_ops->set_apicbase)
         return cpu_has(env, X86F_APIC);
+    if (val >> env->phys_bits || ((val & APICBASE_EXTD) && !cpu_has(env, X86F_X2APIC)))
+        return false;
     bql_lock();
     bool ok = env->irq_ops->set_apicbase(env->irq_opaque, val);
     bql_unlock();
@@ -207,12 +217,16 @@ static bool write_msr(CPUX86State *env, uint32_t msr, uint64_t val)
     if (msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * MCE_BANKS) {
         unsigned off = msr - MSR_MC0_CTL;
         if ((off & 3) == 1 && val != 0)
-            return false; /* STATUS can only be cleared; CTL bits are free, as AMD has it */
+            return false; /* STATUS can only be cleared */
+        if ((off & 3) == 0 && val != 0 && ~(val | 1 << 10 | 1) != 0)
+            return false; /* CTL is all or nothing, but for the two that Linux leaves out on some CPUs */
         env->mc_banks[off] = val;
         return true;
     }
     if (msr == MSR_TSC_DEADLINE || (msr >= MSR_X2APIC && msr <= MSR_X2APIC_END))
-        return irq_msr(env, msr, &val, true);
+        return has_irq_msr(env, msr) && irq_msr(env, msr, &val, true);
+    if (msr >= MSR_MC0_CTL && msr < MSR_MC_END)
+        return false;
 
     switch (msr) {
     case MSR_TSC: {

@@ -40,6 +40,7 @@ struct LapicState {
     uint32_t isr[8], tmr[8], irr[8];
     uint32_t icr[2], lvt[LVT_COUNT], divide, initial_count;
     int64_t timer_start_ns;
+    bool timer_stopped; /* a one-shot count that ran out; stays so in another mode until a new count is written */
     uint64_t deadline;
     uint8_t lint[2];     /* pin levels */
     uint8_t extint;      /* an ExtINT message of the I/O APIC waits */
@@ -246,7 +247,7 @@ static uint32_t timer_current(const LapicState *s)
 {
     int64_t gone = clock_ns(CLOCK_VM) - s->timer_start_ns, p = period_ns(s);
 
-    if (!p || timer_mode(s) >= 2 || gone < 0)
+    if (!p || timer_mode(s) >= 2 || gone < 0 || s->timer_stopped)
         return 0;
     if (timer_mode(s) == 0 && gone >= p)
         return 0;
@@ -263,7 +264,7 @@ static void timer_schedule(LapicState *s)
             timer_mod(s->timer, MAX(s->w.cpu->tsc_to_ns(s->w.cpu_opaque, s->deadline), now));
         return;
     }
-    if (!p || timer_mode(s) == 3)
+    if (!p || timer_mode(s) == 3 || s->timer_stopped)
         return;
     if (timer_mode(s) == 1) {
         next = s->timer_start_ns + ((now - s->timer_start_ns) / p + 1) * p;
@@ -271,6 +272,17 @@ static void timer_schedule(LapicState *s)
     } else if (now - s->timer_start_ns < p) {
         timer_mod(s->timer, s->timer_start_ns + p);
     }
+}
+
+/* The count goes on from where it is in the new mode. */
+static void timer_change_mode(LapicState *s, unsigned old_mode)
+{
+    int64_t gone = clock_ns(CLOCK_VM) - s->timer_start_ns, p = period_ns(s);
+
+    if (p && gone >= p && old_mode == 0)
+        s->timer_stopped = true;
+    else if (p && gone >= p && old_mode == 1)
+        s->timer_start_ns += gone / p * p;
 }
 
 static void timer_expired(void *opaque)
@@ -381,6 +393,7 @@ static void lvt_write(LapicState *s, unsigned n, uint32_t val)
             s->initial_count = 0;
             s->deadline = 0;
         }
+        timer_change_mode(s, old_mode);
         timer_schedule(s);
     }
     if (n == LVT_LINT0 && s->lint[0] && (val & LVT_LEVEL))
@@ -433,6 +446,7 @@ static void reg_write(LapicState *s, unsigned reg, uint32_t val)
             break;
         s->initial_count = val;
         s->timer_start_ns = clock_ns(CLOCK_VM);
+        s->timer_stopped = false;
         timer_schedule(s);
         break;
     case REG_TIMER_DIVIDE: {
@@ -585,7 +599,7 @@ bool lapic_set_base(LapicState *s, uint64_t val)
 {
     unsigned from = s->base >> 10 & 3, to = val >> 10 & 3; /* bit 0 x2APIC, bit 1 enabled */
 
-    if ((val & 0x2ff) || val >> 40)
+    if (val & 0x2ff) /* the CPU has looked at the upper bits */
         return false;
     if (to == 1 || (from == 3 && to == 2) || (from == 0 && to == 3))
         return false; /* SDM figure "Local x2APIC State Transitions" */
@@ -674,7 +688,7 @@ static const VMField lapic_fields[] = {
     VM_UINT(LapicState, esr),        VM_UINT(LapicState, esr_pending), VM_UINT_ARRAY(LapicState, isr, 8),
     VM_UINT_ARRAY(LapicState, tmr, 8), VM_UINT_ARRAY(LapicState, irr, 8), VM_UINT_ARRAY(LapicState, icr, 2),
     VM_UINT_ARRAY(LapicState, lvt, LVT_COUNT), VM_UINT(LapicState, divide), VM_UINT(LapicState, initial_count),
-    VM_UINT(LapicState, timer_start_ns), VM_UINT(LapicState, deadline), VM_UINT_ARRAY(LapicState, lint, 2),
+    VM_UINT(LapicState, timer_start_ns), VM_UINT(LapicState, timer_stopped), VM_UINT(LapicState, deadline), VM_UINT_ARRAY(LapicState, lint, 2),
     VM_UINT(LapicState, extint),     VM_TIMER(LapicState, timer),      VM_END,
 };
 
@@ -697,6 +711,7 @@ void lapic_init_reset(LapicState *s)
         s->lvt[i] = LVT_MASKED;
     s->divide = s->initial_count = 0;
     s->timer_start_ns = 0;
+    s->timer_stopped = false;
     s->deadline = 0;
     s->extint = 0;
     if (x2apic(s))

@@ -4,7 +4,7 @@ whole translation blocks and with one instruction per block."""
 import os
 from guest import BUILD, Fail, Vireo, need, run
 
-GUESTS = ('smc-32', 'fault-32', 'sys-32', 'fault-64', 'debug-64')
+GUESTS = ('smc-32', 'fault-32', 'sys-32', 'fault-64', 'debug-64', 'apic-64')
 PASSED = 3  # isa-debug-exit: 2 * 1 + 1
 
 
@@ -15,8 +15,8 @@ def start(tmp, name, *args):
     image = os.path.join(BUILD, 'tests/guest', name)
     need(os.path.exists(image), 'no %s: make guests' % image)
     return Vireo('-m', '64', '-display', 'none', '-nic', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot',
-                 '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-drive', 'file=%s,format=raw,if=ide' % disk,
-                 '-kernel', image, *args, limit=60)
+                 '-device', 'isa-debug-exit,iobase=0xf4,iosize=4', '-device', 'pc-testdev', '-drive', 'file=%s,format=raw,if=ide' % disk,
+                 '-kernel', image, '-cpu', 'max', *args, limit=60)
 
 
 def guest(name, *args):

@@ -157,7 +157,9 @@ static void test_msr(void)
     ASSERT_FAULT(EXCP_GP, 0, wrmsr(0x277, 0x0202020202020202ULL));
     ASSERT_FAULT(EXCP_GP, 0, wrmsr(0xc0000080, 1 << 5));
     ASSERT_FAULT(EXCP_GP, 0, rdmsr(0x800)); /* no APIC here */
-    ASSERT_OK(wrmsr(0x410, ~0ULL ^ 1 << 10)); /* AMD: any set of enables; Linux writes this one */
+    ASSERT_OK(wrmsr(0x410, ~0ULL ^ 1 << 10)); /* Linux writes this one */
+    ASSERT_FAULT(EXCP_GP, 0, wrmsr(0x410, 5));
+    ASSERT_FAULT(EXCP_GP, 0, rdmsr(0x400 + 4 * 31));
     ASSERT_FAULT(EXCP_GP, 0, wrmsr(0x401, 5));
     ASSERT_OK(wrmsr(0xdeadbeef, 5));
     g_assert_cmphex(rdmsr(0xdeadbeef), ==, 0);
