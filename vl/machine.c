@@ -51,6 +51,15 @@ static char *find_demo(GError **errp)
 
 static bool create_drives(GError **errp)
 {
+    for (guint i = 0; i < cfg->blockdevs->len; i++) {
+        GError *err = NULL;
+        const char *text = g_ptr_array_index(cfg->blockdevs, i);
+        if (!blockdev_add(text, &err)) {
+            error_set(errp, "-blockdev %s: %s", text, err->message);
+            g_error_free(err);
+            return false;
+        }
+    }
     drive_set_snapshot_default(cfg->snapshot);
     for (guint i = 0; i < cfg->drives->len; i++) {
         GError *err = NULL;
@@ -256,6 +265,7 @@ bool machine_continue(GError **errp)
         return true;
     if (runstate_get() == RUN_STATE_SHUTDOWN || runstate_get() == RUN_STATE_INTERNAL_ERROR)
         return error_set(errp, "Resetting the Virtual Machine is required");
+    block_retry_all(); /* what failed with werror=stop is tried again */
     run();
     return true;
 }

@@ -20,6 +20,7 @@ typedef struct VlConfig {
     GPtrArray *netdevs, *nets; /* of char *: -netdev texts; "-nic TEXT" and "-net TEXT" */
     GPtrArray *devices;   /* of char *: option texts, in order */
     /* disks */
+    GPtrArray *blockdevs; /* of char *: -blockdev texts */
     GPtrArray *drives;    /* of char *: -drive texts */
     GPtrArray *drive_opts; /* of char *: how the user wrote each, for messages */
     bool snapshot, has_cdrom, has_floppy;

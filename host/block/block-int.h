@@ -5,6 +5,7 @@
 #define HOST_BLOCK_BLOCK_INT_H
 
 #include "host/block/block.h"
+#include "host/block/blkdebug.h"
 #include <sys/types.h>
 
 enum { SECTOR = 512 };
@@ -16,14 +17,33 @@ typedef struct BlockFile {
     char *name;       /* as the user gave it */
     uint64_t len;     /* bytes; grows with writes (atomic) */
     bool read_only, is_device, no_flush;
+    bool no_lock;     /* locking=off */
+    bool is_null;     /* no file at all: reads as zeros, forgets what is written */
     dev_t dev;
     ino_t ino;
+    uint64_t base;    /* raw's offset=: byte 0 of the image in the file */
+    BlkDebug *debug;  /* or NULL */
+    char *driver;     /* "file", "host_device", "null-co", ... */
+    unsigned refs;    /* under the BQL; file_close() lets one go */
 } BlockFile;
 
 enum { FILE_LOCK = 1, FILE_LOCK_RESIZE = 2, FILE_AUTO_READ_ONLY = 4, FILE_READ_ONLY = 8 };
 /* NULL and one clear line in errp. No locks are taken yet: see file_lock. */
 BlockFile *file_open(const char *filename, unsigned flags, GError **errp);
 bool file_lock(BlockFile *f, unsigned flags, GError **errp);
+/* A file with the options of a protocol driver (file, host_device, null-co, blkdebug, ...), which it takes out of o. */
+BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp);
+bool proto_is_driver(const char *name);
+BlockFile *file_ref(BlockFile *f);
+static inline void file_event(BlockFile *f, BlockEvent e)
+{
+    if (unlikely(f->debug))
+        blkdebug_event(f->debug, e);
+}
+static inline int file_check(BlockFile *f, BlockIo io, uint64_t offset, uint64_t len)
+{
+    return unlikely(f->debug) ? blkdebug_check(f->debug, io, offset, len) : 0;
+}
 void file_close(BlockFile *f);
 /* len bytes at offset, from or to the vector from its byte `skip` on. Reads past the end give zeros. 0 or -errno. */
 int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t skip, uint64_t len, bool write);
@@ -68,6 +88,11 @@ typedef struct BlockNode {
     struct BlockNode *backing;  /* owned by this node; NULL none */
     char *backing_name;         /* as it stands in the image, or NULL */
     char *backing_format;       /* as it stands in the image, or NULL */
+    uint64_t cluster_size;      /* bytes that are allocated together, 0: no such unit */
+    char *node_name;            /* of -blockdev or node-name=, or NULL */
+    unsigned refs;              /* under the BQL; node_close() lets one go */
+    bool in_use;                /* by a drive */
+    bool discard_unmap, no_flush, detect_zeroes, detect_unmap, direct; /* as its options say */
 } BlockNode;
 
 /* Chain of opens, to find a backing file that leads back to itself. */
@@ -87,11 +112,21 @@ int node_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *st);
 /* The path of a backing file that `filename` names `backing`: relative names start at its folder. */
 char *node_backing_path(const char *filename, const char *backing, GError **errp);
 
-extern const BlockFormat raw_format, qcow2_format, overlay_format;
+/* A node that -blockdev or node-name= has named; NULL. *file: it may be a bare protocol node instead. */
+BlockNode *blockdev_find(const char *name, BlockFile **file);
+/* A drive of that id that exists (drive_find may make one of a node). */
+Drive *drive_find_existing(const char *id);
+bool blockdev_register(const char *name, BlockNode *n, BlockFile *f, GError **errp);
+
+extern const BlockFormat raw_format, qcow2_format, overlay_format, vmdk_format, vpc_format, vhdx_format, vdi_format;
 
 /* Take over `file` on success. */
 bool raw_open(BlockNode *n, BlockFile *file, const BlockOpenOpts *opts, GError **errp);
 bool qcow2_open(BlockNode *n, BlockFile *file, const BlockOpenOpts *opts, GError **errp);
+bool vmdk_open(BlockNode *n, BlockFile *file, const BlockOpenOpts *opts, GError **errp);
+bool vpc_open(BlockNode *n, BlockFile *file, const BlockOpenOpts *opts, GError **errp);
+bool vhdx_open(BlockNode *n, BlockFile *file, const BlockOpenOpts *opts, GError **errp);
+bool vdi_open(BlockNode *n, BlockFile *file, const BlockOpenOpts *opts, GError **errp);
 /* Takes base over: a node whose writes go to a temporary file (-snapshot). */
 BlockNode *overlay_open(BlockNode *base, GError **errp);
 

@@ -9,6 +9,7 @@
 #include "host/base/osdep.h"
 #include "host/block/block.h"
 #include "host/block/block-int.h"
+#include "softmmu/runstate.h"
 #include <sys/eventfd.h>
 #include <glib-unix.h>
 
@@ -27,6 +28,7 @@ struct BlockReq {
     int ret;
     bool finished; /* under lock: the worker is through with it */
     bool ready;    /* under lock: in the completion queue */
+    bool kept;     /* under the BQL: failed, in kept_queue until the VM goes on */
 };
 
 struct BlockImage {
@@ -35,12 +37,15 @@ struct BlockImage {
     char *filename;
     bool read_only, snapshot, writethrough, no_flush;
     unsigned node_id;
+    BlockErrorAction on_read, on_write;
+    int io_status;      /* errno of the request kept last; under the BQL */
     unsigned in_flight; /* under lock */
 };
 
 static GMutex lock;
 static GCond done_cond;
 static GQueue done_queue = G_QUEUE_INIT; /* of BlockReq, under lock */
+static GQueue kept_queue = G_QUEUE_INIT; /* of BlockReq that wait for `cont`, under the BQL */
 static unsigned total_in_flight;         /* under lock */
 static GThreadPool *pool;                /* made on first use, under the BQL */
 static int done_fd = -1;
@@ -52,6 +57,14 @@ static uint64_t iov_bytes(const struct iovec *iov, int iovcnt)
     for (int i = 0; i < iovcnt; i++)
         n += iov[i].iov_len;
     return n;
+}
+
+static bool all_zero(const struct iovec *iov, int iovcnt)
+{
+    for (int i = 0; i < iovcnt; i++)
+        if (!buffer_is_zero(iov[i].iov_base, iov[i].iov_len))
+            return false;
+    return true;
 }
 
 static int image_flush(BlockImage *img)
@@ -71,8 +84,12 @@ static int image_write(BlockImage *img, uint64_t offset, const struct iovec *iov
     if (img->read_only)
         return -EROFS;
     if (offset > img->node->length || len > img->node->length - offset)
-        return -ENOSPC;
-    int ret = len ? img->node->fmt->pwritev(img->node->state, offset, iov, iovcnt, len) : 0;
+        return -EIO;
+    int ret = -ENOTSUP;
+    if (unlikely(img->top->detect_zeroes) && len && all_zero(iov, iovcnt))
+        ret = img->node->fmt->write_zeroes ? img->node->fmt->write_zeroes(img->node->state, offset, len, img->top->detect_unmap) : ret;
+    if (ret == -ENOTSUP)
+        ret = len ? img->node->fmt->pwritev(img->node->state, offset, iov, iovcnt, len) : 0;
     return ret == 0 && img->writethrough ? image_flush(img) : ret;
 }
 
@@ -112,6 +129,21 @@ static void worker(gpointer data, gpointer unused)
     }
 }
 
+/* A request has failed: true when it is kept for a later try and the VM is to stop. */
+static bool keep_failed(BlockReq *r)
+{
+    BlockErrorAction act = r->kind == REQ_READ ? r->img->on_read : r->img->on_write;
+    if (act == BLOCK_ERROR_IGNORE)
+        r->ret = 0;
+    if (r->ret == -EROFS || r->ret == -EINVAL || !(act == BLOCK_ERROR_STOP || (act == BLOCK_ERROR_ENOSPC && r->ret == -ENOSPC)))
+        return false;
+    r->kept = true;
+    r->img->io_status = -r->ret;
+    g_queue_push_tail(&kept_queue, r);
+    system_stop_request(RUN_STATE_IO_ERROR);
+    return true;
+}
+
 /* Run the callbacks of what has completed; true when there was any. Under the BQL. */
 static bool run_completions(void)
 {
@@ -128,6 +160,8 @@ static bool run_completions(void)
         if (!r)
             return any;
         any = true;
+        if (r->ret < 0 && keep_failed(r))
+            continue;
         if (r->done)
             r->done(r->opaque, r->ret);
         g_free(r);
@@ -154,18 +188,58 @@ static void pool_start(void)
     pool = g_thread_pool_new(worker, NULL, WORKERS, FALSE, NULL);
 }
 
+static void send(BlockReq *r)
+{
+    pool_start();
+    g_mutex_lock(&lock);
+    r->finished = r->ready = r->kept = false;
+    r->img->in_flight++;
+    total_in_flight++;
+    g_mutex_unlock(&lock);
+    g_thread_pool_push(pool, r, NULL);
+}
+
+void block_set_error_actions(BlockImage *img, BlockErrorAction on_read, BlockErrorAction on_write)
+{
+    img->on_read = on_read;
+    img->on_write = on_write;
+}
+
+int block_io_status(const BlockImage *img) { return img->io_status; }
+
+bool block_retry_all(void)
+{
+    bool any = false;
+    for (BlockReq *r; (r = g_queue_pop_head(&kept_queue)); any = true) {
+        r->img->io_status = 0;
+        send(r);
+    }
+    return any;
+}
+
+/* The image goes: what was kept fails for good. */
+static void fail_kept(BlockImage *img)
+{
+    for (GList *l = kept_queue.head, *next; l; l = next) {
+        BlockReq *r = l->data;
+        next = l->next;
+        if (r->img != img)
+            continue;
+        g_queue_delete_link(&kept_queue, l);
+        if (r->done)
+            r->done(r->opaque, r->ret);
+        g_free(r);
+        next = kept_queue.head; /* the callback may have changed the queue */
+    }
+}
+
 static BlockReq *submit(BlockImage *img, ReqKind kind, uint64_t offset, uint64_t len, const struct iovec *iov,
                         int iovcnt, BlockDone *done, void *opaque)
 {
     BlockReq *r = g_new0(BlockReq, 1);
     *r = (BlockReq){.img = img, .kind = kind, .offset = offset, .len = len, .iov = iov, .iovcnt = iovcnt,
                     .done = done, .opaque = opaque};
-    pool_start();
-    g_mutex_lock(&lock);
-    img->in_flight++;
-    total_in_flight++;
-    g_mutex_unlock(&lock);
-    g_thread_pool_push(pool, r, NULL);
+    send(r);
     return r;
 }
 
@@ -197,9 +271,13 @@ void block_aio_cancel(BlockReq *r)
     g_mutex_lock(&lock);
     while (!r->ready)
         g_cond_wait(&done_cond, &lock);
-    g_queue_remove(&done_queue, r);
-    r->img->in_flight--;
-    total_in_flight--;
+    if (r->kept) {
+        g_queue_remove(&kept_queue, r);
+    } else {
+        g_queue_remove(&done_queue, r);
+        r->img->in_flight--;
+        total_in_flight--;
+    }
     g_mutex_unlock(&lock);
     if (r->done)
         r->done(r->opaque, -ECANCELED);
@@ -220,6 +298,16 @@ void block_drain(BlockImage *img)
     }
 }
 
+static BlockImage *image_new(BlockNode *node, BlockNode *top, const char *filename, bool read_only)
+{
+    BlockImage *img = g_new0(BlockImage, 1);
+    *img = (BlockImage){.node = node, .top = top, .filename = g_strdup(filename), .read_only = read_only, .no_flush = top->no_flush,
+                        .node_id = next_node_id};
+    top->in_use = true;
+    next_node_id += 10;
+    return img;
+}
+
 BlockImage *block_open(const BlockOpenOpts *opts, GError **errp)
 {
     BlockNode *top = node_open(opts, NULL, errp), *node = top;
@@ -227,12 +315,34 @@ BlockImage *block_open(const BlockOpenOpts *opts, GError **errp)
         return NULL;
     if (opts->snapshot && !(node = overlay_open(top, errp)))
         return NULL;
-    BlockImage *img = g_new0(BlockImage, 1);
-    *img = (BlockImage){.node = node, .top = top, .filename = g_strdup(opts->filename),
-                        .read_only = opts->snapshot ? opts->read_only : top->read_only, .snapshot = opts->snapshot,
-                        .writethrough = opts->writethrough, .no_flush = opts->no_flush, .node_id = next_node_id};
-    next_node_id += 10;
+    BlockImage *img = image_new(node, top, top->filename, opts->snapshot ? opts->read_only : top->read_only);
+    img->snapshot = opts->snapshot;
+    img->writethrough = opts->writethrough;
+    img->no_flush |= opts->no_flush;
     return img;
+}
+
+BlockImage *block_open_node(const char *name, bool read_only, GError **errp)
+{
+    BlockFile *f;
+    BlockNode *n = blockdev_find(name, &f);
+    if (!n && f) { /* a protocol node: the bytes are the disk */
+        BlockOptions *o = blkopts_new();
+        blkopts_set(o, "driver", "raw");
+        blkopts_set(o, "file", name);
+        BlockOpenOpts opts = {.options = o, .read_only = read_only || f->read_only, .lock = true};
+        BlockImage *img = f->refs > 1 ? NULL : block_open(&opts, errp);
+        if (f->refs > 1 && !img)
+            error_set(errp, "Node '%s' is in use already", name);
+        blkopts_free(o);
+        return img;
+    }
+    if (!n || n->in_use || n->refs > 1) {
+        error_set(errp, n ? "Node '%s' is in use already" : "Cannot find device='' nor node-name='%s'", name);
+        return NULL;
+    }
+    n->refs++;
+    return image_new(n, n, n->filename, read_only || n->read_only);
 }
 
 void block_close(BlockImage *img)
@@ -240,8 +350,10 @@ void block_close(BlockImage *img)
     if (!img)
         return;
     block_drain(img);
+    fail_kept(img);
     if (!img->read_only)
         image_flush(img);
+    img->top->in_use = false;
     node_close(img->node);
     g_free(img->filename);
     g_free(img);

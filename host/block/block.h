@@ -11,7 +11,8 @@ typedef struct BlockReq BlockReq;
 
 typedef struct BlockOpenOpts {
     const char *filename;
-    const char *format; /* "raw", "qcow2", or NULL: probed */
+    const char *format; /* "raw", "qcow2", "vmdk", "vpc", "vhdx", "vdi", or NULL: probed */
+    GHashTable *options; /* more of them by dotted key, see blkopts.h, or NULL; not changed */
     bool read_only;
     bool auto_read_only; /* fall back to read-only when it cannot be opened for writing (CD-ROM) */
     bool snapshot;      /* writes go to a temporary overlay that vanishes */
@@ -55,6 +56,21 @@ int block_discard(BlockImage *img, uint64_t offset, uint64_t len);
 int block_truncate(BlockImage *img, uint64_t len);
 struct BlockNode *block_node(BlockImage *img); /* for tools: see block-int.h */
 
+/* -blockdev: a named node from key=value text or JSON. */
+bool blockdev_add(const char *text, GError **errp);
+bool blockdev_del(const char *name, GError **errp);
+void blockdev_close_all(void);
+/* An image on a named node that nobody uses yet. */
+BlockImage *block_open_node(const char *node_name, bool read_only, GError **errp);
+
+/* What a failed request does. STOP (and ENOSPC, for that error): the request is kept, the VM is to stop;
+ * block_retry_all() sends it again. The device only sees a request that takes long. */
+typedef enum BlockErrorAction { BLOCK_ERROR_REPORT, BLOCK_ERROR_IGNORE, BLOCK_ERROR_STOP, BLOCK_ERROR_ENOSPC } BlockErrorAction;
+void block_set_error_actions(BlockImage *img, BlockErrorAction on_read, BlockErrorAction on_write);
+/* The error of the last request that was kept, 0: none is. */
+int block_io_status(const BlockImage *img);
+bool block_retry_all(void); /* on `cont`; false: nothing was kept. Under the BQL. */
+
 typedef void BlockDone(void *opaque, int ret); /* ret 0 or -errno */
 
 /* Asynchronous. The iov and its memory stay valid until done. Reads beyond the end give zeros. */
@@ -94,7 +110,9 @@ struct Drive {
     BlockImage *image;     /* NULL: no medium */
     BlockOpenOpts opts;    /* owned copies of the strings; used again by `change` */
     char *serial;          /* -drive serial= or NULL */
-    char *werror, *rerror; /* or NULL */
+    char *werror, *rerror; /* as the user wrote them, or NULL */
+    BlockErrorAction on_read, on_write;
+    bool cache_direct, has_medium, from_node;
     int bootindex;         /* -1 none */
     char *attached_to;     /* qom-like path for `info block`, set by the device */
     const DriveOps *ops;
@@ -105,6 +123,7 @@ struct Drive {
 Drive *drive_new(const char *optstr, GError **errp);
 /* An empty removable drive (the default CD-ROM and floppy). */
 Drive *drive_new_empty(DriveInterface iface, int bus, int unit, bool cdrom);
+/* The drive of that id; a named block node that nobody uses becomes a drive by being looked for. */
 Drive *drive_find(const char *id);
 Drive *drive_get(DriveInterface iface, int bus, int unit);
 GList *drive_list(void); /* of Drive*, by interface, bus, unit */

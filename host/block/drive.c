@@ -1,9 +1,10 @@
 /* drive.c - drives: a place for a medium, made by -drive, -hda, -cdrom, -fda, used by one device.
  * Spec: the option names, default ids ("ide0-hd0", "ide1-cd0", "floppy0") and error texts of qemu 7.2.
- * Not modelled: throttling groups, image formats with options of their own, host CD drives. */
+ * Keys that are not the drive's own belong to its block node ("file.locking", "l2-cache-size", "node-name").
+ * Not modelled: throttling groups, copy-on-read, host CD drives. */
 #include "host/base/osdep.h"
 #include "host/base/keyval.h"
-#include "host/block/block.h"
+#include "host/block/block-int.h"
 
 enum { MAX_IDE_BUS = 2, IDE_UNITS = 2, FLOPPY_UNITS = 2, PFLASH_UNITS = 2, MAX_NONE = 1 << 16 };
 
@@ -21,9 +22,24 @@ static const struct {
     {"none", DRIVE_NONE, MAX_NONE, 1},
 };
 
-#define KEYS "file format driver if media index bus unit id snapshot readonly read-only cache cache.direct " \
-             "cache.writeback cache.no-flush aio discard detect-zeroes werror rerror serial bootindex " \
-             "copy-on-read auto-read-only file.locking locking"
+/* What a drive's text may name of its block node; keys with a dot belong to the nodes below. */
+#define NODE_KEYS "node-name offset size filename backing config image latency-ns read-zeroes drop-cache force-share cache-size l2-cache-size " \
+                  "l2-cache-entry-size refcount-cache-size cache-clean-interval lazy-refcounts pass-discard-request pass-discard-snapshot " \
+                  "pass-discard-other discard-no-unref overlap-check"
+#define DRIVE_KEYS "file format driver if media index bus unit id snapshot readonly read-only cache cache.direct cache.writeback " \
+                   "cache.no-flush aio discard detect-zeroes werror rerror serial bootindex copy-on-read auto-read-only file.locking locking"
+
+/* A misspelt key is reported before any file is opened. */
+static bool check_keys(const GPtrArray *kv, GError **errp)
+{
+    g_auto(GStrv) names = g_strsplit(DRIVE_KEYS " " NODE_KEYS, " ", -1);
+    for (guint i = 0; i < kv->len; i++) {
+        const char *key = ((KeyVal *)kv->pdata[i])->key;
+        if (!strchr(key, '.') && !g_strv_contains((const gchar *const *)names, key))
+            return error_set(errp, "drive: unknown parameter '%s' (allowed: " DRIVE_KEYS ", and options of the block node)", key);
+    }
+    return true;
+}
 
 void drive_set_snapshot_default(bool on) { snapshot_default = on; }
 
@@ -39,12 +55,15 @@ static void drive_free(Drive *d)
     g_free(d->id);
     g_free((char *)d->opts.filename);
     g_free((char *)d->opts.format);
+    blkopts_free(d->opts.options);
     g_free(d->serial);
     g_free(d->werror);
     g_free(d->rerror);
     g_free(d->attached_to);
     g_free(d);
 }
+
+static Drive *drive_from_node(const char *name, GError **errp);
 
 static char *default_id(const Drive *d)
 {
@@ -63,12 +82,18 @@ static char *default_id(const Drive *d)
     return NULL;
 }
 
-Drive *drive_find(const char *id)
+Drive *drive_find_existing(const char *id)
 {
     for (GList *l = drives; l; l = l->next)
         if (g_str_equal(((Drive *)l->data)->id, id))
             return l->data;
     return NULL;
+}
+
+Drive *drive_find(const char *id)
+{
+    Drive *d = drive_find_existing(id);
+    return d ? d : drive_from_node(id, NULL);
 }
 
 Drive *drive_get(DriveInterface iface, int bus, int unit)
@@ -83,16 +108,22 @@ Drive *drive_get(DriveInterface iface, int bus, int unit)
 
 GList *drive_list(void) { return drives; }
 
+static bool take_uint(BlockOptions *o, const char *key, uint64_t max, uint64_t *out, GError **errp)
+{
+    g_autofree char *v = blkopts_take(o, key);
+    return !v || parse_uint(key, v, 0, max, out, errp);
+}
+
 /* Where the drive goes: explicit index or bus and unit, or the first free place. */
-static bool choose_place(Drive *d, const GPtrArray *kv, const char *ifname, int per_bus, int buses, GError **errp)
+static bool choose_place(Drive *d, BlockOptions *kv, const char *ifname, int per_bus, int buses, GError **errp)
 {
     uint64_t index = 0, bus = 0, unit = 0;
-    bool has_index = keyval_get(kv, "index"), has_bus = keyval_get(kv, "bus"), has_unit = keyval_get(kv, "unit");
+    bool has_index = blkopts_get(kv, "index"), has_bus = blkopts_get(kv, "bus"), has_unit = blkopts_get(kv, "unit");
 
     if (has_index && (has_bus || has_unit))
         return error_set(errp, "index cannot be used with bus and unit");
-    if (!keyval_uint(kv, "index", 0, (uint64_t)per_bus * buses - 1, &index, errp) ||
-        !keyval_uint(kv, "bus", 0, buses - 1, &bus, errp) || !keyval_uint(kv, "unit", 0, per_bus - 1, &unit, errp))
+    if (!take_uint(kv, "index", (uint64_t)per_bus * buses - 1, &index, errp) ||
+        !take_uint(kv, "bus", (uint64_t)buses - 1, &bus, errp) || !take_uint(kv, "unit", (uint64_t)per_bus - 1, &unit, errp))
         return false;
     if (has_index) {
         d->bus = (int)index / per_bus;
@@ -115,94 +146,138 @@ static bool choose_place(Drive *d, const GPtrArray *kv, const char *ifname, int 
     return true;
 }
 
-static bool parse_choice(const GPtrArray *kv, const char *key, const char *choices, const char **out, GError **errp)
-{
-    const char *v = keyval_get(kv, key);
-    g_auto(GStrv) list = g_strsplit(choices, " ", -1);
-    if (v && !g_strv_contains((const gchar *const *)list, v))
-        return error_set(errp, "drive: %s=%s is not supported (choices: %s)", key, v, choices);
-    if (v)
-        *out = v;
-    return true;
-}
-
-static bool parse_cache(Drive *d, const GPtrArray *kv, GError **errp)
+static bool parse_cache(Drive *d, BlockOptions *o, GError **errp)
 {
     const char *cache = "writeback";
-    bool writeback = true, direct = false, no_flush = false;
+    bool writeback, direct, no_flush;
 
-    if (!parse_choice(kv, "cache", "writeback none unsafe writethrough directsync on off", &cache, errp))
+    if (!blkopts_take_choice(o, "cache", "writeback none unsafe writethrough directsync on off", &cache, errp))
         return false;
     writeback = !(g_str_equal(cache, "writethrough") || g_str_equal(cache, "directsync"));
     no_flush = g_str_equal(cache, "unsafe");
     /* cache.direct only bypasses the host's page cache: accepted, the data's safety is the same. */
-    if (!keyval_bool(kv, "cache.writeback", &writeback, errp) || !keyval_bool(kv, "cache.direct", &direct, errp) ||
-        !keyval_bool(kv, "cache.no-flush", &no_flush, errp))
+    direct = g_str_equal(cache, "none") || g_str_equal(cache, "directsync") || g_str_equal(cache, "off");
+    if (!blkopts_take_bool(o, "cache.writeback", &writeback, errp) || !blkopts_take_bool(o, "cache.direct", &direct, errp) ||
+        !blkopts_take_bool(o, "cache.no-flush", &no_flush, errp))
         return false;
     d->opts.writethrough = !writeback;
     d->opts.no_flush = no_flush;
+    d->cache_direct = direct;
     return true;
 }
 
-static bool parse_opts(Drive *d, const GPtrArray *kv, GError **errp)
+/* What a request that failed does: BLOCK_ERROR_*. */
+static bool parse_action(BlockOptions *o, const char *key, const char *choices, BlockErrorAction *act, char **text, GError **errp)
 {
-    const char *aio = NULL, *discard = "ignore", *zeroes = NULL, *media = "disk", *locking = "auto";
-    const char *file = keyval_get(kv, "file"), *v;
-    bool ro = false, ro2, copy = false, auto_ro = true, snapshot = snapshot_default;
-    uint64_t bootindex = 0;
+    const char *v = NULL;
+    if (!blkopts_take_choice(o, key, choices, &v, errp))
+        return false;
+    *text = g_strdup(v);
+    if (v && !g_str_equal(v, "auto"))
+        *act = g_str_equal(v, "ignore") ? BLOCK_ERROR_IGNORE : g_str_equal(v, "stop") ? BLOCK_ERROR_STOP
+             : g_str_equal(v, "report") ? BLOCK_ERROR_REPORT : BLOCK_ERROR_ENOSPC;
+    return true;
+}
 
-    if (!parse_choice(kv, "media", "disk cdrom", &media, errp) ||
-        !parse_choice(kv, "aio", "threads native io_uring", &aio, errp) ||
-        !parse_choice(kv, "discard", "ignore unmap on off", &discard, errp) ||
-        !parse_choice(kv, "detect-zeroes", "on off unmap", &zeroes, errp) ||
-        !parse_choice(kv, "file.locking", "on off auto", &locking, errp) ||
-        !parse_choice(kv, "locking", "on off auto", &locking, errp) || !keyval_bool(kv, "readonly", &ro, errp))
+static bool parse_opts(Drive *d, BlockOptions *o, GError **errp)
+{
+    const char *discard = "ignore", *zeroes = NULL, *media = "disk", *locking = "auto";
+    g_autofree char *file = blkopts_take(o, "file"), *format = blkopts_take(o, "format"), *driver = blkopts_take(o, "driver");
+    bool ro = false, ro2, copy = false, auto_ro = true, snapshot = snapshot_default;
+    uint64_t bootindex = INT32_MAX + 1ULL;
+
+    if (!blkopts_take_choice(o, "media", "disk cdrom", &media, errp) || !blkopts_take_choice(o, "aio", "threads native io_uring", NULL, errp) ||
+        !blkopts_take_choice(o, "discard", "ignore unmap on off", &discard, errp) ||
+        !blkopts_take_choice(o, "detect-zeroes", "on off unmap", &zeroes, errp) ||
+        !blkopts_take_choice(o, "file.locking", "on off auto", &locking, errp) ||
+        !blkopts_take_choice(o, "locking", "on off auto", &locking, errp) || !blkopts_take_bool(o, "readonly", &ro, errp))
         return false;
     ro2 = ro;
-    if (!keyval_bool(kv, "read-only", &ro2, errp) || !keyval_bool(kv, "snapshot", &snapshot, errp) ||
-        !keyval_bool(kv, "copy-on-read", &copy, errp) || !keyval_bool(kv, "auto-read-only", &auto_ro, errp) ||
-        !keyval_uint(kv, "bootindex", 0, INT32_MAX, &bootindex, errp) || !parse_cache(d, kv, errp))
+    if (!blkopts_take_bool(o, "read-only", &ro2, errp) || !blkopts_take_bool(o, "snapshot", &snapshot, errp) ||
+        !blkopts_take_bool(o, "copy-on-read", &copy, errp) || !blkopts_take_bool(o, "auto-read-only", &auto_ro, errp) ||
+        !take_uint(o, "bootindex", INT32_MAX, &bootindex, errp) || !parse_cache(d, o, errp) ||
+        !parse_action(o, "werror", "ignore stop report enospc auto", &d->on_write, &d->werror, errp) ||
+        !parse_action(o, "rerror", "ignore stop report auto", &d->on_read, &d->rerror, errp))
         return false;
-    for (int i = 0; i < 2; i++) {
-        static const char *const keys[] = {"werror", "rerror"};
-        const char *how = NULL;
-        if (!parse_choice(kv, keys[i], i ? "ignore stop report auto" : "ignore stop report enospc auto", &how, errp))
-            return false;
-        *(i ? &d->rerror : &d->werror) = g_strdup(how);
-    }
+    if (copy)
+        return error_set(errp, "copy-on-read=on is not supported (only off)");
     d->cdrom = g_str_equal(media, "cdrom");
     d->removable = d->cdrom || d->iface == DRIVE_FLOPPY;
-    d->bootindex = keyval_get(kv, "bootindex") ? (int)bootindex : -1;
-    d->serial = g_strdup(keyval_get(kv, "serial"));
+    d->bootindex = bootindex <= INT32_MAX ? (int)bootindex : -1;
+    d->serial = blkopts_take(o, "serial");
     d->opts.read_only = ro || ro2 || d->cdrom;
     d->opts.auto_read_only = d->removable;
     d->opts.snapshot = snapshot && !d->cdrom;
     d->opts.discard_unmap = g_str_equal(discard, "unmap") || g_str_equal(discard, "on");
     d->opts.lock = !g_str_equal(locking, "off");
-    v = keyval_get(kv, "format");
-    if (!v)
-        v = keyval_get(kv, "driver");
-    d->opts.format = g_strdup(v);
+    d->opts.format = g_strdup(format ? format : driver);
+    if (zeroes && !g_str_equal(zeroes, "off"))
+        blkopts_set(o, "detect-zeroes", zeroes);
     if (file && file[0])
         d->opts.filename = g_strdup(file);
-    if (!d->opts.filename && !d->removable && d->iface != DRIVE_NONE)
-        return error_set(errp, "drive: a disk needs file=");
+    bool medium = d->opts.filename || blkopts_get(o, "file.filename") || blkopts_get(o, "file.driver") ||
+                  (d->opts.format && proto_is_driver(d->opts.format));
+    if (!medium && (!blkopts_check_empty(o, "drive", errp) ||
+                    (!d->removable && d->iface != DRIVE_NONE && !error_set(errp, "drive: a disk needs file="))))
+        return false;
+    if (medium && d->opts.format && proto_is_driver(d->opts.format)) { /* driver=null-co: raw on that */
+        blkopts_set(o, "driver", d->opts.format);
+        g_clear_pointer((char **)&d->opts.format, g_free);
+    }
+    if (g_hash_table_size(o))
+        d->opts.options = blkopts_copy(o);
+    d->has_medium = medium;
     if (d->iface == DRIVE_IDE && !d->cdrom && d->opts.read_only && !snapshot)
         return error_set(errp, "'%s': an IDE disk cannot be read-only (use snapshot=on, or media=cdrom)", file);
     return true;
 }
 
+static void set_image(Drive *d, BlockImage *img)
+{
+    d->image = img;
+    if (img)
+        block_set_error_actions(img, d->on_read, d->on_write);
+}
+
+/* A drive without an interface on a named node. */
+static Drive *drive_from_node(const char *name, GError **errp)
+{
+    BlockImage *img = block_open_node(name, false, errp);
+    if (!img)
+        return NULL;
+    int unit = 0;
+    while (drive_get(DRIVE_NONE, 0, unit))
+        unit++;
+    Drive *d = g_new0(Drive, 1);
+    *d = (Drive){.iface = DRIVE_NONE, .unit = unit, .id = g_strdup(name), .bootindex = -1, .from_node = true,
+                 .on_read = BLOCK_ERROR_REPORT, .on_write = BLOCK_ERROR_ENOSPC};
+    BlockNode *n = block_node(img);
+    d->opts = (BlockOpenOpts){.filename = g_strdup(block_filename(img)), .format = g_strdup(block_format(img)), .lock = true,
+                              .read_only = block_read_only(img), .no_flush = n->no_flush, .discard_unmap = n->discard_unmap};
+    d->cache_direct = n->direct;
+    set_image(d, img);
+    drives = g_list_insert_sorted(drives, d, by_place);
+    return d;
+}
+
 Drive *drive_new(const char *optstr, GError **errp)
 {
     GPtrArray *kv = keyval_parse(optstr, NULL);
+    BlockOptions *o = blkopts_new();
     Drive *d = g_new0(Drive, 1);
-    const char *ifname = keyval_get(kv, "if"), *id = keyval_get(kv, "id");
     size_t i;
 
-    if (!keyval_check(kv, "drive", KEYS, errp))
+    bool keys_ok = check_keys(kv, errp);
+    for (guint k = 0; k < kv->len; k++)
+        blkopts_set(o, ((KeyVal *)kv->pdata[k])->key, ((KeyVal *)kv->pdata[k])->val);
+    keyval_free(kv);
+    d->on_read = BLOCK_ERROR_REPORT;
+    d->on_write = BLOCK_ERROR_ENOSPC;
+    g_autofree char *ifname = blkopts_take(o, "if"), *id = blkopts_take(o, "id");
+    if (!keys_ok)
         goto fail;
     if (!ifname)
-        ifname = "ide";
+        ifname = g_strdup("ide");
     for (i = 0; i < ARRAY_SIZE(interfaces) && !g_str_equal(interfaces[i].name, ifname); i++)
         ;
     if (i == ARRAY_SIZE(interfaces)) {
@@ -210,21 +285,26 @@ Drive *drive_new(const char *optstr, GError **errp)
         goto fail;
     }
     d->iface = interfaces[i].iface;
-    if (!parse_opts(d, kv, errp) ||
-        !choose_place(d, kv, ifname, interfaces[i].units_per_bus, interfaces[i].buses, errp))
+    if (!choose_place(d, o, ifname, interfaces[i].units_per_bus, interfaces[i].buses, errp) || !parse_opts(d, o, errp))
         goto fail;
-    d->id = id ? g_strdup(id) : default_id(d);
-    if (drive_find(d->id)) {
+    d->id = id ? g_steal_pointer(&id) : default_id(d);
+    if (drive_find_existing(d->id) || blockdev_find(d->id, NULL)) {
         error_set(errp, "Duplicate ID '%s' for drive", d->id);
         goto fail;
     }
-    if (d->opts.filename && !(d->image = block_open(&d->opts, errp)))
-        goto fail;
+    if (d->has_medium) {
+        BlockImage *img = block_open(&d->opts, errp);
+        if (!img)
+            goto fail;
+        set_image(d, img);
+        if (!d->opts.filename)
+            d->opts.filename = g_strdup(block_filename(img));
+    }
     drives = g_list_insert_sorted(drives, d, by_place);
-    keyval_free(kv);
+    blkopts_free(o);
     return d;
 fail:
-    keyval_free(kv);
+    blkopts_free(o);
     drive_free(d);
     return NULL;
 }
@@ -232,7 +312,8 @@ fail:
 Drive *drive_new_empty(DriveInterface iface, int bus, int unit, bool cdrom)
 {
     Drive *d = g_new0(Drive, 1);
-    *d = (Drive){.iface = iface, .bus = bus, .unit = unit, .cdrom = cdrom, .removable = true, .bootindex = -1};
+    *d = (Drive){.iface = iface, .bus = bus, .unit = unit, .cdrom = cdrom, .removable = true, .bootindex = -1,
+                 .on_read = BLOCK_ERROR_REPORT, .on_write = BLOCK_ERROR_ENOSPC};
     d->opts = (BlockOpenOpts){.read_only = cdrom, .auto_read_only = true, .lock = true};
     d->id = default_id(d);
     drives = g_list_insert_sorted(drives, d, by_place);
@@ -291,6 +372,7 @@ bool drive_change(Drive *d, const char *filename, const char *format, bool read_
 
     if (!d->removable)
         return error_set(errp, "Device '%s' is not removable", d->id);
+    opts.options = NULL; /* those were of the old medium's node */
     opts.filename = filename;
     opts.format = format;
     opts.read_only = read_only || d->cdrom;
@@ -317,7 +399,8 @@ bool drive_change(Drive *d, const char *filename, const char *format, bool read_
     g_free((char *)d->opts.format);
     d->opts.filename = g_strdup(filename);
     d->opts.format = g_strdup(format);
-    d->image = img;
+    set_image(d, img);
+    g_clear_pointer(&d->opts.options, blkopts_free);
     if (d->ops && d->ops->media_changed)
         d->ops->media_changed(d->opaque, true);
     return true;
@@ -331,4 +414,5 @@ void drive_close_all(void)
         drives = g_list_delete_link(drives, drives);
         drive_free(d);
     }
+    blockdev_close_all();
 }

@@ -72,9 +72,23 @@ int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt,
 {
     struct iovec part[IOV_CHUNK];
     uint64_t done = 0;
+    int ret = file_check(f, write ? IO_WRITE : IO_READ, offset, len);
 
-    if (offset > INT64_MAX || len > INT64_MAX - offset)
+    if (ret)
+        return ret;
+    if (offset > INT64_MAX - f->base || len > INT64_MAX - f->base - offset)
         return write ? -EFBIG : -EIO;
+    if (f->is_null) {
+        int n = 0;
+        for (uint64_t left = len, at = skip; !write && n < iovcnt && left; at = at > iov[n].iov_len ? at - iov[n].iov_len : 0, n++) {
+            if (at >= iov[n].iov_len)
+                continue;
+            uint64_t m = MIN(iov[n].iov_len - at, left);
+            memset((char *)iov[n].iov_base + at, 0, m);
+            left -= m;
+        }
+        return 0;
+    }
     while (done < len) {
         /* A window over the vector: at most IOV_CHUNK of its elements at a time. */
         int first = 0;
@@ -84,7 +98,8 @@ int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt,
         int n = iov_slice(iov + first, MIN(iovcnt - first, IOV_CHUNK), pos, len - done, part);
         if (!n)
             return -EINVAL;
-        ssize_t r = write ? pwritev(f->fd, part, n, (off_t)(offset + done)) : preadv(f->fd, part, n, (off_t)(offset + done));
+        ssize_t r = write ? pwritev(f->fd, part, n, (off_t)(f->base + offset + done))
+                          : preadv(f->fd, part, n, (off_t)(f->base + offset + done));
         if (r < 0) {
             if (errno == EINTR)
                 continue;
@@ -119,8 +134,9 @@ int file_pwrite(BlockFile *f, uint64_t offset, const void *buf, size_t len)
 
 int file_sync(BlockFile *f)
 {
-    if (f->no_flush || f->read_only)
-        return 0;
+    int ret = file_check(f, IO_FLUSH, 0, 0);
+    if (ret || f->no_flush || f->read_only || f->is_null)
+        return ret;
     while (fdatasync(f->fd) < 0)
         if (errno != EINTR)
             return errno == EINVAL || errno == EROFS ? 0 : -errno;
@@ -131,6 +147,8 @@ int file_truncate(BlockFile *f, uint64_t len)
 {
     if (len > INT64_MAX)
         return -EFBIG;
+    if (f->is_null || f->base)
+        return -ENOTSUP;
     if (ftruncate(f->fd, (off_t)len) < 0)
         return -errno;
     __atomic_store_n(&f->len, len, __ATOMIC_RELAXED);
@@ -140,20 +158,22 @@ int file_truncate(BlockFile *f, uint64_t len)
 void file_punch(BlockFile *f, uint64_t offset, uint64_t len)
 {
     /* Discard is a hint: where it cannot be done nothing is lost. */
-    if (!f->is_device)
-        (void)!fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len);
+    if (!f->is_device && !f->is_null)
+        (void)!fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(f->base + offset), (off_t)len);
 }
 
 bool file_write_zeroes(BlockFile *f, uint64_t offset, uint64_t len)
 {
+    if (f->is_null)
+        return true;
     return !f->is_device &&
-           fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len) == 0;
+           fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(f->base + offset), (off_t)len) == 0;
 }
 
 uint64_t file_allocated(const BlockFile *f)
 {
     struct stat st;
-    return fstat(f->fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+    return !f->is_null && fstat(f->fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
 }
 
 /* ---- locks ---- */
@@ -173,11 +193,11 @@ static bool byte_is_locked_by_other(int fd, off_t byte)
 
 bool file_lock(BlockFile *f, unsigned flags, GError **errp)
 {
-    bool writes = !f->read_only;
+    bool writes = !f->read_only && !(flags & FILE_READ_ONLY);
     unsigned used = 1 << PERM_CONSISTENT_READ | (writes ? 1 << PERM_WRITE : 0);
     unsigned shared = 1 << PERM_CONSISTENT_READ | 1 << PERM_WRITE_UNCHANGED;
 
-    if (!(flags & FILE_LOCK))
+    if (!(flags & FILE_LOCK) || f->is_null)
         return true;
     if (writes && (flags & FILE_LOCK_RESIZE))
         used |= 1 << PERM_RESIZE;
@@ -232,7 +252,8 @@ BlockFile *file_open(const char *filename, unsigned flags, GError **errp)
     }
     BlockFile *f = g_new0(BlockFile, 1);
     *f = (BlockFile){.fd = fd, .name = g_strdup(path), .len = (uint64_t)end, .read_only = ro,
-                     .is_device = S_ISBLK(st.st_mode), .dev = st.st_dev, .ino = st.st_ino};
+                     .is_device = S_ISBLK(st.st_mode), .dev = st.st_dev, .ino = st.st_ino, .refs = 1};
+    f->driver = g_strdup(f->is_device ? "host_device" : "file");
     return f;
 fail:
     if (fd >= 0)
@@ -240,11 +261,20 @@ fail:
     return NULL;
 }
 
+BlockFile *file_ref(BlockFile *f)
+{
+    f->refs++;
+    return f;
+}
+
 void file_close(BlockFile *f)
 {
-    if (!f)
+    if (!f || --f->refs)
         return;
-    close(f->fd);
+    if (f->fd >= 0)
+        close(f->fd);
+    blkdebug_free(f->debug);
+    g_free(f->driver);
     g_free(f->name);
     g_free(f);
 }

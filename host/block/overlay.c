@@ -112,7 +112,7 @@ BlockNode *overlay_open(BlockNode *base, GError **errp)
     *s = (Overlay){.base = base, .map = map, .file = {.fd = fd}};
     g_mutex_init(&s->lock);
     BlockNode *n = g_new0(BlockNode, 1);
-    *n = (BlockNode){.fmt = &overlay_format, .state = s, .filename = g_strdup(base->filename), .length = base->length,
+    *n = (BlockNode){.refs = 1, .fmt = &overlay_format, .state = s, .filename = g_strdup(base->filename), .length = base->length,
                      .file = base->file};
     return n;
 }

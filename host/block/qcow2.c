@@ -426,7 +426,7 @@ bool qcow2_open(BlockNode *n, BlockFile *f, const BlockOpenOpts *opts, GError **
     size_t first_len;
     if (!qcow2_read_header(n, f, &h, &first, &first_len, errp))
         return false;
-    bool write = !f->read_only;
+    bool write = !n->read_only;
     if ((h.incompat & INCOMPAT_CORRUPT) && write && !opts->check)
         return error_set(errp, "qcow2: Image '%s' is corrupt; cannot be opened read/write", n->filename);
     Qcow2 *s = g_new0(Qcow2, 1);
@@ -450,6 +450,7 @@ bool qcow2_open(BlockNode *n, BlockFile *f, const BlockOpenOpts *opts, GError **
     n->fmt = &qcow2_format;
     n->state = s;
     n->length = s->size;
+    n->cluster_size = s->cluster_size;
     if (!load_tables(s, &h, errp)) {
         q_free(s);
         return false;

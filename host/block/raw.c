@@ -11,27 +11,32 @@ typedef struct RawState {
 static int raw_preadv(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t len)
 {
     RawState *s = opaque;
+    file_event(s->file, EVENT_read_aio);
     return file_rwv(s->file, offset, iov, iovcnt, 0, len, false);
 }
 
 static int raw_pwritev(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t len)
 {
     RawState *s = opaque;
+    file_event(s->file, EVENT_write_aio);
     return file_rwv(s->file, offset, iov, iovcnt, 0, len, true);
 }
 
 static int raw_flush(void *opaque)
 {
     RawState *s = opaque;
+    file_event(s->file, EVENT_flush_to_os);
+    file_event(s->file, EVENT_flush_to_disk);
     return file_sync(s->file);
 }
 
 static int raw_discard(void *opaque, uint64_t offset, uint64_t len)
 {
     RawState *s = opaque;
-    if (s->discard)
+    int ret = file_check(s->file, IO_DISCARD, offset, len);
+    if (!ret && s->discard)
         file_punch(s->file, offset, len);
-    return 0;
+    return ret;
 }
 
 static int raw_write_zeroes(void *opaque, uint64_t offset, uint64_t len, bool unmap)
@@ -40,6 +45,9 @@ static int raw_write_zeroes(void *opaque, uint64_t offset, uint64_t len, bool un
     uint64_t end = file_len(s->file);
     if (offset >= end)
         return 0; /* beyond the end of the file everything reads as zeros */
+    int ret = file_check(s->file, IO_WRITE_ZEROES, offset, len);
+    if (ret)
+        return ret;
     return file_write_zeroes(s->file, offset, MIN(len, end - offset)) ? 0 : -ENOTSUP;
 }
 
@@ -48,23 +56,28 @@ static int raw_status(void *opaque, uint64_t offset, uint64_t len, BlockStatus *
     RawState *s = opaque;
     *st = (BlockStatus){.len = len, .allocated = true, .data = true, .has_offset = true, .offset = offset,
                         .file = s->file->name};
+    if (s->file->is_null) {
+        *st = (BlockStatus){.len = len, .allocated = true, .zero = true, .has_offset = true, .offset = offset, .file = s->file->name};
+        return 0;
+    }
     if (s->file->is_device)
         return 0;
-    off_t data = lseek(s->file->fd, (off_t)offset, SEEK_DATA);
+    uint64_t base = s->file->base;
+    off_t data = lseek(s->file->fd, (off_t)(base + offset), SEEK_DATA);
     if (data < 0) {
         if (errno != ENXIO)
             return 0; /* no SEEK_DATA on this file system */
         data = INT64_MAX;
     }
-    if ((uint64_t)data > offset) {
+    if ((uint64_t)data > base + offset) {
         st->data = false;
         st->zero = true;
-        st->len = MIN(len, (uint64_t)data - offset);
+        st->len = MIN(len, (uint64_t)data - base - offset);
         return 0;
     }
-    off_t hole = lseek(s->file->fd, (off_t)offset, SEEK_HOLE);
-    if (hole > 0 && (uint64_t)hole > offset)
-        st->len = MIN(len, ROUND_UP((uint64_t)hole, SECTOR) - offset);
+    off_t hole = lseek(s->file->fd, (off_t)(base + offset), SEEK_HOLE);
+    if (hole > 0 && (uint64_t)hole > base + offset)
+        st->len = MIN(len, ROUND_UP((uint64_t)hole - base, SECTOR) - offset);
     return 0;
 }
 
