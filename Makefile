@@ -29,6 +29,12 @@ src_img := $(wildcard vl/img-*.c)
 ifneq ($(CONFIG_SDL),yes)
 src_host := $(filter-out host/display/sdl.c,$(src_host))
 endif
+ifneq ($(CONFIG_VNC),yes)
+src_host := $(filter-out host/display/vnc%,$(src_host))
+endif
+ifneq ($(CONFIG_CURSES),yes)
+src_host := $(filter-out host/display/curses.c,$(src_host))
+endif
 ifneq ($(CONFIG_SLIRP),yes)
 src_host := $(filter-out host/net/slirp.c host/net/slirp-fwd.c,$(src_host))
 endif

@@ -4,6 +4,7 @@
 #include "host/base/log.h"
 #include "host/char/chardev.h"
 #include "host/display/sdl.h"
+#include "host/display/vnc.h"
 #include "softmmu/bql.h"
 #include "softmmu/timer.h"
 #include "vl/machine.h"
@@ -160,17 +161,27 @@ static void window_closed(void) { system_shutdown_request(CAUSE_HOST_UI); }
 
 static bool start_display(const VlConfig *c, GError **errp)
 {
-#if CONFIG_SDL
-    if (c->display_sdl) {
-        g_autofree char *title = c->name ? g_strdup_printf("Vireo (%s)", c->name) : g_strdup("Vireo");
-        return sdl_display_start(title, c->full_screen, window_closed, errp);
+    g_autofree char *title = c->name ? g_strdup_printf("Vireo (%s)", c->name) : g_strdup("Vireo");
+#if CONFIG_VNC
+    GError *err = NULL;
+    if (c->vnc && !vnc_display_start(c->vnc, title, &err)) {
+        error_set(errp, "%s: %s", c->vnc_opt, err->message);
+        g_error_free(err);
+        return false;
     }
+#endif
+#if CONFIG_SDL
+    if (c->display_sdl)
+        return sdl_display_start(title, c->full_screen, window_closed, errp);
 #endif
     return true;
 }
 
 static void stop_display(const VlConfig *c)
 {
+#if CONFIG_VNC
+    vnc_display_stop();
+#endif
 #if CONFIG_SDL
     if (c->display_sdl)
         sdl_display_stop();

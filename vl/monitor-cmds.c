@@ -107,6 +107,10 @@ void mon_eject(Monitor *m, const MonArgs *a)
 void mon_change(Monitor *m, const MonArgs *a)
 {
     GError *err = NULL;
+    if (g_str_equal(a->str[0], "vnc")) {
+        monitor_change_vnc(m, a->str[2], a->str[3]);
+        return;
+    }
     Drive *d = need_drive(m, a->str[0]);
     const char *mode = a->str[4];
     bool ro;

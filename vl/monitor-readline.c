@@ -21,6 +21,8 @@ struct Readline {
     enum { PLAIN, GOT_ESC, GOT_CSI, GOT_SS3 } esc;
     int esc_param;
     bool after_cr;      /* CR LF is one Enter */
+    const char *ask_prompt;
+    void (*ask)(void *opaque, const char *line); /* a secret is being typed */
 };
 
 static void out(Readline *r, const char *s) { r->ops->write(r->opaque, s, strlen(s)); }
@@ -55,6 +57,10 @@ static void insert(Readline *r, const char *s, size_t n)
 {
     if (r->buf->len + n > MAX_LINE)
         return;
+    if (r->ask) {
+        g_string_append_len(r->buf, s, (gssize)n);
+        return;
+    }
     g_string_insert_len(r->buf, (gssize)r->cursor, s, (gssize)n);
     r->ops->write(r->opaque, s, n);
     r->cursor += n;
@@ -235,6 +241,31 @@ static void control(Readline *r, uint8_t c)
     }
 }
 
+/* Of the editing keys only those that need nothing to be shown. */
+static void ask_control(Readline *r, uint8_t c)
+{
+    void (*fn)(void *opaque, const char *line) = r->ask;
+    if (c == CTRL_U) {
+        g_string_truncate(r->buf, 0);
+    } else if ((c == CTRL_H || c == DEL) && r->buf->len) {
+        g_string_truncate(r->buf, r->buf->len - 1);
+    } else if (c == CR || c == LF || c == CTRL_C) {
+        g_autofree char *line = g_strdup(r->buf->str);
+        out(r, "\n");
+        readline_clear(r);
+        if (c != CTRL_C)
+            fn(r->opaque, line);
+        readline_show_prompt(r);
+    }
+}
+
+void readline_ask(Readline *r, const char *prompt, void (*fn)(void *opaque, const char *line))
+{
+    readline_clear(r);
+    r->ask_prompt = prompt;
+    r->ask = fn;
+}
+
 static void escape_end(Readline *r, uint8_t c)
 {
     switch (c) {
@@ -300,7 +331,9 @@ void readline_byte(Readline *r, uint8_t c)
     }
     if (c == LF && after_cr)
         return;
-    if (c == ESC)
+    if (r->ask && (c < 32 || c == DEL))
+        ask_control(r, c);
+    else if (c == ESC)
         r->esc = GOT_ESC;
     else if (c < 32 || c == DEL)
         control(r, c);
@@ -310,6 +343,10 @@ void readline_byte(Readline *r, uint8_t c)
 
 void readline_show_prompt(Readline *r)
 {
+    if (r->ask) {
+        out(r, r->ask_prompt);
+        return;
+    }
     out(r, r->prompt);
     out(r, r->buf->str);
     move(r, r->buf->len - r->cursor, 'D');
@@ -321,6 +358,7 @@ void readline_clear(Readline *r)
     r->cursor = 0;
     r->hist_pos = -1;
     r->esc = PLAIN;
+    r->ask = NULL;
 }
 
 unsigned readline_history_len(const Readline *r) { return r->history->len; }

@@ -17,6 +17,8 @@ void readline_free(Readline *r);
 void readline_byte(Readline *r, uint8_t c);
 void readline_show_prompt(Readline *r); /* and what has been typed so far */
 void readline_clear(Readline *r);       /* forget the unfinished line */
+/* The next line goes to fn instead, unseen and without history (a password); prompt is not copied. */
+void readline_ask(Readline *r, const char *prompt, void (*fn)(void *opaque, const char *line));
 unsigned readline_history_len(const Readline *r);
 const char *readline_history(const Readline *r, unsigned i); /* 0: oldest */
 

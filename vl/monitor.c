@@ -17,6 +17,7 @@ struct Monitor {
     GString *out;       /* with CR LF; not yet taken by the chardev */
     guint retry;        /* timer while the chardev takes no more */
     bool greeted, focused;
+    void (*password)(Monitor *m, const char *password); /* who asked for one */
 };
 static GPtrArray *monitors; /* of Monitor */
 
@@ -411,6 +412,21 @@ static void rl_line(void *opaque, const char *line)
     Monitor *m = opaque;
     monitor_run(m, line);
     readline_show_prompt(m->rl);
+}
+
+static void rl_password(void *opaque, const char *line)
+{
+    Monitor *m = opaque;
+    m->password(m, line);
+}
+
+bool monitor_ask_password(Monitor *m, void (*fn)(Monitor *m, const char *password))
+{
+    if (!m->rl)
+        return false;
+    m->password = fn;
+    readline_ask(m->rl, "Password: ", rl_password);
+    return true;
 }
 
 static const ReadlineOps rl_ops = {rl_write, rl_line, complete};

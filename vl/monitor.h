@@ -35,6 +35,8 @@ void monitor_start_all(void); /* the machine is complete: greet those that hold 
 void monitor_printf(Monitor *m, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
 void monitor_puts(Monitor *m, const char *text, size_t len);
 void monitor_error(Monitor *m, GError *err); /* "Error: TEXT"; frees err */
+/* The next line typed is a password for fn; false: this monitor has no keyboard. */
+bool monitor_ask_password(Monitor *m, void (*fn)(Monitor *m, const char *password));
 void monitor_print_history(Monitor *m);
 void monitor_print_help(Monitor *m, const MonCmd *table, const char *prefix, const char *name);
 const MonCmd *monitor_find(const MonCmd *table, const char *name);
@@ -44,7 +46,10 @@ void monitor_run(Monitor *m, const char *line);
 GString *monitor_capture(const char *line);
 
 
-/* The handlers: monitor-cmds.c, monitor-mem.c, monitor-info.c. */
+/* monitor-display.c: `change vnc WHAT [ARG]` */
+void monitor_change_vnc(Monitor *m, const char *what, const char *arg);
+
+/* The handlers: monitor-cmds.c, monitor-display.c, monitor-mem.c, monitor-info.c. */
 #define INFO(names, args, params, help, fn) MonHandler fn;
 #define CMD(names, args, params, help, fn) MonHandler fn;
 #include "vl/monitor-cmds.def"

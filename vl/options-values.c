@@ -3,6 +3,7 @@
 #include "host/base/keyval.h"
 #include "host/base/log.h"
 #include "host/char/chardev.h"
+#include "host/display/keymap.h"
 #include "vl/options.h"
 #include "vl/net-setup.h"
 #include "hw/pc/pc.h"
@@ -273,18 +274,63 @@ bool option_boot(VlConfig *c, const char *val, GError **errp)
     return ok;
 }
 
+bool option_vnc(VlConfig *c, const char *opt, const char *val, GError **errp)
+{
+    bool none = g_str_equal(val, "none");
+    if (!CONFIG_VNC && !none)
+        return error_set(errp, "this program was built without VNC (choices: none)");
+    if (c->vnc && !none)
+        return error_set(errp, "only one VNC server is possible");
+    g_free(c->vnc);
+    g_free(c->vnc_opt);
+    c->vnc = none ? NULL : g_strdup(val);
+    c->vnc_opt = none ? NULL : g_strconcat(opt, val, NULL);
+    return true;
+}
+
+static bool display_sdl(VlConfig *c, const GPtrArray *kv, GError **errp)
+{
+    static const char *const mods[] = {"lctrl-lalt", "lshift-lctrl-lalt", "rctrl"};
+    const char *gl = keyval_get(kv, "gl"), *mod = keyval_get(kv, "grab-mod");
+    bool ok = false;
+
+    if (!keyval_check(kv, "display sdl", "type full-screen gl window-close show-cursor grab-mod", errp) ||
+        !keyval_bool(kv, "full-screen", &c->full_screen, errp) ||
+        !keyval_bool(kv, "window-close", &c->window_close, errp) ||
+        !keyval_bool(kv, "show-cursor", &c->show_cursor, errp))
+        return false;
+    c->show_cursor_set = keyval_get(kv, "show-cursor") != NULL;
+    if (gl && !g_str_equal(gl, "off"))
+        return error_set(errp, "gl=%s: OpenGL is not supported (choices: off)", gl);
+    for (size_t i = 0; mod && i < ARRAY_SIZE(mods); i++)
+        ok |= g_str_equal(mods[i], mod);
+    if (mod && !ok)
+        return error_set(errp, "grab-mod=%s (choices: lctrl-lalt lshift-lctrl-lalt rctrl)", mod);
+    g_free(c->grab_mod);
+    c->grab_mod = g_strdup(mod);
+    return true;
+}
+
 bool option_display(VlConfig *c, const char *val, GError **errp)
 {
+    if (g_str_has_prefix(val, "vnc=")) {
+        c->display_set = true;
+        c->display_sdl = c->display_curses = false;
+        return option_vnc(c, "-display vnc=", val + 4, errp);
+    }
     GPtrArray *kv = keyval_parse(val, "type");
     const char *type = keyval_get(kv, "type");
-    bool ok = keyval_check(kv, "display", "type full-screen gl window-close show-cursor grab-mod", errp) &&
-              keyval_bool(kv, "full-screen", &c->full_screen, errp);
-    if (ok && type && g_str_equal(type, "none"))
-        c->display_sdl = false;
-    else if (ok && type && g_str_equal(type, "sdl") && CONFIG_SDL)
-        c->display_sdl = true;
-    else if (ok)
-        ok = error_set(errp, "'%s' is not supported (choices: none%s)", type ? type : "", CONFIG_SDL ? " sdl" : "");
+    bool sdl = type && g_str_equal(type, "sdl"), curses = type && g_str_equal(type, "curses"), ok;
+    if (!type || !(g_str_equal(type, "none") || (sdl && CONFIG_SDL) || (curses && CONFIG_CURSES)))
+        ok = error_set(errp, "'%s' is not supported (choices: none%s%s%s)", type ? type : "", CONFIG_SDL ? " sdl" : "",
+                       CONFIG_CURSES ? " curses" : "", CONFIG_VNC ? " vnc=ADDRESS" : "");
+    else if (sdl)
+        ok = display_sdl(c, kv, errp);
+    else
+        ok = keyval_check(kv, "display", curses ? "type charset full-screen" : "type full-screen", errp) &&
+             keyval_bool(kv, "full-screen", &c->full_screen, errp);
+    c->display_sdl = sdl;
+    c->display_curses = curses;
     c->display_set = true;
     keyval_free(kv);
     return ok;
@@ -408,7 +454,12 @@ bool option_value_help(const char *opt, const char *val)
     } else if (g_str_equal(opt, "accel")) {
         printf("Accelerators supported in Vireo binary:\ntcg\n");
     } else if (g_str_equal(opt, "display")) {
-        printf("Available display backend types:\nnone\n%s", CONFIG_SDL ? "sdl\n" : "");
+        printf("Available display backend types:\nnone\n%s%s%s", CONFIG_SDL ? "sdl\n" : "", CONFIG_CURSES ? "curses\n" : "",
+               CONFIG_VNC ? "vnc\n" : "");
+    } else if (g_str_equal(opt, "k")) {
+        keymap_print_layouts(out);
+        g_strdelimit(out->str, " ", '\n');
+        printf("Available keyboard layouts:\n%s\n", out->str);
     } else if (g_str_equal(opt, "chardev")) {
         chardev_list_backends(out);
         fputs(out->str, stdout);

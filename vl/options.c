@@ -1,6 +1,7 @@
 /* options.c - the option table: parsing, -help, the manual page.
  * Spec: QEMU's command line ("-opt" and "--opt", an argument without a dash is a disk image). */
 #include "host/base/osdep.h"
+#include "host/display/keymap.h"
 #include "vl/options.h"
 #include "vl/net-setup.h"
 
@@ -9,6 +10,7 @@ enum OptId {
     OPT_RTC, OPT_LOCALTIME, OPT_NO_ACPI, OPT_NO_HPET, OPT_DEVICE, OPT_NODEFAULTS, OPT_NO_USER_CONFIG, OPT_HDA, OPT_HDB,
     OPT_HDC, OPT_HDD, OPT_CDROM, OPT_FDA, OPT_FDB, OPT_DRIVE, OPT_BLOCKDEV, OPT_SNAPSHOT, OPT_BOOT, OPT_KERNEL, OPT_INITRD,
     OPT_APPEND, OPT_BIOS, OPT_LIBDIR, OPT_DEMO, OPT_NOGRAPHIC, OPT_DISPLAY, OPT_FULL_SCREEN, OPT_VGA, OPT_VNC,
+    OPT_CURSES, OPT_KEYMAP,
     OPT_SERIAL, OPT_PARALLEL, OPT_MONITOR, OPT_CHARDEV, OPT_MON, OPT_QMP, OPT_DEBUGCON, OPT_ECHR, OPT_MSG, OPT_NIC,
     OPT_NET, OPT_NETDEV, OPT_S_, OPT_NO_REBOOT, OPT_NO_SHUTDOWN, OPT_ACTION, OPT_DAEMONIZE, OPT_PIDFILE, OPT_LOG,
     OPT_LOGFILE, OPT_DFILTER, OPT_ONE_INSN, OPT_MAN_PAGE, OPT_SECTION,
@@ -88,8 +90,8 @@ void options_print_man(FILE *f)
 /* Options of QEMU that are not there yet: the message says so, instead of "invalid option". A star: it
  * has a value. */
 static const char *const not_supported[] = {
-    "add-fd*", "audio*", "audiodev*", "audio-help", "compat*", "curses",
-    "dump-vmstate*", "fsdev*", "fw_cfg*", "g*", "gdb*", "global*", "icount*", "incoming*", "iscsi*", "k*", "loadvm*",
+    "add-fd*", "audio*", "audiodev*", "audio-help", "compat*",
+    "dump-vmstate*", "fsdev*", "fw_cfg*", "g*", "gdb*", "global*", "icount*", "incoming*", "iscsi*", "loadvm*",
     "mem-path*", "mem-prealloc", "mtdblock*", "no-fd-bootchk", "numa*", "object*", "only-migratable", "option-rom*",
     "overcommit*", "perfmap", "pflash*", "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "run-with*", "runas*",
     "s", "sandbox*", "sd*", "seed*", "semihosting", "set*", "smbios*", "soundhw*", "spice*", "tb-size*", "tpmdev*",
@@ -235,7 +237,12 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
         c->vga_std = g_str_equal(v, "std");
         return true;
     case OPT_VNC:
-        return g_str_equal(v, "none") || error_set(errp, "there is no VNC server (choices: none)");
+        return option_vnc(c, "-vnc ", v, errp);
+    case OPT_CURSES:
+        return option_display(c, "curses", errp);
+    case OPT_KEYMAP:
+        set(&c->keymap, v);
+        return keymap_load(v, errp);
     case OPT_QMP:
         return g_str_equal(v, "none") || error_set(errp, "there is no QMP server (choices: none; -monitor has the human monitor)");
     case OPT_SERIAL:
@@ -311,7 +318,7 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
 
 static void config_init(VlConfig *c)
 {
-    *c = (VlConfig){.ram_size = 128 * MiB, .acpi = true, .hpet = true, .vga_std = true, .echr = -1,
+    *c = (VlConfig){.ram_size = 128 * MiB, .acpi = true, .hpet = true, .vga_std = true, .window_close = true, .echr = -1,
                     .boot_splash_ms = -1, .reboot_timeout_ms = -1};
     GPtrArray **lists[] = {&c->netdevs, &c->nets, &c->devices, &c->blockdevs, &c->drives, &c->drive_opts, &c->lib_dirs, &c->serials, &c->parallels,
                            &c->monitors, &c->chardevs, &c->mons, &c->debugcons};
@@ -403,12 +410,12 @@ void options_set_defaults(VlConfig *c, bool have_window, bool on_terminal)
             monitor = false;
     /* Nothing says where the guest is to be seen: a window if there can be one, else the terminal. */
     if (!c->display_set && !c->nographic) {
-        c->display_sdl = have_window && !c->demo && !c->daemonize;
-        if (!c->display_sdl && serial && monitor && !c->nodefaults && (on_terminal || c->demo) && !c->daemonize)
+        c->display_sdl = have_window && !c->demo && !c->daemonize && !c->vnc;
+        if (!c->display_sdl && !c->vnc && serial && monitor && !c->nodefaults && (on_terminal || c->demo) && !c->daemonize)
             c->nographic = true;
     }
     if (c->nographic)
-        c->display_sdl = false;
+        c->display_sdl = c->display_curses = false;
     if (c->nodefaults)
         return;
     if (c->nographic) {
@@ -433,7 +440,8 @@ void options_set_defaults(VlConfig *c, bool have_window, bool on_terminal)
 void options_free(VlConfig *c)
 {
     char **texts[] = {&c->cpu, &c->name, &c->uuid, &c->boot_order, &c->boot_once, &c->kernel, &c->initrd, &c->append,
-                      &c->bios, &c->pidfile, &c->log_items, &c->log_file, &c->log_filter};
+                      &c->bios, &c->pidfile, &c->log_items, &c->log_file, &c->log_filter,
+                      &c->grab_mod, &c->vnc, &c->vnc_opt, &c->keymap};
     GPtrArray *lists[] = {c->netdevs, c->nets, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->serials, c->parallels,
                           c->monitors, c->chardevs, c->mons, c->debugcons};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

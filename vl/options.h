@@ -33,7 +33,11 @@ typedef struct VlConfig {
     GPtrArray *smbios, *fw_cfg_items, *option_roms; /* of char *: the options' texts */
     bool demo;
     /* streams */
-    bool nographic, display_set, display_sdl, full_screen, vga_std;
+    bool nographic, display_set, display_sdl, display_curses, full_screen, vga_std;
+    bool window_close, show_cursor, show_cursor_set;
+    char *grab_mod;       /* NULL: lctrl-lalt */
+    char *vnc, *vnc_opt;  /* the server's address and options, how the user wrote it; NULL: none */
+    char *keymap;         /* -k */
     GPtrArray *serials, *parallels, *monitors, *chardevs, *mons, *debugcons;
     int echr;             /* -1 default */
     /* running */
@@ -64,6 +68,8 @@ bool option_name(VlConfig *c, const char *val, GError **errp);
 bool option_uuid(VlConfig *c, const char *val, GError **errp);
 bool option_rtc(VlConfig *c, const char *val, GError **errp);
 bool option_boot(VlConfig *c, const char *val, GError **errp);
+/* opt: "-vnc " or "-display vnc=", for messages. */
+bool option_vnc(VlConfig *c, const char *opt, const char *val, GError **errp);
 bool option_display(VlConfig *c, const char *val, GError **errp);
 bool option_action(VlConfig *c, const char *val, GError **errp);
 bool option_echr(VlConfig *c, const char *val, GError **errp);

@@ -37,8 +37,32 @@ const KeyInfo key_table[] = {
 static const struct { const char *alias, *name; } aliases[] = {
     {"enter", "ret"}, {"kp_begin", "kp_5"}, {"left_shift", "shift"}, {"backtick", "grave_accent"}};
 
-static const InputSink *kbd_sink, *mouse_sink;
-static void *kbd_opaque, *mouse_opaque;
+typedef struct Pointer {
+    const char *name;
+    const InputSink *sink;
+    void *opaque;
+    int number;
+} Pointer;
+
+typedef struct Notify {
+    void (*fn)(void *opaque);
+    void *opaque;
+} Notify;
+
+static const InputSink *kbd_sink;
+static void *kbd_opaque;
+static GList *pointers; /* of Pointer *, the active one first */
+static GList *notifies; /* of Notify * */
+static int last_number, abs_x, abs_y;
+static unsigned leds_now;
+
+KeyCode key_from_set1(uint16_t set1)
+{
+    for (int i = 0; key_table[i].name; i++)
+        if (key_table[i].set1 == set1)
+            return i;
+    return -1;
+}
 
 KeyCode key_find(const char *name)
 {
@@ -48,10 +72,7 @@ KeyCode key_find(const char *name)
         if (*end || !code || code > 0xff)
             return -1;
         uint16_t set1 = (uint16_t)(code & 0x80 ? 0xe000 | (code & 0x7f) : code);
-        for (int i = 0; key_table[i].name; i++)
-            if (key_table[i].set1 == set1)
-                return i;
-        return -1;
+        return key_from_set1(set1);
     }
     for (size_t i = 0; i < ARRAY_SIZE(aliases); i++)
         if (g_str_equal(aliases[i].alias, name))
@@ -68,10 +89,100 @@ void input_set_keyboard(const InputSink *sink, void *opaque)
     kbd_opaque = opaque;
 }
 
-void input_set_mouse(const InputSink *sink, void *opaque)
+static void tell_pointer_change(void)
 {
-    mouse_sink = sink;
-    mouse_opaque = opaque;
+    for (GList *l = notifies, *next; l; l = next) {
+        Notify *n = l->data;
+        next = l->next;
+        n->fn(n->opaque);
+    }
+}
+
+void input_set_pointer_notify(void (*fn)(void *opaque), void *opaque)
+{
+    Notify *n = g_new(Notify, 1);
+    *n = (Notify){fn, opaque};
+    notifies = g_list_append(notifies, n);
+}
+
+void input_remove_pointer_notify(void *opaque)
+{
+    for (GList *l = notifies; l; l = l->next) {
+        if (((Notify *)l->data)->opaque == opaque) {
+            g_free(l->data);
+            notifies = g_list_delete_link(notifies, l);
+            return;
+        }
+    }
+}
+
+static GList *find_pointer(void *opaque)
+{
+    GList *l = pointers;
+    while (l && ((Pointer *)l->data)->opaque != opaque)
+        l = l->next;
+    return l;
+}
+
+static void to_front(GList *l)
+{
+    pointers = g_list_remove_link(pointers, l);
+    pointers = g_list_concat(l, pointers);
+    tell_pointer_change();
+}
+
+void input_add_pointer(const char *name, const InputSink *sink, void *opaque)
+{
+    GList *l = find_pointer(opaque);
+    if (!l) {
+        Pointer *p = g_new(Pointer, 1);
+        *p = (Pointer){name, sink, opaque, ++last_number};
+        l = g_list_append(NULL, p);
+        pointers = g_list_concat(pointers, l);
+    }
+    to_front(l);
+}
+
+void input_remove_pointer(void *opaque)
+{
+    GList *l = find_pointer(opaque);
+    if (!l)
+        return;
+    g_free(l->data);
+    pointers = g_list_delete_link(pointers, l);
+    if (!pointers)
+        last_number = 0;
+    tell_pointer_change();
+}
+
+bool input_select_pointer(int64_t number)
+{
+    for (GList *l = pointers; l; l = l->next) {
+        if (((Pointer *)l->data)->number == number) {
+            to_front(l);
+            return true;
+        }
+    }
+    return false;
+}
+
+void input_print_pointers(GString *out)
+{
+    if (!pointers)
+        g_string_append(out, "No mouse devices connected\n");
+    for (GList *l = pointers; l; l = l->next) {
+        const Pointer *p = l->data;
+        g_string_append_printf(out, "%c Mouse #%d: %s%s\n", l == pointers ? '*' : ' ', p->number, p->name,
+                               p->sink->absolute ? " (absolute)" : "");
+    }
+}
+
+static const Pointer *active_pointer(void) { return pointers ? pointers->data : NULL; }
+
+bool input_is_absolute(void)
+{
+    const Pointer *p = active_pointer();
+    return p && p->sink->absolute;
 }
 
 void input_key(KeyCode key, bool down)
@@ -82,11 +193,26 @@ void input_key(KeyCode key, bool down)
 
 void input_mouse(int dx, int dy, int dz, unsigned buttons)
 {
-    if (mouse_sink && mouse_sink->mouse)
-        mouse_sink->mouse(mouse_opaque, dx, dy, dz, buttons);
+    const Pointer *p = active_pointer();
+    if (p && p->sink->absolute)
+        p->sink->absolute(p->opaque, abs_x, abs_y, dz, buttons);
+    else if (p && p->sink->mouse)
+        p->sink->mouse(p->opaque, dx, dy, dz, buttons);
 }
 
-/* ---- sendkey ---- */
+void input_absolute(int x, int y, int dz, unsigned buttons)
+{
+    const Pointer *p = active_pointer();
+    abs_x = CLAMP(x, 0, INPUT_ABS_MAX);
+    abs_y = CLAMP(y, 0, INPUT_ABS_MAX);
+    if (p && p->sink->absolute)
+        p->sink->absolute(p->opaque, abs_x, abs_y, dz, buttons);
+}
+
+void input_set_leds(unsigned leds) { leds_now = leds; }
+unsigned input_leds(void) { return leds_now; }
+
+/* ---- the queue: sendkey and remote keyboards ---- */
 
 enum { MAX_QUEUED = 1024, GAP_MS = 20 };
 typedef struct Step {
@@ -119,18 +245,33 @@ static void push_step(KeyCode key, bool down, int wait_ms)
     g_queue_push_tail(&steps, s);
 }
 
+static void kick(void)
+{
+    if (!step_timer)
+        step_timer = timer_new(CLOCK_VM, run_steps, NULL);
+    if (!timer_pending(step_timer))
+        run_steps(NULL);
+}
+
+void input_queue_key(KeyCode key, bool down, int pause_ms)
+{
+    if (key < 0 || (down && g_queue_get_length(&steps) > MAX_QUEUED))
+        return; /* a stopped guest would pile them up without end; releases belong to presses */
+    push_step(key, down, 0);
+    if (pause_ms > 0)
+        push_step(-1, false, pause_ms);
+    kick();
+}
+
 void input_send_combo(const KeyCode *keys, int n, int hold_ms)
 {
     if (g_queue_get_length(&steps) > MAX_QUEUED)
-        return; /* a stopped guest would pile them up without end */
-    if (!step_timer)
-        step_timer = timer_new(CLOCK_VM, run_steps, NULL);
+        return;
     for (int i = 0; i < n; i++)
         push_step(keys[i], true, 0);
     push_step(-1, false, hold_ms > 0 ? hold_ms : 1);
     for (int i = n; i-- > 0;)
         push_step(keys[i], false, 0);
     push_step(-1, false, GAP_MS);
-    if (!timer_pending(step_timer))
-        run_steps(NULL);
+    kick();
 }

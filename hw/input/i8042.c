@@ -248,7 +248,7 @@ static void sink_mouse(void *opaque, int dx, int dy, int dz, unsigned buttons)
     ps2_mouse_event(&((I8042State *)opaque)->mouse, dx, dy, dz, buttons);
 }
 
-static const InputSink i8042_sink = {sink_key, sink_mouse};
+static const InputSink key_sink = {.key = sink_key}, mouse_sink = {.mouse = sink_mouse};
 
 static const VMField i8042_fields[] = {
     VM_UINT(I8042State, status), VM_UINT(I8042State, mode), VM_UINT(I8042State, outport), VM_UINT(I8042State, obdata),
@@ -294,8 +294,8 @@ static bool i8042_init(Device *dev, GError **errp)
     memory_region_init_io(&s->io_cmd, &cmd_ops, s, "i8042-cmd", 1);
     memory_region_add(address_space_io.root, 0x60, &s->io_data, 0);
     memory_region_add(address_space_io.root, 0x64, &s->io_cmd, 0);
-    input_set_keyboard(&i8042_sink, s);
-    input_set_mouse(&i8042_sink, s);
+    input_set_keyboard(&key_sink, s);
+    input_add_pointer("PS/2 Mouse", &mouse_sink, s);
     return true;
 }
 
@@ -303,7 +303,7 @@ static void i8042_finalize(Device *dev)
 {
     I8042State *s = (I8042State *)dev;
     input_set_keyboard(NULL, NULL);
-    input_set_mouse(NULL, NULL);
+    input_remove_pointer(s);
     memory_region_del(address_space_io.root, &s->io_data);
     memory_region_del(address_space_io.root, &s->io_cmd);
     memory_region_destroy(&s->io_data);

@@ -105,6 +105,7 @@ void ps2_keyboard_reset(Ps2Keyboard *k)
     keyboard_defaults(k);
     k->scanning = true;
     k->leds = 0;
+    input_set_leds(0);
     k->ctrl_down = k->alt_down = false;
 }
 
@@ -113,6 +114,7 @@ static void keyboard_param(Ps2Keyboard *k, uint8_t cmd, uint8_t val)
     switch (cmd) {
     case KBD_SET_LEDS:
         k->leds = val & 7;
+        input_set_leds(k->leds);
         REPLY(&k->port, PS2_ACK);
         break;
     case KBD_SET_RATE:

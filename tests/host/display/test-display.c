@@ -80,7 +80,7 @@ static void test_key_names(void)
 
 static GString *seen;
 static void on_key(void *opaque, KeyCode k, bool down) { g_string_append_printf(seen, "%s%s ", down ? "+" : "-", key_table[k].name); }
-static const InputSink sink = {on_key, NULL};
+static const InputSink sink = {.key = on_key};
 
 static void test_combo(void)
 {
