@@ -208,6 +208,8 @@ static bool create_board(GError **errp)
             return false;
         }
     }
+    if (!pc_add_virtio_drives(pc, errp))
+        return false;
     net_setup_check(cfg);
     return true;
 }

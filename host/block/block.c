@@ -15,7 +15,7 @@
 
 enum { WORKERS = 4 };
 
-typedef enum ReqKind { REQ_READ, REQ_WRITE, REQ_FLUSH, REQ_DISCARD } ReqKind;
+typedef enum ReqKind { REQ_READ, REQ_WRITE, REQ_FLUSH, REQ_DISCARD, REQ_ZEROES, REQ_ZEROES_UNMAP } ReqKind;
 
 struct BlockReq {
     BlockImage *img;
@@ -116,6 +116,10 @@ static void worker(gpointer data, gpointer unused)
             r->ret = -EINVAL;
         else
             r->ret = img->node->fmt->discard(img->node->state, r->offset, r->len);
+        break;
+    case REQ_ZEROES:
+    case REQ_ZEROES_UNMAP:
+        r->ret = block_write_zeroes(img, r->offset, r->len, r->kind == REQ_ZEROES_UNMAP);
         break;
     }
     g_mutex_lock(&lock);
@@ -263,6 +267,11 @@ BlockReq *block_aio_flush(BlockImage *img, BlockDone *done, void *opaque)
 BlockReq *block_aio_discard(BlockImage *img, uint64_t offset, uint64_t len, BlockDone *done, void *opaque)
 {
     return submit(img, REQ_DISCARD, offset, len, NULL, 0, done, opaque);
+}
+
+BlockReq *block_aio_write_zeroes(BlockImage *img, uint64_t offset, uint64_t len, bool unmap, BlockDone *done, void *opaque)
+{
+    return submit(img, unmap ? REQ_ZEROES_UNMAP : REQ_ZEROES, offset, len, NULL, 0, done, opaque);
 }
 
 void block_aio_cancel(BlockReq *r)

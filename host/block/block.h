@@ -80,6 +80,7 @@ BlockReq *block_aio_writev(BlockImage *img, uint64_t offset, const struct iovec 
                            BlockDone *done, void *opaque);
 BlockReq *block_aio_flush(BlockImage *img, BlockDone *done, void *opaque);
 BlockReq *block_aio_discard(BlockImage *img, uint64_t offset, uint64_t len, BlockDone *done, void *opaque);
+BlockReq *block_aio_write_zeroes(BlockImage *img, uint64_t offset, uint64_t len, bool unmap, BlockDone *done, void *opaque);
 /* The callback will not be called with anything but -ECANCELED, and before this returns; the
  * request itself may already have reached the disk. */
 void block_aio_cancel(BlockReq *req);

@@ -20,6 +20,7 @@ static const struct {
     {"floppy", DRIVE_FLOPPY, FLOPPY_UNITS, 1},
     {"pflash", DRIVE_PFLASH, PFLASH_UNITS, 1},
     {"none", DRIVE_NONE, MAX_NONE, 1},
+    {"virtio", DRIVE_VIRTIO, MAX_NONE, 1},
 };
 
 /* What a drive's text may name of its block node; keys with a dot belong to the nodes below. */
@@ -281,7 +282,7 @@ Drive *drive_new(const char *optstr, GError **errp)
     for (i = 0; i < ARRAY_SIZE(interfaces) && !g_str_equal(interfaces[i].name, ifname); i++)
         ;
     if (i == ARRAY_SIZE(interfaces)) {
-        error_set(errp, "drive: if=%s is not supported (choices: ide floppy pflash none)", ifname);
+        error_set(errp, "drive: if=%s is not supported (choices: ide floppy pflash virtio none)", ifname);
         goto fail;
     }
     d->iface = interfaces[i].iface;

@@ -1,12 +1,13 @@
 /* pci.c - one PCI bus: configuration space, BAR mapping, INTx wiring, `info pci`
- * Spec: PCI Local Bus Specification 3.0, chapter 6. Not modelled: bridges, MSI, power management. */
+ * Spec: PCI Local Bus Specification 3.0, chapter 6. MSI-X is in msix.c.
+ * Not modelled: bridges, MSI with one message address per function, power management. */
 #include "host/base/osdep.h"
 #include "hw/bus/pci.h"
 
 #include "host/base/bitops.h"
 
 enum { HEADER_MULTIFUNCTION = 0x80, BAR_IO = 1, BAR_64 = 4, BAR_PREFETCH = 8, ROM_ENABLE = 1 };
-enum { STATUS_INTX = 0x08 };
+enum { STATUS_INTX = 0x08, STATUS_CAPABILITIES = 0x10, FIRST_CAPABILITY = 0x40 };
 static const hwaddr UNMAPPED = ~0ULL;
 
 struct PciBus {
@@ -17,6 +18,8 @@ struct PciBus {
     int (*map_irq)(PciDevice *pd, int pin);
     PciDevice *dev[256];
     int line[4]; /* levels as told to set_irq */
+    PciMsiHandler *msi;
+    void *msi_opaque;
 };
 
 const VMField pci_device_fields[] = {
@@ -88,6 +91,36 @@ void pci_set_irq(PciDevice *pd, int level)
     pd->config[PCI_STATUS] = (uint8_t)((pd->config[PCI_STATUS] & ~STATUS_INTX) | (level ? STATUS_INTX : 0));
     if (pd->bus)
         update_lines(pd->bus);
+}
+
+/* --- messages --- */
+
+void pci_bus_set_msi(PciBus *bus, PciMsiHandler *fn, void *opaque)
+{
+    bus->msi = fn;
+    bus->msi_opaque = opaque;
+}
+
+void pci_msi_send(PciDevice *pd, uint64_t addr, uint32_t data)
+{
+    if (pd->bus && pd->bus->msi && pci_can_master(pd))
+        pd->bus->msi(pd->bus->msi_opaque, addr, data);
+}
+
+/* 6.7: a list in the config space; a new element becomes its head. */
+unsigned pci_add_capability(PciDevice *pd, uint8_t id, unsigned size)
+{
+    unsigned at = FIRST_CAPABILITY;
+
+    for (unsigned c = pd->config[PCI_CAP_POINTER]; c; c = pd->config[c + 1])
+        at = MAX(at, ROUND_UP(c + pd->cap_size[c / 4], 4u));
+    g_assert(size >= 2 && at + size <= sizeof pd->config);
+    pd->cap_size[at / 4] = (uint8_t)size;
+    pd->config[at] = id;
+    pd->config[at + 1] = pd->config[PCI_CAP_POINTER];
+    pd->config[PCI_CAP_POINTER] = (uint8_t)at;
+    pd->config[PCI_STATUS] |= STATUS_CAPABILITIES;
+    return at;
 }
 
 /* --- BARs --- */

@@ -15,13 +15,16 @@
 #include "hw/net/nic.h"
 #include "hw/pc/isa-debug-exit.h"
 #include "hw/pc/pc-internal.h"
+#include "hw/virtio/virtio-blk.h"
 #include "hw/pc/pc-testdev.h"
 #include "hw/pc/pvpanic.h"
 
 static const DeviceClass *const isa_classes[] = {&uart16550_class, &debugcon_class, &isa_debug_exit_class,
                                                  &parallel_class, &pc_testdev_class, &pvpanic_class};
 /* PCI functions that need a slot and nothing else of the board. */
-static const DeviceClass *const pci_classes[] = {&pci_testdev_class, &pvpanic_pci_class};
+static const DeviceClass *const pci_classes[] = {&pci_testdev_class, &pvpanic_pci_class,
+                                                 &virtio_blk_class, &virtio_blk_transitional_class,
+                                                 &virtio_blk_non_transitional_class};
 
 /* Devices that are no class of their own on this board. */
 static const struct {
@@ -264,6 +267,8 @@ bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
         ok = pc_add_nic(pc, name, kv, errp);
     } else if (find_pci_class(name)) {
         ok = add_pci(pc, find_pci_class(name), kv, errp);
+        if (ok && keyval_get(kv, "bootindex"))
+            pc_write_boot_order_file(pc);
     } else {
         const DeviceClass *cls = find_class(name);
         ok = cls ? add_isa(pc, cls, kv, errp)
@@ -271,6 +276,22 @@ bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
     }
     keyval_free(kv);
     return ok;
+}
+
+bool pc_add_virtio_drives(PcMachine *pc, GError **errp)
+{
+    for (GList *l = drive_list(); l; l = l->next) {
+        Drive *d = l->data;
+        g_autofree char *text = NULL;
+        if (d->iface != DRIVE_VIRTIO || d->attached_to)
+            continue;
+        text = g_strdup_printf("virtio-blk-pci,drive=%s", d->id);
+        if (!pc_add_device(pc, text, errp))
+            return false;
+        if (d->bootindex >= 0)
+            pc_write_boot_order_file(pc);
+    }
+    return true;
 }
 
 /* --- boot order --- */
@@ -302,6 +323,13 @@ static void add_entry(GPtrArray *entries, int index, char *path)
     g_ptr_array_add(entries, pc_boot_entry_new(index, path));
 }
 
+static char *disk_path(const PciDevice *pd)
+{
+    if (pd->devfn & 7)
+        return g_strdup_printf("/pci@i0cf8/scsi@%x,%x/disk@0,0", pd->devfn >> 3, pd->devfn & 7);
+    return g_strdup_printf("/pci@i0cf8/scsi@%x/disk@0,0", pd->devfn >> 3);
+}
+
 void pc_write_boot_order_file(PcMachine *pc)
 {
     PcPriv *p = pc_priv(pc);
@@ -314,6 +342,8 @@ void pc_write_boot_order_file(PcMachine *pc)
         Drive *d = l->data;
         if (d->bootindex < 0)
             continue;
+        if (d->attached_to && g_str_has_suffix(d->attached_to, VIRTIO_BACKEND))
+            continue; /* its controller is in the list of devices */
         if (d->iface == DRIVE_FLOPPY)
             add_entry(entries, d->bootindex, g_strdup_printf("/pci@i0cf8/isa@1/fdc@03f0/floppy@%x", d->unit));
         else
@@ -325,6 +355,8 @@ void pc_write_boot_order_file(PcMachine *pc)
         char *path = pc_nic_boot_path(l->data, &index);
         if (path)
             add_entry(entries, index, path);
+        if (virtio_blk_drive(l->data) && virtio_blk_drive(l->data)->bootindex >= 0)
+            add_entry(entries, virtio_blk_drive(l->data)->bootindex, disk_path(l->data));
     }
     for (guint i = 0; i < p->rom_entries->len; i++) {
         const BootEntry *e = p->rom_entries->pdata[i];

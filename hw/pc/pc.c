@@ -6,6 +6,7 @@
 
 #include "host/base/bitops.h"
 #include "host/base/keyval.h"
+#include "host/base/log.h"
 #include "hw/block/fdc.h"
 #include "hw/block/ide.h"
 #include "hw/bus/i440fx.h"
@@ -55,6 +56,15 @@ static void hpet_gsi(void *opaque, int n, int level)
 static void ioapic_message(void *opaque, uint32_t dest, bool logical, unsigned mode, unsigned vector, bool level)
 {
     lapic_deliver(pc_priv(opaque)->lapic, dest, logical, mode, vector, level);
+}
+
+/* SDM volume 3, 10.11: a write to the interrupt window. */
+static void pci_message(void *opaque, uint64_t addr, uint32_t data)
+{
+    if (addr >> 20 == 0xfee)
+        lapic_deliver(pc_priv(opaque)->lapic, addr >> 12 & 0xff, addr >> 2 & 1, data >> 8 & 7, data & 0xff, data >> 15 & 1);
+    else
+        log_guest_error("pci: message to %" PRIx64 ", where no interrupt controller is\n", addr);
 }
 
 static void lapic_eoi_broadcast(void *opaque, unsigned vector)
@@ -377,6 +387,7 @@ static bool create_chips(PcMachine *pc, GError **errp)
         if (chips[i].cls == &piix3_class)
             pc->pci = pci_bus_new("pci.0", &p->pci_mem, pc->system_io, piix3_set_pirq, dev[i]);
     pci_bus_set_map_irq(pc->pci, piix3_map_irq);
+    pci_bus_set_msi(pc->pci, pci_message, pc);
     for (size_t i = 0; i < ARRAY_SIZE(chips); i++)
         if (dev[i])
             chips[i].wire(pc, dev[i]);

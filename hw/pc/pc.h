@@ -47,6 +47,8 @@ typedef struct PcMachine {
 PcMachine *pc_create(const PcConfig *cfg, GError **errp);
 /* -device NAME,...: user-creatable ISA/PCI devices. `help` forms are answered by device_list_classes. */
 bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp);
+/* After the last pc_add_device: controllers for the -drive if=virtio that have none yet. */
+bool pc_add_virtio_drives(PcMachine *pc, GError **errp);
 void pc_device_help(const char *name /* NULL: the list */, GString *out);
 void pc_boot_set(PcMachine *pc, const char *order, GError **errp); /* monitor's boot_set */
 void pc_free(PcMachine *pc);

@@ -25,6 +25,7 @@
 #include "hw/timer/hpet.h"
 #include "hw/timer/i8254.h"
 #include "hw/timer/mc146818.h"
+#include "hw/virtio/virtio-blk.h"
 #include "softmmu/runstate.h"
 #include "tests/lib/bus-harness.h"
 
@@ -46,6 +47,16 @@ static void wire_pci(Device *d)
 {
     ((PciDevice *)d)->bus = bus;
     ((PciDevice *)d)->devfn = 24;
+}
+static void wire_virtio_blk(Device *d)
+{
+    static Drive *drive;
+
+    if (!drive)
+        drive = drive_new("if=none,id=vd0,driver=null-co,size=1048576", NULL);
+    g_assert_nonnull(drive);
+    g_assert_true(device_set_prop(d, "drive", "vd0", NULL));
+    wire_pci(d);
 }
 static void wire_uart(Device *d) { ((UartState *)d)->isa_irq = no_lines; }
 static void wire_lpt(Device *d) { ((ParallelState *)d)->isa_irq = no_lines; }
@@ -71,6 +82,8 @@ static const struct {
     {&parallel_class, wire_lpt}, {&debugcon_class, wire_debugcon}, {&fdc_class, wire_fdc},
     {&ide_controller_class, wire_ide}, {&vga_pci_class, wire_vga},
     {&e1000_class, wire_nic}, {&pc_testdev_class, NULL}, {&pci_testdev_class, wire_pci},
+    {&virtio_blk_class, wire_virtio_blk}, {&virtio_blk_transitional_class, wire_virtio_blk},
+    {&virtio_blk_non_transitional_class, wire_virtio_blk},
 };
 
 static void test_class(gconstpointer data)
@@ -98,8 +111,10 @@ static void test_class(gconstpointer data)
     contract_check(dev);
     if (bridge) { /* BARs mapped, everything enabled */
         PciDevice *pd = (PciDevice *)dev;
-        for (unsigned off = 0; off < 6; off++)
-            pci_config_write(bus, (uint32_t)pd->devfn, PCI_BAR0 + 4 * off, 0xe000 | 0xe0000000 * (off == 0 || off == 2), 4);
+        for (unsigned n = 0; n < 6; n++) {
+            uint32_t at = pd->bar[n].kind == PCI_BAR_IO ? 0xc000 + 0x400 * n : pd->bar[n].kind ? 0xe0000000 + (n << 24) : 0;
+            pci_config_write(bus, (uint32_t)pd->devfn, PCI_BAR0 + 4 * n, at, 4);
+        }
         pci_config_write(bus, (uint32_t)pd->devfn, PCI_COMMAND, 7, 2);
         contract_check(dev);
     }
