@@ -112,6 +112,7 @@ void accel_info_jit(GString *out)
     if (!cpu)
         return;
     g_string_append_printf(out, "TLB full flushes    %" PRIu64 "\n", cpu->stats.tlb_flushes);
+    g_string_append_printf(out, "TLB spaces kept     %" PRIu64 "\n", cpu->stats.tlb_spaces_kept);
     g_string_append_printf(out, "TLB page flushes    %" PRIu64 "\n", cpu->stats.tlb_page_flushes);
     g_string_append_printf(out, "TLB fills           %" PRIu64 "\n", cpu->stats.tlb_fills);
     g_string_append_printf(out, "TLB victim hits     %" PRIu64 "\n", cpu->stats.tlb_victim_hits);

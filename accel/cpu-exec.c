@@ -80,7 +80,10 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
         tb = tb_generate(cpu, &st, cflags, phys_pc);
     }
     if (!(tb->cflags & (CF_NOCACHE | CF_NOCHAIN)) && cflags == 0) {
-        jump_cache_enter(cpu, &st, tb, global && tb->page[1] == NO_PAGE);
+        /* The second page was looked up a moment ago: this does not fault. */
+        if (global && tb->page[1] != NO_PAGE)
+            tlb_code_addr(cpu, (st.pc & TCG_PAGE_MASK) + TCG_PAGE_SIZE, NULL, &global);
+        jump_cache_enter(cpu, &st, tb, global);
         /* invalidated by another thread between look-up and entry */
         if (__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
             jump_cache_drop(cpu, st.pc);

@@ -61,6 +61,9 @@ typedef struct CPUOps {
     hwaddr (*phys_page_debug)(CPUState *cpu, vaddr addr); /* page walk without side effects; ~0: not mapped */
     unsigned (*disas_mode)(void *env, uint32_t tb_flags);               /* 16, 32, 64 */
     unsigned (*mmu_index)(void *env); /* mmu_idx of instruction fetches now */
+    /* Bit m: each address space has a table of its own for mmu_idx m (cputlb.h). The others, which see mostly global
+     * pages, have one, and lose what is not global when the space changes. */
+    unsigned space_modes;
 } CPUOps;
 
 struct CPUState {
@@ -92,7 +95,7 @@ struct CPUState {
 
     struct CpuTlb *tlb;        /* cputlb.c */
     struct {
-        uint64_t tlb_fills, tlb_victim_hits, tlb_slow, tlb_flushes, tlb_page_flushes, mmio, jc_misses, hash_hits, exits,
+        uint64_t tlb_fills, tlb_victim_hits, tlb_slow, tlb_flushes, tlb_page_flushes, tlb_spaces_kept, mmio, jc_misses, hash_hits, exits,
             chained, notdirty;
     } stats;
 };

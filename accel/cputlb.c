@@ -7,6 +7,8 @@
  * Stores to pages that hold code or are tracked carry TLB_NOTDIRTY and come here. To find the entries of a
  * RAM page that gets protected, each RAM page remembers the two linear pages it was last written through.
  *
+ * Of the last few address spaces the tables are kept: tlb-space.c.
+ *
  * The owner is the vCPU thread. Other threads touch the tables in one case, to set TLB_NOTDIRTY when
  * dirty bits are cleared (tlb_protect_ram), and take the TLB lock for it, as the owner does for changes. */
 #include "accel/tlb-internal.h"
@@ -15,61 +17,7 @@
 #include "softmmu/physmem.h"
 #include "softmmu/rcu.h"
 
-#include <sched.h>
-
-enum { TLB_MIN_BITS = 8, TLB_MAX_BITS = 16, VICTIMS = 8 };
-
-/* Which large pages were filled: exact in saying no. Kept for global pages and others apart. */
-typedef struct LargeFilter {
-    vaddr lo, hi;          /* all lie in [lo, hi]; lo > hi: none */
-    uint64_t sizes;        /* bit: this page_bits was seen */
-    uint64_t bits[16];     /* by hash of page number and size */
-} LargeFilter;
-
-typedef struct ModeTlb {
-    TlbFull *full;
-    uint32_t *filled[2];   /* slots filled since the last flush: [0] other pages, [1] global ones; a slot in
-                            * use is in the list of its kind, and may be left over in the other */
-    uint32_t nb_filled[2];
-    uint32_t bits;
-    uint32_t evictions;    /* since the last resize, halved at flushes: other pages pushed out */
-    uint32_t window_max;   /* most slots in use at a flush in this window of flushes */
-    uint32_t window_flushes;
-    LargeFilter large[2];
-    bool victims;          /* there may be some */
-    uint32_t victim_next;
-    TlbEntry victim[VICTIMS];
-    TlbFull victim_full[VICTIMS];
-} ModeTlb;
-
-/* Per RAM page: which entries may write it without TLB_NOTDIRTY. */
-typedef struct WriteNote {
-    uint32_t gen;          /* of the TLB when one was last made; not the current one: there are none */
-    bool many;             /* through more than two linear pages: protecting needs a walk */
-    vaddr va[2];           /* NO_VA: none */
-} WriteNote;
-#define NO_VA (~(vaddr)0)
-
-typedef struct CpuTlb {
-    int lock;              /* a spin lock: held for a few dozen instructions, hardly ever contended */
-    ModeTlb mode[TCG_MMU_MODES];
-    WriteNote *notes;
-    uint64_t nb_notes;
-    uint32_t gen;
-    /* Pages with data breakpoints */
-    struct { vaddr start; uint64_t len; } watch[8];
-    unsigned nb_watch;
-} CpuTlb;
-
-static const TlbEntry empty_entry = {~0ULL, ~0ULL, ~0ULL, 0};
-
-static inline void lock_tlb(CpuTlb *tlb)
-{
-    for (unsigned spins = 1; unlikely(__atomic_exchange_n(&tlb->lock, 1, __ATOMIC_ACQUIRE)); spins++)
-        if (spins % 64 == 0)
-            sched_yield();
-}
-static inline void unlock_tlb(CpuTlb *tlb) { __atomic_store_n(&tlb->lock, 0, __ATOMIC_RELEASE); }
+const TlbEntry tlb_empty_entry = {~0ULL, ~0ULL, ~0ULL, 0};
 
 /* --- large pages seen --- */
 
@@ -109,10 +57,8 @@ static unsigned large_find(const LargeFilter *l, vaddr addr)
 
 /* --- tables --- */
 
-static bool mode_alloc(CPUState *cpu, unsigned m, unsigned bits)
+bool tlb_mode_alloc(ModeTlb *t, TlbFast *f, unsigned bits)
 {
-    ModeTlb *t = &cpu->tlb->mode[m];
-    TlbFast *f = &cpu_head(cpu)->tlb[m];
     size_t n = (size_t)1 << bits;
     TlbEntry *table = g_try_malloc_n(n, sizeof *table);
     TlbFull *full = g_try_malloc0_n(n, sizeof *full);
@@ -138,11 +84,18 @@ static bool mode_alloc(CPUState *cpu, unsigned m, unsigned bits)
     return true;
 }
 
-static void victims_clear(ModeTlb *t)
+void tlb_victims_clear(ModeTlb *t)
 {
     for (unsigned i = 0; i < VICTIMS; i++)
-        t->victim[i] = empty_entry;
+        t->victim[i] = tlb_empty_entry;
     t->victims = false;
+}
+
+void tlb_mode_init(ModeTlb *t)
+{
+    tlb_victims_clear(t);
+    large_clear(&t->large[0]);
+    large_clear(&t->large[1]);
 }
 
 static void on_memory_change(void *opaque, AddressSpace *as)
@@ -160,11 +113,9 @@ bool tlb_init(CPUState *cpu, GError **errp)
     cpu->tlb = g_new0(CpuTlb, 1);
     cpu->tlb->gen = 1;
     for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
-        if (!mode_alloc(cpu, m, TLB_MIN_BITS))
+        if (!tlb_mode_alloc(&cpu->tlb->mode[m], &cpu_head(cpu)->tlb[m], TLB_MIN_BITS))
             return error_set(errp, "not enough memory for the TLB");
-        victims_clear(&cpu->tlb->mode[m]);
-        large_clear(&cpu->tlb->mode[m].large[0]);
-        large_clear(&cpu->tlb->mode[m].large[1]);
+        tlb_mode_init(&cpu->tlb->mode[m]);
     }
     memory_listener_add(on_memory_change, cpu);
     return true;
@@ -180,26 +131,10 @@ void tlb_free(CPUState *cpu)
         g_free(cpu->tlb->mode[m].full);
         g_free(cpu->tlb->mode[m].filled[0]);
     }
+    tlb_spaces_free(cpu);
     g_free(cpu->tlb->notes);
     g_free(cpu->tlb);
     cpu->tlb = NULL;
-}
-
-static inline size_t slot_of(const TlbFast *f, vaddr addr)
-{
-    return (addr >> TCG_PAGE_BITS) & (f->mask >> TLB_ENTRY_BITS);
-}
-
-/* The page of an entry: whichever tag is in use (an entry is made for one page). */
-static inline vaddr entry_page(const TlbEntry *e)
-{
-    uint64_t t = e->addr_read != ~0ULL ? e->addr_read : e->addr_write != ~0ULL ? e->addr_write : e->addr_code;
-    return t & TCG_PAGE_MASK;
-}
-
-static inline bool entry_used(const TlbEntry *e)
-{
-    return (e->addr_read & e->addr_write & e->addr_code) != ~0ULL;
 }
 
 /* --- flushing --- */
@@ -212,37 +147,37 @@ static void list_flush(ModeTlb *t, TlbEntry *table, unsigned k)
         TlbFull *full = &t->full[slot];
         full->listed &= ~(1u << k);
         if (full->global == k)
-            table[slot] = empty_entry;
+            table[slot] = tlb_empty_entry;
     }
     t->nb_filled[k] = 0;
     large_clear(&t->large[k]);
 }
 
-static void mode_flush(CPUState *cpu, unsigned m, bool keep_global)
+void tlb_mode_flush(ModeTlb *t, TlbFast *f, unsigned kinds)
 {
-    ModeTlb *t = &cpu->tlb->mode[m];
-    TlbEntry *table = cpu_head(cpu)->tlb[m].table;
     uint32_t used = t->nb_filled[0] + t->nb_filled[1];
-    list_flush(t, table, 0);
-    if (!keep_global)
-        list_flush(t, table, 1);
+    for (unsigned k = 0; k < 2; k++)
+        if (kinds >> k & 1)
+            list_flush(t, f->table, k);
     if (t->victims) {
         bool left = false;
         for (unsigned i = 0; i < VICTIMS; i++) {
-            if (keep_global && t->victim_full[i].global && entry_used(&t->victim[i]))
+            if (!(kinds >> t->victim_full[i].global & 1) && entry_used(&t->victim[i]))
                 left = true;
             else
-                t->victim[i] = empty_entry;
+                t->victim[i] = tlb_empty_entry;
         }
         t->victims = left;
     }
+    if (!(kinds & TLB_OTHERS))
+        return;
     t->evictions /= 2;
 
     /* Shrink a table that stayed nearly empty over many flushes. */
     t->window_max = MAX(t->window_max, used);
     if (++t->window_flushes >= 256) {
         if (t->bits > TLB_MIN_BITS && t->window_max < (1u << t->bits) / 8 && t->nb_filled[1] == 0)
-            mode_alloc(cpu, m, t->bits - 1);
+            tlb_mode_alloc(t, f, t->bits - 1);
         t->window_max = 0;
         t->window_flushes = 0;
     }
@@ -253,11 +188,14 @@ static void flush_all(CPUState *cpu, bool keep_global)
     CpuTlb *tlb = cpu->tlb;
     lock_tlb(tlb);
     for (unsigned m = 0; m < TCG_MMU_MODES; m++)
-        mode_flush(cpu, m, keep_global);
-    if (!keep_global && ++tlb->gen == 0) {
-        if (tlb->notes)
-            memset(tlb->notes, 0, tlb->nb_notes * sizeof *tlb->notes);
-        tlb->gen = 1;
+        tlb_mode_flush(&tlb->mode[m], &cpu_head(cpu)->tlb[m], keep_global ? TLB_OTHERS : TLB_OTHERS | TLB_GLOBALS);
+    if (!keep_global) {
+        tlb_spaces_forget(cpu);
+        if (++tlb->gen == 0) {
+            if (tlb->notes)
+                memset(tlb->notes, 0, tlb->nb_notes * sizeof *tlb->notes);
+            tlb->gen = 1;
+        }
     }
     unlock_tlb(tlb);
     cpu->code_page.page = ~0ULL;
@@ -286,32 +224,39 @@ void tlb_flush_if_pending(CPUState *cpu)
         tlb_flush(cpu);
 }
 
+unsigned tlb_mode_flush_page(ModeTlb *t, TlbFast *f, vaddr addr, bool only_global)
+{
+    unsigned largest = 0;
+    TlbEntry *e = &f->table[slot_of(f, addr)];
+    if (entry_used(e) && entry_page(e) == (addr & TCG_PAGE_MASK) && (!only_global || t->full[e - f->table].global))
+        *e = tlb_empty_entry;
+    for (unsigned i = 0; t->victims && i < VICTIMS; i++)
+        if (entry_used(&t->victim[i]) && (entry_page(&t->victim[i]) ^ addr) >> t->victim_full[i].page_bits == 0)
+            t->victim[i] = tlb_empty_entry;
+    for (unsigned k = only_global; k < 2; k++) {
+        unsigned bits = large_find(&t->large[k], addr);
+        for (uint32_t i = 0; bits && i < t->nb_filled[k]; i++) {
+            uint32_t slot = t->filled[k][i];
+            if (t->full[slot].page_bits > TCG_PAGE_BITS && entry_used(&f->table[slot]) &&
+                (entry_page(&f->table[slot]) ^ addr) >> t->full[slot].page_bits == 0)
+                f->table[slot] = tlb_empty_entry;
+        }
+        largest = MAX(largest, bits);
+    }
+    return largest;
+}
+
 void tlb_flush_page(CPUState *cpu, vaddr addr)
 {
     CpuTlb *tlb = cpu->tlb;
     unsigned largest = 0;
     lock_tlb(tlb);
     for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
-        ModeTlb *t = &tlb->mode[m];
-        TlbFast *f = &cpu_head(cpu)->tlb[m];
-        TlbEntry *e = &f->table[slot_of(f, addr)];
-        if (entry_used(e) && entry_page(e) == (addr & TCG_PAGE_MASK))
-            *e = empty_entry;
-        for (unsigned i = 0; t->victims && i < VICTIMS; i++)
-            if (entry_used(&t->victim[i]) &&
-                (entry_page(&t->victim[i]) ^ addr) >> t->victim_full[i].page_bits == 0)
-                t->victim[i] = empty_entry;
-        for (unsigned k = 0; k < 2; k++) {
-            unsigned bits = large_find(&t->large[k], addr);
-            for (uint32_t i = 0; bits && i < t->nb_filled[k]; i++) {
-                uint32_t slot = t->filled[k][i];
-                if (t->full[slot].page_bits > TCG_PAGE_BITS && entry_used(&f->table[slot]) &&
-                    (entry_page(&f->table[slot]) ^ addr) >> t->full[slot].page_bits == 0)
-                    f->table[slot] = empty_entry;
-            }
-            largest = MAX(largest, bits);
-        }
+        unsigned bits = tlb_mode_flush_page(&tlb->mode[m], &cpu_head(cpu)->tlb[m], addr, false);
+        largest = MAX(largest, bits);
     }
+    /* The tables kept learn of it when they come back. */
+    tlb->page_flushed[tlb->page_flushes++ % PAGE_FLUSHES_KEPT] = addr;
     unlock_tlb(tlb);
     cpu->code_page.page = ~0ULL;
     /* All code that may have been in the large page goes too, whichever of its 4K pages it was in. */
@@ -354,9 +299,10 @@ static inline bool writes_ram(const TlbEntry *e, const TlbFull *full, ram_addr_t
 
 static void protect_walk(CPUState *cpu, ram_addr_t start, ram_addr_t end)
 {
-    for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
-        ModeTlb *t = &cpu->tlb->mode[m];
-        TlbEntry *table = cpu_head(cpu)->tlb[m].table;
+    TableRef all[TLB_MAX_TABLES];
+    for (unsigned j = 0, n = tlb_all_tables(cpu, all); j < n; j++) {
+        ModeTlb *t = all[j].t;
+        TlbEntry *table = all[j].f->table;
         for (unsigned k = 0; k < 2; k++)
             for (uint32_t i = 0; i < t->nb_filled[k]; i++) {
                 uint32_t slot = t->filled[k][i];
@@ -369,10 +315,11 @@ static void protect_walk(CPUState *cpu, ram_addr_t start, ram_addr_t end)
 /* Entries of this linear page for this RAM page: set TLB_NOTDIRTY. */
 static void protect_va(CPUState *cpu, vaddr va, ram_addr_t ram)
 {
-    for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
-        TlbFast *f = &cpu_head(cpu)->tlb[m];
+    TableRef all[TLB_MAX_TABLES];
+    for (unsigned j = 0, n = tlb_all_tables(cpu, all); j < n; j++) {
+        TlbFast *f = all[j].f;
         size_t slot = slot_of(f, va);
-        if (writes_ram(&f->table[slot], &cpu->tlb->mode[m].full[slot], ram, ram + 1))
+        if (writes_ram(&f->table[slot], &all[j].t->full[slot], ram, ram + 1))
             __atomic_fetch_or(&f->table[slot].addr_write, TLB_NOTDIRTY, __ATOMIC_SEQ_CST);
     }
 }
@@ -413,9 +360,10 @@ void tlb_protect_ram(ram_addr_t addr, uint64_t len)
 
 static bool va_writes(CPUState *cpu, vaddr va, ram_addr_t ram)
 {
-    for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
-        ModeTlb *t = &cpu->tlb->mode[m];
-        TlbFast *f = &cpu_head(cpu)->tlb[m];
+    TableRef all[TLB_MAX_TABLES];
+    for (unsigned j = 0, n = tlb_all_tables(cpu, all); j < n; j++) {
+        ModeTlb *t = all[j].t;
+        TlbFast *f = all[j].f;
         size_t slot = slot_of(f, va);
         if (entry_page(&f->table[slot]) == va && writes_ram(&f->table[slot], &t->full[slot], ram, ram + 1))
             return true;
@@ -481,7 +429,7 @@ static void mode_grow(CPUState *cpu, unsigned m)
     f->table = NULL;
     t->full = NULL;
     t->filled[0] = NULL;
-    if (!mode_alloc(cpu, m, t->bits + 1)) {
+    if (!tlb_mode_alloc(t, &cpu_head(cpu)->tlb[m], t->bits + 1)) {
         f->table = old;
         t->full = old_full;
         t->filled[0] = old_filled[0];
@@ -523,7 +471,7 @@ void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mm
 
     TlbFull full = {.paddr = paddr, .ram_addr = NO_PAGE, .global = global};
     full.page_bits = page_size <= TCG_PAGE_SIZE ? TCG_PAGE_BITS : __builtin_ctzll(page_size);
-    TlbEntry e = empty_entry;
+    TlbEntry e = tlb_empty_entry;
     uint64_t flags = page_watched(tlb, addr) ? TLB_WATCH : 0, wflags = flags;
 
     rcu_section_enter();
@@ -576,7 +524,7 @@ void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mm
     /* An older translation of the same page must not come back from the victims. */
     for (unsigned i = 0; t->victims && i < VICTIMS; i++)
         if (entry_used(&t->victim[i]) && entry_page(&t->victim[i]) == addr)
-            t->victim[i] = empty_entry;
+            t->victim[i] = tlb_empty_entry;
     unsigned was = t->full[slot].listed;
     t->full[slot] = full;
     slot_list(t, slot, was);

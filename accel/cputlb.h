@@ -10,8 +10,13 @@
 void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mmu_idx, uint64_t page_size, bool global);
 
 void tlb_flush(CPUState *cpu);                  /* everything, and the jump cache */
-void tlb_flush_nonglobal(CPUState *cpu);        /* CR3 write */
-void tlb_flush_page(CPUState *cpu, vaddr addr); /* INVLPG, all modes */
+void tlb_flush_nonglobal(CPUState *cpu);        /* of the current address space: CR3 write */
+void tlb_flush_page(CPUState *cpu, vaddr addr); /* INVLPG, all modes; of other address spaces the global page only */
+/* Address spaces with numbers (x86: PCID). What is not global belongs to the space that was current when it was
+ * filled; a few spaces are remembered, so that going back to one costs no fills. A CPU starts in space 0. */
+void tlb_set_space(CPUState *cpu, uint32_t space, bool keep); /* !keep: drop what is remembered of it */
+void tlb_drop_space(CPUState *cpu, uint32_t space);           /* all but global pages */
+void tlb_drop_all_spaces(CPUState *cpu);                      /* of every space, all but global pages */
 void tlb_flush_from_other_thread(CPUState *cpu); /* memory map changed: done before the CPU's next TB */
 void tlb_set_watch(CPUState *cpu, vaddr addr, uint64_t len, bool on); /* pages with data breakpoints */
 

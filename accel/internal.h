@@ -46,6 +46,15 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global);
 void jump_cache_drop(CPUState *cpu, vaddr pc);
 void jump_cache_clear(CPUState *cpu, bool keep_global);
+/* The newest entries on pages that are not global, to be put back when their address space returns. They are
+ * checked then, so nothing needs to know of them when a TB goes. */
+enum { SAVED_JUMPS = 96 };
+typedef struct SavedJumps {
+    unsigned n;
+    struct { uint64_t pc, key; ram_addr_t phys_pc; TB *tb; } e[SAVED_JUMPS]; /* oldest first */
+} SavedJumps;
+void jump_cache_save(CPUState *cpu, SavedJumps *out); /* then clears, but for global pages */
+void jump_cache_restore(CPUState *cpu, const SavedJumps *in);
 void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len); /* whole pages */
 void tb_cache_stats(unsigned *count, uint64_t *target_bytes, unsigned *max_target, unsigned *cross_page, unsigned *linked1,
                     unsigned *linked2);

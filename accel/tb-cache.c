@@ -170,6 +170,53 @@ void jump_cache_clear(CPUState *cpu, bool keep_global)
     }
 }
 
+void jump_cache_save(CPUState *cpu, SavedJumps *out)
+{
+    const JumpCacheEntry *cache = cpu_head(cpu)->jump_cache;
+    unsigned n = 0;
+    out->n = 0;
+    if (!cache)
+        return;
+    /* From the newest on; a slot that was filled twice is in the list once, at its older place. */
+    for (unsigned j = jc.n[0]; j-- > 0 && n < SAVED_JUMPS;) {
+        uint32_t i = jc.slot[0][j];
+        const JumpCacheEntry *e = &cache[i];
+        const TB *tb = e->tb;
+        if (jc.kind[i] != 0 || __atomic_load_n(&e->pc, __ATOMIC_ACQUIRE) == ~0ULL || tb->page[1] != NO_PAGE)
+            continue; /* where a second page is may change: cpu-exec.c looks again */
+        unsigned k = SAVED_JUMPS - ++n;
+        out->e[k].pc = e->pc;
+        out->e[k].key = e->key;
+        out->e[k].phys_pc = tb->phys_pc;
+        out->e[k].tb = e->tb;
+    }
+    if (n < SAVED_JUMPS)
+        memmove(out->e, out->e + SAVED_JUMPS - n, n * sizeof out->e[0]);
+    out->n = n;
+    jump_cache_clear(cpu, true);
+}
+
+/* A TB's memory may have become another TB's meanwhile. If all of this agrees, that one is as good. */
+static bool jump_still_right(const SavedJumps *in, unsigned i)
+{
+    const TB *tb = in->e[i].tb;
+    return !__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE) && tb->pc == in->e[i].pc && tb->phys_pc == in->e[i].phys_pc &&
+           (tb->flags | tb->cs_base << 32) == in->e[i].key && tb->cflags == 0 && tb->page[1] == NO_PAGE && tb->code;
+}
+
+void jump_cache_restore(CPUState *cpu, const SavedJumps *in)
+{
+    for (unsigned i = 0; i < in->n; i++) {
+        TB *tb = in->e[i].tb;
+        if (!jump_still_right(in, i))
+            continue;
+        TbState st = {tb->pc, tb->cs_base, tb->flags};
+        jump_cache_enter(cpu, &st, tb, false);
+        if (__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
+            jump_cache_drop(cpu, st.pc);
+    }
+}
+
 void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len)
 {
     JumpCacheEntry *cache = cpu_head(cpu)->jump_cache;

@@ -163,7 +163,7 @@ static void x86_reset(CPUState *cpu)
     cpu_update_hflags(env);
     cpu_reset_interrupt(cpu, CPU_INTERRUPT_HARD | CPU_INTERRUPT_NMI | CPU_INTERRUPT_SMI | CPU_INTERRUPT_INIT | CPU_INTERRUPT_SIPI |
                                  CPU_INTERRUPT_RESET | CPU_INTERRUPT_DB);
-    tlb_flush(cpu);
+    mmu_flush_all(env);
 }
 
 void cpu_x86_init_reset(CPUX86State *env)
@@ -173,7 +173,7 @@ void cpu_x86_init_reset(CPUX86State *env)
     reset_common(env);
     env->cr[0] = cr0;
     cpu_update_hflags(env);
-    tlb_flush(env->cpu);
+    mmu_flush_all(env);
 }
 
 /* --- creation --- */
@@ -263,4 +263,5 @@ const CPUOps cpu_x86_ops = {
     .phys_page_debug = x86_phys_page_debug,
     .disas_mode = x86_disas_mode,
     .mmu_index = x86_mmu_index,
+    .space_modes = 1 << MMU_USER | 1 << MMU_KNOSMAP,
 };

@@ -407,6 +407,17 @@ void gen_INVLPG(DisasContext *dc)
     dc->end = DISAS_LOOKUP;
 }
 
+void gen_INVPCID(DisasContext *dc)
+{
+    Tv lo = gen_temp(dc), addr = gen_temp(dc), type = gen_extend(dc, gen_reg(dc->insn.reg), dc->code64 ? MO_64 : MO_32, false);
+    AddrRef m = gen_mem_operand(dc, 16, false), m2 = { m.addr, m.disp + 8 };
+
+    gen_load(dc, lo, m, MO_64);
+    gen_load(dc, addr, m2, MO_64);
+    CALL_HELPER(dc, invpcid, NO_OUT, 4, ENV_I, type.i, lo.i, addr.i);
+    dc->end = DISAS_LOOKUP;
+}
+
 /* --- control and debug registers --- */
 
 static bool cr_exists(const DisasContext *dc) { return dc->insn.reg != 1 && dc->insn.reg < 9 && (dc->insn.reg < 5 || dc->insn.reg == 8); }

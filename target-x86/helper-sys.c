@@ -12,6 +12,8 @@
 
 /* --- control registers --- */
 
+enum { INVPCID_ADDRESS, INVPCID_SINGLE, INVPCID_ALL, INVPCID_ALL_BUT_GLOBAL };
+
 void cpu_set_cr0(CPUX86State *env, uint64_t val)
 {
     uint64_t old = env->cr[0];
@@ -30,20 +32,22 @@ void cpu_set_cr0(CPUX86State *env, uint64_t val)
 
 void cpu_set_cr3(CPUX86State *env, uint64_t val)
 {
-    env->cr[3] = val;
+    /* With PCIDs, bit 63 says that what the TLB has of this one is still right. */
+    bool keep = (env->cr[4] & CR4_PCIDE) && (val & CR3_NOFLUSH);
+    env->cr[3] = val & ~CR3_NOFLUSH;
     if ((env->cr[0] & CR0_PG) && (env->cr[4] & CR4_PAE) && !cpu_lma(env))
         mmu_load_pdptes(env, val, env->pdptes);
-    tlb_flush_nonglobal(env->cpu);
+    tlb_set_space(env->cpu, mmu_pcid(env), keep);
 }
 
 void cpu_set_cr4(CPUX86State *env, uint64_t val)
 {
     uint64_t old = env->cr[4];
     env->cr[4] = val;
-    if ((old ^ val) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP | CR4_SMAP)) {
+    if ((old ^ val) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PCIDE)) {
         if ((env->cr[0] & CR0_PG) && (val & CR4_PAE) && !cpu_lma(env))
             mmu_load_pdptes(env, env->cr[3], env->pdptes);
-        tlb_flush(env->cpu);
+        mmu_flush_all(env);
     }
     cpu_update_hflags(env);
 }
@@ -63,7 +67,7 @@ static void write_cr0(CPUX86State *env, uint64_t val, uintptr_t ra)
         bad |= !(env->cr[4] & CR4_PAE) || (env->segs[R_CS].flags & DESC_L);
     if (turns_on && !(env->efer & EFER_LME) && (env->cr[4] & CR4_PAE) && !bad)
         bad = !pdptes_valid(env, env->cr[3]);
-    if (turns_off && cpu_is_64(env))
+    if (turns_off && (cpu_is_64(env) || (env->cr[4] & CR4_PCIDE)))
         bad = true;
     if (bad)
         raise_exception_err(env, EXCP_GP, 0, ra);
@@ -92,6 +96,8 @@ static void write_cr4(CPUX86State *env, uint64_t val, uintptr_t ra)
         raise_exception_err(env, EXCP_GP, 0, ra);
     if (cpu_lma(env) && !(val & CR4_PAE))
         raise_exception_err(env, EXCP_GP, 0, ra);
+    if ((val & CR4_PCIDE) && !(env->cr[4] & CR4_PCIDE) && (!cpu_lma(env) || (env->cr[3] & PCID_MASK)))
+        raise_exception_err(env, EXCP_GP, 0, ra);
     if ((env->cr[0] & CR0_PG) && !cpu_lma(env) && (val & CR4_PAE) && !(env->cr[4] & CR4_PAE) && !pdptes_valid(env, env->cr[3]))
         raise_exception_err(env, EXCP_GP, 0, ra);
     cpu_set_cr4(env, val);
@@ -100,7 +106,7 @@ static void write_cr4(CPUX86State *env, uint64_t val, uintptr_t ra)
 static void write_cr3(CPUX86State *env, uint64_t val, uintptr_t ra)
 {
     if (cpu_lma(env)) {
-        if (val & ~MASK64(env->phys_bits))
+        if (val & ~(MASK64(env->phys_bits) | (env->cr[4] & CR4_PCIDE ? CR3_NOFLUSH : 0)))
             raise_exception_err(env, EXCP_GP, 0, ra);
     } else {
         val = (uint32_t)val;
@@ -178,6 +184,24 @@ void helper_invlpg(CPUX86State *env, uint64_t addr)
     if (cpu_lma(env) && !is_canonical(addr))
         return;
     tlb_flush_page(env->cpu, addr & TCG_PAGE_MASK);
+}
+
+/* Descriptor: PCID in bits 11:0, the others of the low half 0; the linear address in the high half. */
+void helper_invpcid(CPUX86State *env, uint64_t type, uint64_t lo, uint64_t addr)
+{
+    bool single = type < INVPCID_ALL;
+    if (cpu_cpl(env) != 0 || type > INVPCID_ALL_BUT_GLOBAL || (lo & ~(uint64_t)PCID_MASK) ||
+        (single && lo && !(env->cr[4] & CR4_PCIDE)) || (type == INVPCID_ADDRESS && !is_canonical(addr)))
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
+    /* Of another PCID more than the one page goes: it is not worth a search. */
+    if (type == INVPCID_ADDRESS && lo == mmu_pcid(env))
+        tlb_flush_page(env->cpu, addr & TCG_PAGE_MASK);
+    else if (single)
+        tlb_drop_space(env->cpu, lo);
+    else if (type == INVPCID_ALL)
+        tlb_flush(env->cpu);
+    else
+        tlb_drop_all_spaces(env->cpu);
 }
 
 void helper_wbinvd(CPUX86State *env) {}

@@ -1,6 +1,6 @@
 /* mmu.c - guest page tables: the walk that fills the soft TLB, page faults, and the walk without side effects.
  * Spec: Intel SDM vol. 3, chapter 4 (32-bit, PAE, 4-level paging; access rights; error codes).
- * Not modelled: 5-level paging, protection keys, PCID. */
+ * Not modelled: 5-level paging, protection keys. */
 #include "host/base/osdep.h"
 #include "host/base/bitops.h"
 #include "host/base/log.h"
@@ -29,6 +29,12 @@ static uint64_t reserved_mask(const CPUX86State *env)
     if (!cpu_lma(env))
         r |= 0x7ff0000000000000ULL;
     return r;
+}
+
+void mmu_flush_all(CPUX86State *env)
+{
+    tlb_flush(env->cpu);
+    tlb_set_space(env->cpu, mmu_pcid(env), true);
 }
 
 bool mmu_load_pdptes(CPUX86State *env, uint64_t cr3, uint64_t out[4])

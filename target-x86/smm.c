@@ -190,7 +190,7 @@ static void smram_visible(CPUX86State *env, bool on)
         if (!locked)
             bql_unlock();
     }
-    tlb_flush(env->cpu);
+    mmu_flush_all(env);
 }
 
 void smm_enter(CPUX86State *env)

@@ -111,6 +111,11 @@ void excp_log_state(CPUX86State *env, int mask, const char *title);
 bool vme_redirects(CPUX86State *env, int vector, uintptr_t ra);
 
 /* mmu.c */
+#define CR3_NOFLUSH (1ULL << 63)
+enum { PCID_MASK = 0xfff };
+/* The address space that TLB entries are made for: the PCID, 0 while there is only one. */
+static inline uint32_t mmu_pcid(const CPUX86State *env) { return env->cr[4] & CR4_PCIDE ? env->cr[3] & PCID_MASK : 0; }
+void mmu_flush_all(CPUX86State *env); /* whole TLB; CR3 and CR4 may have been exchanged */
 /* #GP, or #SS if the instruction at eip (ra: in translated code) goes through SS. */
 void raise_not_canonical(CPUX86State *env, vaddr addr, AccessType type, uintptr_t ra) G_GNUC_NORETURN;
 bool mmu_load_pdptes(CPUX86State *env, uint64_t cr3, uint64_t out[4]); /* false: reserved bits set */

@@ -52,5 +52,5 @@ void cpu_x86_post_load(CPUX86State *env)
     env->a20_mask |= ~(1ULL << 20);
     debug_update_watch(env, DR7_FIXED_1);
     cpu_update_hflags(env);
-    tlb_flush(env->cpu);
+    mmu_flush_all(env);
 }

@@ -404,6 +404,157 @@ static void test_own_change(void)
     harness_stop();
 }
 
+/* --- address spaces --- */
+
+static void test_spaces(void)
+{
+    start();
+    map(0x10000, 0x100000, 4096, false);
+    map(0x20000, 0x101000, 4096, true);
+    g_assert_true(filled(0x10000, U));
+    g_assert_true(filled(0x20000, U));
+    tlb_set_space(cpu, 5, true);
+    g_assert_true(filled(0x10000, U));
+    g_assert_true(filled(0x10000, K));
+    tlb_set_space(cpu, 0, true);
+    g_assert_false(filled(0x10000, U)); /* still there */
+    g_assert_false(filled(0x20000, U));
+    g_assert_true(filled(0x10000, K)); /* has one table for all spaces */
+    tlb_set_space(cpu, 0, true);
+    g_assert_false(filled(0x10000, U));
+    tlb_set_space(cpu, 0, false); /* the same again, with a flush */
+    g_assert_true(filled(0x10000, U));
+    g_assert_false(filled(0x20000, U));
+    tlb_set_space(cpu, 5, false);
+    g_assert_true(filled(0x10000, U));
+    tlb_drop_space(cpu, 0);
+    g_assert_false(filled(0x10000, U));
+    tlb_drop_space(cpu, 5);
+    g_assert_true(filled(0x10000, U));
+    tlb_set_space(cpu, 0, true);
+    g_assert_true(filled(0x10000, U));
+    g_assert_false(filled(0x20000, U));
+    tlb_drop_all_spaces(cpu);
+    g_assert_true(filled(0x10000, U));
+    tlb_set_space(cpu, 5, true);
+    g_assert_true(filled(0x10000, U));
+    /* A page flush reaches global pages of the other spaces, and only them; also when there were too many to count. */
+    for (unsigned n = 1; n < 100; n *= 9) {
+        ld(0x10000, U), ld(0x20000, U);
+        tlb_set_space(cpu, 0, true);
+        ld(0x10000, U), ld(0x20000, U);
+        for (unsigned i = 0; i < n; i++)
+            tlb_flush_page(cpu, 0x20000), tlb_flush_page(cpu, 0x10000);
+        tlb_set_space(cpu, 5, true);
+        g_assert_false(filled(0x10000, U));
+        g_assert_true(filled(0x20000, U));
+    }
+    tlb_flush(cpu);
+    tlb_set_space(cpu, 0, true);
+    g_assert_true(filled(0x20000, U));
+    g_assert_true(filled(0x10000, U));
+    harness_stop();
+}
+
+/* Code found in one space is not found in another, and is back with its space unless it went meanwhile. */
+static void test_space_jumps(void)
+{
+    static TB tb[3];
+    start();
+    for (unsigned i = 0; i < 3; i++) {
+        jc_put(&tb[i], 0x400000 + 0x1010 * i, i == 2, false);
+        tb[i].phys_pc = 0x100000;
+        tb[i].code = (uint8_t *)&tb[i];
+    }
+    tlb_set_space(cpu, 1, true);
+    g_assert_false(jc_has(tb[0].pc));
+    g_assert_false(jc_has(tb[1].pc));
+    g_assert_true(jc_has(tb[2].pc));
+    tlb_set_space(cpu, 0, true);
+    g_assert_true(jc_has(tb[0].pc));
+    g_assert_true(jc_has(tb[1].pc));
+    tlb_set_space(cpu, 1, true);
+    tb[0].invalid = true;
+    tb[1].phys_pc = 0x200000; /* the memory is another TB's now */
+    tlb_set_space(cpu, 0, true);
+    g_assert_false(jc_has(tb[0].pc));
+    g_assert_false(jc_has(tb[1].pc));
+    jc_put(&tb[0], 0x400000, false, false);
+    tb[0].code = (uint8_t *)&tb[0];
+    tlb_set_space(cpu, 1, true);
+    tlb_drop_space(cpu, 0);
+    tlb_set_space(cpu, 0, true);
+    g_assert_false(jc_has(tb[0].pc));
+    harness_stop();
+}
+
+/* More spaces than are kept, with flushes of all kinds, stores, and pages that become protected, against a model. */
+static void test_random_spaces(void)
+{
+    enum { SPACES = 10, PAGES = 40, RAM_PAGES = 64 };
+    hwaddr pa[SPACES][PAGES];
+    unsigned now = 0;
+#define RANDOM(n) (unsigned)g_test_rand_int_range(0, n)
+#define RANDOM_PA (0x800000 + RANDOM(RAM_PAGES) * 4096)
+    start();
+    tlb_set_space(cpu, 0, false);
+    for (unsigned i = 0; i < RAM_PAGES; i++)
+        poke(0x800000 + i * 4096, 4, 0x1000 + i);
+    for (unsigned i = 0; i < PAGES; i++) {
+        map(0x10000000 + i * (i % 3 ? 0x1000ULL : 0x100000ULL), RANDOM_PA, 4096, i % 4 == 0);
+        for (unsigned s = 0; s < SPACES; s++)
+            pa[s][i] = maps[i].global ? maps[i].pa : RANDOM_PA;
+    }
+#define REMAP(s) for (unsigned k_ = 0; k_ < PAGES; k_++) pa[s][k_] = maps[k_].global ? maps[k_].pa : RANDOM_PA
+#define USE(s) for (unsigned k_ = 0; k_ < PAGES; k_++) maps[k_].pa = pa[s][k_]
+    USE(now);
+    for (unsigned step = 0; step < 200000; step++) {
+        unsigned i = RANDOM(PAGES), act = RANDOM(100), mode = act & 1 ? K : act & 2 ? U : MMU_KNOSMAP, s = RANDOM(SPACES);
+        Mapping *m = &maps[i];
+        if (act < 4) {
+            tlb_set_space(cpu, now = s, true);
+            USE(now);
+        } else if (act == 4) {
+            REMAP(s);
+            tlb_set_space(cpu, now = s, false);
+            USE(now);
+        } else if (act == 5) {
+            REMAP(s);
+            tlb_drop_space(cpu, s);
+            USE(now);
+        } else if (act == 6) {
+            if (RANDOM(10) == 0) {
+                for (s = 0; s < SPACES; s++)
+                    REMAP(s);
+                tlb_drop_all_spaces(cpu);
+                USE(now);
+            } else if (RANDOM(10) == 0) {
+                tlb_flush(cpu);
+            }
+        } else if (act < 10) {
+            m->pa = RANDOM_PA;
+            for (s = 0; s < SPACES; s++)
+                if (s == now || m->global)
+                    pa[s][i] = m->pa;
+            tlb_flush_page(cpu, m->va + RANDOM(4096));
+        } else if (act < 14) {
+            dirty_clear(DIRTY_VGA, RANDOM_PA, 4096);
+        } else {
+            uint64_t want = peek(m->pa, 4);
+            g_assert_cmphex(ld(m->va, mode), ==, want);
+            if (act > 60) {
+                bool clean = !dirty_get(DIRTY_VGA, m->pa);
+                uint64_t was = cpu->stats.notdirty;
+                cpu_st(cpu, m->va, 4, want, mode, 0);
+                if (clean) /* every store to a clean page is seen */
+                    g_assert_cmpuint(cpu->stats.notdirty, ==, was + 1);
+                g_assert_true(dirty_get(DIRTY_VGA, m->pa));
+            }
+        }
+    }
+    harness_stop();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -417,5 +568,8 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/tlb/jump-cache", test_jump_cache);
     g_test_add_func("/accel/tlb/random", test_random);
     g_test_add_func("/accel/tlb/own-change", test_own_change);
+    g_test_add_func("/accel/tlb/spaces", test_spaces);
+    g_test_add_func("/accel/tlb/space-jumps", test_space_jumps);
+    g_test_add_func("/accel/tlb/random-spaces", test_random_spaces);
     return g_test_run();
 }

@@ -4,7 +4,8 @@ whole translation blocks and with one instruction per block."""
 import os
 from guest import BUILD, Fail, Vireo, need, run
 
-GUESTS = ('smc-32', 'fault-32', 'sys-32', 'fault-64', 'debug-64', 'apic-64')
+GUESTS = ('smc-32', 'fault-32', 'sys-32', 'fault-64', 'debug-64', 'apic-64', 'paging-64')
+MODELS = {'paging-64': (('-cpu', 'max'), ('-cpu', 'Nehalem'), ('-cpu', 'Haswell'))}  # features that are absent must fault
 PASSED = 3  # isa-debug-exit: 2 * 1 + 1
 
 
@@ -38,4 +39,4 @@ def triple_fault_resets(tmp):
         vm.wait(0)
 
 
-run([guest(g, *a) for g in GUESTS for a in ((), ('-one-insn-per-tb',))] + [triple_fault_resets])
+run([guest(g, *c, *a) for g in GUESTS for c in MODELS.get(g, ((),)) for a in ((), ('-one-insn-per-tb',))] + [triple_fault_resets])
