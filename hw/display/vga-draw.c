@@ -11,7 +11,7 @@
 #include "softmmu/timer.h"
 
 enum { PAGE_BITS = DIRTY_PAGE_BITS, MAX_TEXT_COLS = 256, LINE_ROOM = VGA_MAX_WIDTH + 64, CELLS = 0x10000,
-       DEFAULT_WIDTH = 720, DEFAULT_HEIGHT = 400 };
+       DEFAULT_WIDTH = 720, DEFAULT_HEIGHT = 400, LEGACY_SIZE = 0x40000, CR_MODE_VERTICAL_HALF = 4 };
 enum { CURSOR_HALF_PERIOD_NS = 16 * 14285714, BLINK_HALF_PERIOD_NS = 32 * 14285714 };
 
 typedef enum Painter { PAINT_BLANK, PAINT_TEXT, PAINT_PLANAR, PAINT_CGA, PAINT_8, PAINT_15, PAINT_16, PAINT_24, PAINT_32 } Painter;
@@ -24,6 +24,8 @@ typedef struct VgaSignature {
     uint32_t start, line_bytes; /* video memory bytes */
     int scans, scale_x;         /* display lines per source line, pixels per dot */
     int line_compare, pan, preset_row;
+    uint32_t split_start;       /* below the line compare; bytes */
+    uint32_t mask;              /* video memory that the mode can reach, bytes - 1 */
     int char_width, char_height, cols;
     uint8_t cr_mode, ar_mode, seq_font, underline;
     uint8_t ar[AR_COUNT];
@@ -64,7 +66,6 @@ static void text_signature(const VgaState *s, VgaSignature *g)
     g->scans = s->cr[CR_MAX_SCAN] & 0x80 ? 2 : 1;
     g->char_height = ((s->cr[CR_MAX_SCAN] & 0x1f) + 1) * g->scans;
     g->pan = dots8 ? s->ar[AR_HPAN] & 7 : s->ar[AR_HPAN] >= 8 ? 0 : s->ar[AR_HPAN] + 1;
-    g->preset_row = s->cr[CR_PRESET_ROW] & 0x1f;
     g->seq_font = s->seq[SEQ_FONT];
     g->underline = s->cr[CR_UNDERLINE] & 0x1f;
     g->font_gen = s->font_gen;
@@ -101,6 +102,7 @@ static void vbe_signature(const VgaState *s, VgaSignature *g)
     g->pan = bpp == 4 ? s->vbe[VBE_X_OFFSET] & 7 : 0;
     if (bpp == 4)
         g->start &= ~3u;
+    g->mask = s->mem_size - 1;
     g->scans = g->scale_x = 1;
     g->line_compare = INT_MAX;
     g->cr_mode = 3;
@@ -121,12 +123,21 @@ static void get_signature(const VgaState *s, VgaSignature *g)
         g->start = (s->cr[CR_START_HI] << 8 | s->cr[CR_START_LO]) * 4;
         g->line_bytes = s->cr[CR_OFFSET] << 3;
         g->line_compare = s->cr[CR_LINE_COMPARE] | (ov & 0x10) << 4 | (s->cr[CR_MAX_SCAN] & 0x40) << 3;
+        if (s->cr[CR_MODE] & CR_MODE_VERTICAL_HALF) { /* the vertical counters step at every second line */
+            g->height *= 2;
+            g->line_compare = g->line_compare * 2 + 1;
+        }
         g->pan_split = s->ar[AR_MODE] & AR_MODE_PAN_SPLIT;
+        g->preset_row = s->cr[CR_PRESET_ROW] & 0x1f;
+        g->mask = LEGACY_SIZE - 1;
         if (s->gr[GR_MISC] & GR_MISC_GRAPHICS)
             graphics_signature(s, g);
         else
             text_signature(s, g);
-        g->start += (s->cr[CR_PRESET_ROW] >> 5 & 3) * 4;
+        g->split_start = (s->cr[CR_PRESET_ROW] >> 5 & 3) * 4;
+        g->start += g->split_start;
+        if (g->pan_split)
+            g->split_start = 0;
         if (!s->cr[CR_HDISP] || g->height < 2) { /* nobody has programmed a mode yet */
             g->painter = PAINT_BLANK;
             g->width = DEFAULT_WIDTH;
@@ -243,7 +254,7 @@ static void paint_text(VgaState *s, const VgaSignature *g, Surface *d, bool full
         y += r.lines;
         scan += r.lines;
         if (y == g->line_compare + 1) {
-            cell = 0;
+            cell = g->split_start / 4;
             scan = 0;
             if (g->pan_split)
                 pan = 0;
@@ -256,21 +267,21 @@ static void paint_text(VgaState *s, const VgaSignature *g, Surface *d, bool full
 
 /* ---- graphics: one source line into pixels ---- */
 
-static void line_planar(const VgaState *s, uint32_t addr, int n, const uint32_t *pal, uint32_t *out)
+static void line_planar(const VgaState *s, const VgaSignature *g, uint32_t addr, int n, const uint32_t *pal, uint32_t *out)
 {
     uint8_t enable = s->ar[AR_PLANE_ENABLE] & 15;
     for (int x = 0; x < n; x += 8, addr += 4) {
-        const uint8_t *p = s->mem + (addr & (s->mem_size - 1));
+        const uint8_t *p = s->mem + (addr & g->mask);
         for (int b = 7; b >= 0; b--)
             *out++ = pal[((p[0] >> b & 1) | (p[1] >> b & 1) << 1 | (p[2] >> b & 1) << 2 | (p[3] >> b & 1) << 3) & enable];
     }
 }
 
-static void line_cga(const VgaState *s, uint32_t addr, int n, const uint32_t *pal, uint32_t *out)
+static void line_cga(const VgaState *s, const VgaSignature *g, uint32_t addr, int n, const uint32_t *pal, uint32_t *out)
 {
     uint8_t enable = s->ar[AR_PLANE_ENABLE] & 15;
     for (int x = 0; x < n; x += 8, addr += 4) { /* four pixels in plane 0, four in plane 1; planes 2 and 3 add high bits */
-        const uint8_t *p = s->mem + (addr & (s->mem_size - 1));
+        const uint8_t *p = s->mem + (addr & g->mask);
         for (int plane = 0; plane < 2; plane++)
             for (int b = 6; b >= 0; b -= 2)
                 *out++ = pal[((p[plane] >> b & 3) | (p[plane + 2] >> b & 3) << 2) & enable];
@@ -279,7 +290,7 @@ static void line_cga(const VgaState *s, uint32_t addr, int n, const uint32_t *pa
 
 static void line_direct(const VgaState *s, const VgaSignature *g, uint32_t addr, int n, const uint32_t *pal, uint32_t *out)
 {
-    uint32_t mask = s->mem_size - 1;
+    uint32_t mask = g->mask;
     for (int x = 0; x < n; x++) {
         uint32_t v;
         const uint8_t *m = s->mem;
@@ -364,9 +375,9 @@ static bool take_dirty(VgaState *s, uint32_t first_page, uint32_t last_page)
     return any;
 }
 
-static bool line_is_dirty(const VgaState *s, uint32_t addr, uint32_t len)
+static bool line_is_dirty(const VgaState *s, const VgaSignature *g, uint32_t addr, uint32_t len)
 {
-    uint32_t pages = s->mem_size >> PAGE_BITS, first = addr >> PAGE_BITS, last = (addr + len - 1) >> PAGE_BITS;
+    uint32_t pages = (g->mask + 1) >> PAGE_BITS, first = addr >> PAGE_BITS, last = (addr + len - 1) >> PAGE_BITS;
     for (uint32_t p = first; p <= last; p++)
         if (s->page_dirty[p % pages])
             return true;
@@ -376,9 +387,11 @@ static bool line_is_dirty(const VgaState *s, uint32_t addr, uint32_t len)
 static void paint_graphics(VgaState *s, const VgaSignature *g, Surface *d, bool full)
 {
     uint32_t pal[256], addr = g->start;
-    int dots = (g->width + g->scale_x - 1) / g->scale_x, pan = g->pan, first_dirty = -1, scan = 0;
+    int dots = (g->width + g->scale_x - 1) / g->scale_x, pan = g->pan, first_dirty = -1, scan;
     uint32_t bytes = source_bytes(g, dots + 8);
     bool vbe = vbe_enabled(s), line_ready = false;
+
+    scan = vbe ? 0 : g->preset_row * (s->cr[CR_MAX_SCAN] & 0x80 ? 2 : 1) % g->scans;
 
     /* The legacy modes see 256 KiB at most (line compare and the muxed bits jump inside it). */
     uint32_t lines = g->height / g->scans + 1;
@@ -393,14 +406,14 @@ static void paint_graphics(VgaState *s, const VgaSignature *g, Surface *d, bool 
         palette16(s, pal);
     for (int y = 0; y < g->height; y++) {
         uint32_t a = mux_address(g, addr, scan / (s->cr[CR_MAX_SCAN] & 0x80 && !vbe ? 2 : 1));
-        bool dirty = full || line_is_dirty(s, a & (s->mem_size - 1), bytes);
+        bool dirty = full || line_is_dirty(s, g, a & g->mask, bytes);
         if (dirty) {
             bool muxed = (g->cr_mode & 3) != 3;
             if (!line_ready || scan == 0 || muxed) {
                 if (g->painter == PAINT_PLANAR)
-                    line_planar(s, a & ~3u, dots + 8, pal, s->line);
+                    line_planar(s, g, a & ~3u, dots + 8, pal, s->line);
                 else if (g->painter == PAINT_CGA)
-                    line_cga(s, a & ~3u, dots + 8, pal, s->line);
+                    line_cga(s, g, a & ~3u, dots + 8, pal, s->line);
                 else
                     line_direct(s, g, a, dots + pan, pal, s->line);
             }
@@ -416,16 +429,14 @@ static void paint_graphics(VgaState *s, const VgaSignature *g, Surface *d, bool 
             first_dirty = -1;
         }
         if (y == g->line_compare) {
-            addr = 0;
+            addr = g->split_start;
             scan = 0;
             line_ready = false;
             if (g->pan_split)
                 pan = 0;
         } else if (++scan >= g->scans) {
             scan = 0;
-            addr += g->line_bytes;
-            if (!vbe)
-                addr &= 0x3ffff;
+            addr = (addr + g->line_bytes) & g->mask;
         }
     }
 }

@@ -30,7 +30,8 @@ enum { VBE_ENABLED = 1, VBE_GETCAPS = 2, VBE_8BIT_DAC = 0x20, VBE_LFB = 0x40, VB
 
 typedef struct VgaState {
     PciDevice pci;
-    uint32_t vgamem_mb; /* property */
+    uint32_t vgamem_mb, xres, yres; /* properties */
+    bool edid_on;
     /* guest-visible */
     uint8_t enable;     /* port 3c3 */
     uint8_t misc, feature;

@@ -4,6 +4,7 @@
  * dispi registers at 500h, byte order at 604h; expansion ROM from the board.
  * Not modelled: switching the legacy ranges by the PCI command register (the board has one VGA). */
 #include "host/base/osdep.h"
+#include "hw/display/edid.h"
 #include "hw/display/vga-internal.h"
 #include "host/base/bitops.h"
 
@@ -55,34 +56,6 @@ static void mmio_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
 
 static const MemoryOps mmio_ops = {mmio_read, mmio_write, 1, 4, false};
 
-/* EDID 1.4: one digital monitor that prefers 1280x800. */
-static void make_edid(uint8_t *e)
-{
-    static const uint8_t head[] = {0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, /* header */
-        0x59, 0x32, 0x01, 0x00, 0, 0, 0, 0, 1, 34, 1, 4, /* "VIR", product 1, 2024, EDID 1.4 */
-        0xa5, 32, 20, 120, 0x06,                         /* digital 8 bit, 32x20 cm, gamma 2.2, sRGB, preferred timing */
-        0xee, 0x91, 0xa3, 0x54, 0x4c, 0x99, 0x26, 0x0f, 0x50, 0x54, /* chromaticity: sRGB */
-        0x21, 0x08, 0x00,                                /* 640x480, 800x600, 1024x768 at 60 Hz */
-        0xd1, 0xc0, 0xa9, 0xc0, 0x81, 0x80, 0x81, 0xc0, 0x81, 0x40, 0x01, 0x01, 0x01, 0x01, 0x01, 0x01};
-    /* 1280x800 at 60 Hz, CVT reduced blanking: 71 MHz, 1440 x 823 */
-    static const uint8_t timing[18] = {0xbc, 0x1b, 0x00, 0xa0, 0x50, 0x20, 0x17, 0x30, 0x30, 0x20, 0x36, 0x00,
-                                       0x40, 0xc8, 0x10, 0x00, 0x00, 0x18};
-    static const uint8_t name[18] = {0, 0, 0, 0xfc, 0, 'V', 'i', 'r', 'e', 'o', ' ', 'M', 'o', 'n', 'i', 't', 'o', 'r'};
-    static const uint8_t range[18] = {0, 0, 0, 0xfd, 0, 50, 125, 30, 160, 30, 0, '\n', ' ', ' ', ' ', ' ', ' ', ' '};
-    static const uint8_t dummy[18] = {0, 0, 0, 0x10};
-    uint8_t sum = 0;
-
-    memset(e, 0, 128);
-    memcpy(e, head, sizeof head);
-    memcpy(e + 54, timing, 18);
-    memcpy(e + 72, range, 18);
-    memcpy(e + 90, name, 18);
-    memcpy(e + 108, dummy, 18);
-    for (int i = 0; i < 127; i++)
-        sum += e[i];
-    e[127] = -sum;
-}
-
 static const VMField vga_fields[] = {
     VM_STRUCT(VgaState, pci, pci_device_fields), VM_UINT(VgaState, enable), VM_UINT(VgaState, misc),
     VM_UINT(VgaState, feature), VM_UINT(VgaState, seq_index), VM_BUFFER(VgaState, seq), VM_UINT(VgaState, gr_index),
@@ -111,10 +84,14 @@ static bool vga_pci_init(Device *dev, GError **errp)
     VgaState *s = (VgaState *)dev;
     MemoryRegion *rom = s->pci.rom;
 
+    if (s->xres < EDID_MIN_SIDE || s->xres > EDID_MAX_SIDE || s->yres < EDID_MIN_SIDE || s->yres > EDID_MAX_SIDE)
+        return error_set(errp, "VGA: properties xres=%u, yres=%u: allowed are %d to %d", s->xres, s->yres, EDID_MIN_SIDE,
+                         EDID_MAX_SIDE);
     if (!pci_device_init(&s->pci, 0x1234, 0x1111, 0x0300, 0, 2, errp) || !vga_common_init(s, errp))
         return false;
     memory_region_init_io(&s->mmio, &mmio_ops, s, "vga.mmio", MMIO_SIZE);
-    make_edid(s->edid);
+    if (s->edid_on)
+        edid_make(s->edid, s->xres, s->yres);
     pci_register_bar(&s->pci, 0, PCI_BAR_MEM_PREFETCH, &s->vram);
     pci_register_bar(&s->pci, 2, PCI_BAR_MEM, &s->mmio);
     if (rom)
@@ -141,7 +118,10 @@ void vga_pci_wire(Device *dev, PciBus *bus, int devfn)
 }
 
 static const DeviceProp vga_props[] = {
-    {"vgamem_mb", PROP_UINT32, offsetof(VgaState, vgamem_mb), 16, NULL, "video memory in MiB"}, PROP_END};
+    {"vgamem_mb", PROP_UINT32, offsetof(VgaState, vgamem_mb), 16, NULL, "video memory in MiB"},
+    {"edid", PROP_BOOL, offsetof(VgaState, edid_on), true, NULL, "the monitor tells the guest what it is"},
+    {"xres", PROP_UINT32, offsetof(VgaState, xres), 1280, NULL, "width that the monitor prefers"},
+    {"yres", PROP_UINT32, offsetof(VgaState, yres), 800, NULL, "height that the monitor prefers"}, PROP_END};
 
 const DeviceClass vga_pci_class = {
     .name = "VGA", .instance_size = sizeof(VgaState), .init = vga_pci_init, .reset = vga_pci_reset, .fields = vga_fields,

@@ -24,6 +24,18 @@ static const uint32_t plane_bytes[16] = {
 
 static ram_addr_t vram_addr(const VgaState *s, uint32_t off) { return s->vram.ram->offset + off; }
 
+/* Chain-4; the linear modes of VBE show the window that way whatever the sequencer says. */
+static bool linear_window(const VgaState *s)
+{
+    return (s->seq[SEQ_MODE] & SEQ_MODE_CHAIN4) || (vbe_enabled(s) && s->vbe[VBE_BPP] != 4);
+}
+
+/* Planes that the CPU's writes reach. */
+static uint8_t write_planes(const VgaState *s)
+{
+    return vbe_enabled(s) && s->vbe[VBE_BPP] != 4 ? 15 : s->seq[SEQ_PLANE_MASK] & 15;
+}
+
 static uint64_t window_read(void *opaque, hwaddr off, unsigned size)
 {
     VgaState *s = opaque;
@@ -32,20 +44,17 @@ static uint64_t window_read(void *opaque, hwaddr off, unsigned size)
     if (off - s->window_start >= s->window_size)
         return 0xff;
     a = off - s->window_start;
-    if (s->seq[SEQ_MODE] & SEQ_MODE_CHAIN4) {
+    if (linear_window(s)) {
         a += s->bank_offset;
         return a < s->mem_size ? s->mem[a] : 0xff;
     }
-    if (s->gr[GR_MODE] & GR_MODE_ODD_EVEN) {
-        a = (a & ~1u) << 1 | (s->gr[GR_READ_PLANE] & 2) | (a & 1);
-        return a < s->mem_size ? s->mem[a] : 0xff;
-    }
-    cell = a + s->bank_offset;
+    bool odd_even = s->gr[GR_MODE] & GR_MODE_ODD_EVEN;
+    cell = odd_even ? a >> 1 : a + s->bank_offset;
     if (cell >= s->mem_size / 4)
         return 0xff;
     s->latch = ldl32(s->mem + 4 * cell);
     if (!(s->gr[GR_MODE] & GR_MODE_READ1))
-        return s->mem[4 * cell + (s->gr[GR_READ_PLANE] & 3)];
+        return s->latch >> 8 * (odd_even ? (s->gr[GR_READ_PLANE] & 2) | (a & 1) : s->gr[GR_READ_PLANE] & 3) & 0xff;
     /* read mode 1: a bit is set where all planes that count have the compared colour */
     uint32_t diff = (s->latch ^ plane_bytes[s->gr[GR_COMPARE] & 15]) & plane_bytes[s->gr[GR_DONT_CARE] & 15];
     diff |= diff >> 16;
@@ -95,13 +104,13 @@ static uint32_t write_path(VgaState *s, uint8_t val)
 static void window_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
 {
     VgaState *s = opaque;
-    uint8_t planes = s->seq[SEQ_PLANE_MASK] & 15;
+    uint8_t planes = write_planes(s);
     uint32_t a, cell;
 
     if (off - s->window_start >= s->window_size)
         return;
     a = off - s->window_start;
-    if (s->seq[SEQ_MODE] & SEQ_MODE_CHAIN4) {
+    if (linear_window(s)) {
         a += s->bank_offset;
         if (a < s->mem_size && (planes & 1 << (a & 3))) {
             s->mem[a] = val;
@@ -109,26 +118,19 @@ static void window_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
         }
         return;
     }
-    if (s->gr[GR_MODE] & GR_MODE_ODD_EVEN) { /* text: painting compares, no dirty bits needed there */
-        unsigned plane = (s->gr[GR_READ_PLANE] & 2) | (a & 1);
-        a = (a & ~1u) << 1 | plane;
-        if (a >= s->mem_size || !(planes & 1 << plane))
-            return;
-        s->mem[a] = val;
-        if (plane == 2)
-            s->font_gen++;
-        if (s->gr[GR_MISC] & GR_MISC_GRAPHICS)
-            dirty_set(DIRTY_VGA, vram_addr(s, a), 1);
-        return;
-    }
     cell = a + s->bank_offset;
-    if (cell >= s->mem_size / 4)
+    if (s->gr[GR_MODE] & GR_MODE_ODD_EVEN) { /* even addresses reach planes 0 and 2, odd ones 1 and 3 */
+        cell = a >> 1;
+        planes &= a & 1 ? 0x0a : 0x05;
+    }
+    if (cell >= s->mem_size / 4 || !planes)
         return;
     uint32_t m = plane_bytes[planes];
     stl32(s->mem + 4 * cell, (ldl32(s->mem + 4 * cell) & ~m) | (write_path(s, val) & m));
     if (planes & 4)
         s->font_gen++;
-    dirty_set(DIRTY_VGA, vram_addr(s, 4 * cell), 4);
+    if (s->gr[GR_MISC] & GR_MISC_GRAPHICS) /* painting of text compares, it needs no dirty bits */
+        dirty_set(DIRTY_VGA, vram_addr(s, 4 * cell), 4);
 }
 
 static const MemoryOps window_ops = {window_read, window_write, 1, 1, false};
@@ -138,15 +140,15 @@ void vga_update_window(VgaState *s)
 {
     static const struct { uint32_t start, size; } windows[4] = {
         {0x00000, 0x20000}, {0x00000, 0x10000}, {0x10000, 0x08000}, {0x18000, 0x08000}};
-    unsigned sel = s->gr[GR_MISC] >> 2 & 3;
-    bool linear;
+    bool vbe_linear = vbe_enabled(s) && s->vbe[VBE_BPP] != 4, linear;
+    unsigned sel = vbe_linear ? 1 : s->gr[GR_MISC] >> 2 & 3;
 
     s->window_start = windows[sel].start;
     s->window_size = s->enable && (s->misc & MISC_RAM) ? windows[sel].size : 0;
     s->bank_offset = sel <= 1 ? (uint32_t)s->vbe[VBE_BANK] << 16 : 0;
     if (!vbe_enabled(s))
         s->bank_offset = 0;
-    linear = s->window_size && sel == 1 && (s->seq[SEQ_MODE] & SEQ_MODE_CHAIN4) && (s->seq[SEQ_PLANE_MASK] & 15) == 15 &&
+    linear = s->window_size && sel == 1 && linear_window(s) && write_planes(s) == 15 &&
              s->bank_offset + windows[1].size <= s->mem_size;
     if (!linear && !s->linear_mapped)
         return;
