@@ -114,6 +114,16 @@ void helper_raise_interrupt(CPUX86State *env, uint32_t vector, uint64_t next_eip
 {
     raise_interrupt(env, vector, next_eip, GETPC());
 }
+/* CS.limit is below the TB's last byte; first_last is the last byte of its first instruction. */
+void helper_cs_limit(CPUX86State *env, uint32_t first_last)
+{
+    CPUState *cpu = env->cpu;
+    if (first_last > env->segs[R_CS].limit)
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
+    cpu_restore_state(cpu, GETPC());
+    cpu->cflags_next = 1 | CF_NOCACHE | CF_NOCHAIN; /* one instruction at a time up to the limit */
+    cpu_loop_exit(cpu);
+}
 void helper_raise_icebp(CPUX86State *env, uint64_t next_eip)
 {
     /* A trap like INT 1, but the gate's DPL is not looked at: as an exception whose eip is already the next one. */

@@ -17,7 +17,7 @@ void gen_PUSHF(DisasContext *dc)
     Tv t = gen_temp(dc);
 
     gen_sync_cc_op(dc);
-    CALL_HELPER(dc, pushf, t.i, 1, ENV_I);
+    CALL_HELPER(dc, pushf, t.i, 2, ENV_I, CONST_I(dc->insn.osize));
     gen_push(dc, t, dc->insn.osize);
 }
 

@@ -252,11 +252,11 @@ void helper_cli_vme(CPUX86State *env)
     env->eflags &= ~(uint64_t)EFL_VIF;
 }
 
-uint64_t helper_pushf(CPUX86State *env)
+uint64_t helper_pushf(CPUX86State *env, uint32_t osize)
 {
     uint32_t eflags = cpu_compute_eflags(env) & ~(uint32_t)(EFL_VM | EFL_RF);
     if (cpu_vm86(env) && cpu_iopl(env) < 3) {
-        if (!(env->cr[4] & CR4_VME))
+        if (!(env->cr[4] & CR4_VME) || osize != MO_16)
             raise_exception_err(env, EXCP_GP, 0, GETPC());
         eflags = (eflags & ~(uint32_t)EFL_IF) | EFL_IOPL | (env->eflags & EFL_VIF ? EFL_IF : 0);
     }

@@ -175,17 +175,25 @@ void gen_exception_gp0(DisasContext *dc)
 
 /* --- code segment limit --- */
 
-/* Emits "unless eip_last <= CS.limit: #GP(0)"; returns the branch, whose constant is filled in later. */
-static TcgOp *gen_cs_limit_branch(DisasContext *dc, Tv eip)
+/* Branch to *ok if eip <= CS.limit. */
+static TcgOp *gen_cs_limit_branch(DisasContext *dc, Tv eip, TcgLabel ok)
+{
+    TcgContext *s = dc->s;
+    Tv limit = tcg_temp(s);
+
+    tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, segs[R_CS].limit), 4, false);
+    return tcg_emit(s, TCG_OP_brcond, TCG_I64, 4, (uint64_t)limit.i, (uint64_t)eip.i, (uint64_t)TCG_COND_GEU, (uint64_t)ok.i);
+}
+
+/* At the TB's head: all of it lies below the limit. When not, the helper knows whether its first instruction does, since
+ * the limit may have been larger at translation. Returns the branch, whose constant is filled in later. */
+static TcgOp *gen_cs_limit_head(DisasContext *dc, uint64_t last_eip)
 {
     TcgContext *s = dc->s;
     TcgLabel ok = tcg_label(s);
-    Tv limit = tcg_temp(s);
-    TcgOp *br;
+    TcgOp *br = gen_cs_limit_branch(dc, tcg_const(s, last_eip), ok);
 
-    tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, segs[R_CS].limit), 4, false);
-    br = tcg_emit(s, TCG_OP_brcond, TCG_I64, 4, (uint64_t)limit.i, (uint64_t)eip.i, (uint64_t)TCG_COND_GEU, (uint64_t)ok.i);
-    CALL_HELPER(dc, raise_exception_err, NO_OUT, 3, tcg_env(s).i, tcg_const(s, EXCP_GP).i, tcg_const(s, 0).i);
+    CALL_HELPER(dc, cs_limit, NO_OUT, 2, tcg_env(s).i, tcg_const(s, last_eip).i);
     tcg_gen_label(s, ok);
     return br;
 }
@@ -198,7 +206,10 @@ void gen_check_cs_limit(DisasContext *dc, Tv eip)
         return;
     if ((!dc->pe || dc->vm86) && tcg_is_const(dc->s, eip, &v) && v <= 0xffff)
         return; /* the limit there is 64 KiB, or more */
-    gen_cs_limit_branch(dc, eip);
+    TcgLabel ok = tcg_label(dc->s);
+    gen_cs_limit_branch(dc, eip, ok);
+    CALL_HELPER(dc, raise_exception_err, NO_OUT, 3, tcg_env(dc->s).i, tcg_const(dc->s, EXCP_GP).i, tcg_const(dc->s, 0).i);
+    tcg_gen_label(dc->s, ok);
 }
 
 /* --- the loop --- */
@@ -301,7 +312,7 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
         }
         tcg_gen_insn_start(s, dc_eip(dc), dc->cc_op);
         if (check_cs && dc->nb_insns == 0)
-            limit_branch = gen_cs_limit_branch(dc, tcg_const(s, last_eip));
+            limit_branch = gen_cs_limit_head(dc, last_eip);
         if ((dc->flags & HF_CODE_BP) && !((dc->flags & HF_RF) && dc->nb_insns == 0)) {
             gen_sync_cc_op(dc);
             gen_store_eip(dc, dc_eip(dc));

@@ -102,7 +102,7 @@ static void test_vm86(void)
     g_assert_cmphex(env->head.gpr[R_ESP], ==, 0xfffe);
     /* IOPL 0: INT n is #GP, without VME also PUSHF */
     ASSERT_FAULT(EXCP_GP, 0, raise_interrupt(env, 0x21, 0x102, 0));
-    ASSERT_FAULT(EXCP_GP, 0, helper_pushf(env));
+    ASSERT_FAULT(EXCP_GP, 0, helper_pushf(env, MO_16));
     ASSERT_OK(cpu_deliver(env, EXCP_GP, false, 0, 0, false));
     g_assert_false(cpu_vm86(env));
     g_assert_cmphex(env->head.gpr[R_ESP], ==, 0x9000 - 40);
