@@ -167,6 +167,16 @@ bool net_peer_has_room(NetClient *nc)
     return false;
 }
 
+bool net_peer_takes_large(const NetClient *nc)
+{
+    return nc->peer && nc->peer->ops->takes_large;
+}
+
+bool net_peer_sums_right(const NetClient *nc)
+{
+    return nc->peer && nc->peer->ops->sums_right;
+}
+
 bool net_send(NetClient *nc, const uint8_t *buf, size_t len)
 {
     NetClient *to = nc->peer;

@@ -12,6 +12,8 @@ typedef struct NetClientOps {
     const char *type;   /* "nic", "user", "tap", "socket", "hubport" */
     size_t size;        /* of the struct that begins with a NetClient */
     bool main_thread;   /* receives in the main thread only */
+    bool takes_large;   /* receives TCP frames larger than the wire's, with right checksums */
+    bool sums_right;    /* the checksums of what it sends are right */
     bool (*can_receive)(NetClient *nc);                             /* NULL: always */
     bool (*receive)(NetClient *nc, const uint8_t *buf, size_t len); /* false: not now, keep it */
     void (*link_changed)(NetClient *nc);                            /* optional */
@@ -42,6 +44,8 @@ bool net_connect(NetClient *a, NetClient *b, GError **errp);
 bool net_send(NetClient *nc, const uint8_t *buf, size_t len);
 /* True while the peer's queue is not full (tap and sockets stop reading then). */
 bool net_peer_has_room(NetClient *nc);
+bool net_peer_takes_large(const NetClient *nc);
+bool net_peer_sums_right(const NetClient *nc);
 /* nc can receive again: the main loop hands over what waits. */
 void net_flush(NetClient *nc);
 /* Drop what waits (reset). */

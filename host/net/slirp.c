@@ -203,7 +203,8 @@ static void user_close(NetClient *nc)
     user_net_free_guestfwds(u);
 }
 
-static const NetClientOps user_ops = {.type = "user", .size = sizeof(UserNet), .receive = user_receive,
+static const NetClientOps user_ops = {.type = "user", .size = sizeof(UserNet), .takes_large = true,
+                                      .sums_right = true, .receive = user_receive,
                                       .close = user_close};
 
 /* --- options --- */

@@ -3,16 +3,20 @@
 #include "hw/net/nic.h"
 
 #include "hw/net/e1000.h"
+#include "hw/net/virtio-net.h"
 
 const NicModel nic_models[] = {
-    {&e1000_class, "efi-e1000.rom"},
-    {NULL, NULL},
+    {&e1000_class, "efi-e1000.rom", NULL},
+    {&virtio_net_class, "efi-virtio.rom", "virtio"},
+    {&virtio_net_transitional_class, "efi-virtio.rom", NULL},
+    {&virtio_net_non_transitional_class, "efi-virtio.rom", NULL},
+    {NULL, NULL, NULL},
 };
 
 const NicModel *nic_find_model(const char *name)
 {
     for (const NicModel *m = nic_models; m->cls; m++)
-        if (!strcmp(m->cls->name, name))
+        if (!strcmp(m->cls->name, name) || !g_strcmp0(m->alias, name))
             return m;
     return NULL;
 }

@@ -43,6 +43,7 @@ static inline bool nic_link_up(const NicState *n) { return n->nc && !n->nc->link
 typedef struct NicModel {
     const DeviceClass *cls;
     const char *rom;         /* file of the boot ROM */
+    const char *alias;       /* another name in model=, or NULL */
 } NicModel;
 extern const NicModel nic_models[]; /* end with a NULL class */
 const NicModel *nic_find_model(const char *name);
