@@ -27,6 +27,8 @@ bool accel_init(const AccelOptions *opts, const TcgGuest *guest, GError **errp)
     jit_dump_prologue();
     jit_context = tcg_context_new(&jit_guest, jit_buf);
     jit_one_insn = opts->one_insn_per_tb;
+    if (opts->perfmap && !perfmap_open(errp))
+        return false;
     tb_cache_init();
     return true;
 }

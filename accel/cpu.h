@@ -115,6 +115,7 @@ void cpu_free(CPUState *cpu); /* thread must be stopped and joined */
 typedef struct AccelOptions {
     size_t tb_size;         /* code buffer bytes, 0: default */
     bool one_insn_per_tb;
+    bool perfmap; /* write /tmp/perf-PID.map */
 } AccelOptions;
 bool accel_init(const AccelOptions *opts, const TcgGuest *guest, GError **errp);
 void accel_set_one_insn_per_tb(bool on); /* monitor; flushes */

@@ -62,6 +62,7 @@ void tb_cache_stats(unsigned *count, uint64_t *target_bytes, unsigned *max_targe
 /* translate-all.c */
 TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc);
 bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2]);
+bool perfmap_open(GError **errp); /* from now on each TB is named in perf's map of this process */
 void jit_dump_prologue(void); /* -d out_asm: once; nothing when it is off */
 
 /* cputlb.c, tlb-access.c */

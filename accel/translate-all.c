@@ -9,6 +9,9 @@
 #include "softmmu/dirty.h"
 #include "softmmu/timer.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 /* --- the fault map --- */
 
 static uint8_t *put_u(uint8_t *p, uint64_t v)
@@ -150,6 +153,29 @@ static void dump_out(const TB *tb, const TcgContext *c)
     write_block(s);
 }
 
+/* --- perf --- */
+
+/* Linux tools/perf/Documentation/jit-interface.txt: "START SIZE NAME" lines in hexadecimal. After a flush of the buffer
+ * addresses come again with other names; perf takes either. */
+static FILE *perfmap;
+
+static void perfmap_line(const void *start, size_t size, const char *kind, uint64_t pc)
+{
+    fprintf(perfmap, "%" PRIxPTR " %zx %s:0x%" PRIx64 "\n", (uintptr_t)start, size, kind, pc);
+}
+
+bool perfmap_open(GError **errp)
+{
+    g_autofree char *name = g_strdup_printf("/tmp/perf-%d.map", (int)getpid());
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+    perfmap = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!perfmap)
+        return error_set(errp, "-perfmap: cannot create '%s': %s", name, g_strerror(errno));
+    setvbuf(perfmap, NULL, _IOLBF, 0); /* perf may look at any time, and the process may be killed */
+    perfmap_line(jit_buf->rx, jit_buf->prologue_size, "prologue", 0);
+    return true;
+}
+
 /* --- generation --- */
 
 static void store_map(TB *tb, const TcgContext *c)
@@ -273,6 +299,8 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     store_map(tb, c);
     if (log_enabled(LOG_TB_OUT_ASM) && log_addr_in_filter(tb->pc))
         dump_out(tb, c);
+    if (unlikely(perfmap != NULL))
+        perfmap_line(tb->code, tb->code_size, "tb", tb->pc);
 
     tb_lock();
     tb_publish(tb);

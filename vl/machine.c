@@ -153,7 +153,7 @@ static bool create_streams(GError **errp)
 
 static bool create_board(GError **errp)
 {
-    const AccelOptions accel = {.tb_size = cfg->tb_size_mb * MiB, .one_insn_per_tb = cfg->one_insn_per_tb};
+    const AccelOptions accel = {.tb_size = cfg->tb_size_mb * MiB, .one_insn_per_tb = cfg->one_insn_per_tb, .perfmap = cfg->perfmap};
     GError *err = NULL;
 
     if (!accel_init(&accel, &x86_tcg_guest, errp))

@@ -13,7 +13,7 @@ enum OptId {
     OPT_CURSES, OPT_KEYMAP,
     OPT_SERIAL, OPT_PARALLEL, OPT_MONITOR, OPT_CHARDEV, OPT_MON, OPT_QMP, OPT_DEBUGCON, OPT_ECHR, OPT_MSG, OPT_NIC,
     OPT_NET, OPT_NETDEV, OPT_S_, OPT_NO_REBOOT, OPT_NO_SHUTDOWN, OPT_ACTION, OPT_DAEMONIZE, OPT_PIDFILE, OPT_LOG,
-    OPT_LOGFILE, OPT_DFILTER, OPT_ONE_INSN, OPT_MAN_PAGE, OPT_SECTION,
+    OPT_LOGFILE, OPT_DFILTER, OPT_ONE_INSN, OPT_PERFMAP, OPT_MAN_PAGE, OPT_SECTION,
 };
 
 typedef struct OptRow {
@@ -93,7 +93,7 @@ static const char *const not_supported[] = {
     "add-fd*", "audio*", "audiodev*", "audio-help", "compat*",
     "dump-vmstate*", "fsdev*", "fw_cfg*", "g*", "gdb*", "global*", "icount*", "incoming*", "iscsi*", "loadvm*",
     "mem-path*", "mem-prealloc", "mtdblock*", "no-fd-bootchk", "numa*", "object*", "only-migratable", "option-rom*",
-    "overcommit*", "perfmap", "pflash*", "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "run-with*", "runas*",
+    "overcommit*", "pflash*", "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "run-with*", "runas*",
     "s", "sandbox*", "sd*", "seed*", "semihosting", "set*", "smbios*", "soundhw*", "spice*", "tb-size*", "tpmdev*",
     "trace*", "usb", "usbdevice*", "virtfs*", "watchdog*", "watchdog-action*", "writeconfig*", "xen-domid*",
     "balloon*", "chroot*", "enable-sync-profile", "win2k-hack",
@@ -300,6 +300,9 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
         return true;
     case OPT_DFILTER:
         set(&c->log_filter, v);
+        return true;
+    case OPT_PERFMAP:
+        c->perfmap = true;
         return true;
     case OPT_ONE_INSN:
         c->one_insn_per_tb = true;

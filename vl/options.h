@@ -13,7 +13,7 @@ typedef struct VlConfig {
     bool acpi, hpet;
     bool kvm_wanted, cpu_host_wanted;
     uint64_t tb_size_mb;
-    bool one_insn_per_tb;
+    bool one_insn_per_tb, perfmap;
     bool rtc_localtime;
     int64_t rtc_offset_s;
     bool nodefaults;
