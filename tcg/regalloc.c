@@ -614,6 +614,8 @@ static void begin(Ra *l, TcgContext *s)
     l->nb_fixups = l->nb_exits = l->nb_stubs = l->nb_snaps = l->nb_tails = 0;
     l->slot_low = FRAME_SPILL;
     l->slot_high = FRAME_SPILL + FRAME_SPILL_SIZE;
+    l->nb_live_groups = 0;
+    tcg_find_shared_checks(l);
     l->cached_words = (s->nb_temps + 63) / 64;
     memset(l->cached, 0, l->cached_words * 8);
     memset(l->stamp, 0, sizeof l->stamp);

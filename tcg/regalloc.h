@@ -50,12 +50,17 @@ typedef struct Stub {
     uint8_t nb_from;
     uint8_t reason;            /* goto_ptr: TbExit */
     uint8_t vec_live;          /* 0: no vector register in use, 1: xmm, 2: ymm */
+    bool leader, vex;
+    bool shared, write;        /* member of a group that shares a check: looks into the TLB by itself first */
+    uint8_t zero_regs, nb_zero; /* what becomes zero behind a slow path: bit n: r8 + n; frame offsets */
+    int32_t zero_slot[4];
     int8_t out;                /* register that the result goes to, or NOREG */
     int8_t tmp;                /* free in the stub */
     Opnd arg[3];               /* address, value(s) */
     int32_t disp;
     uint32_t oi, rmw;
     uint8_t *from[3], *back;   /* jumps to the stub; where it returns to */
+    uint8_t *from_misaligned;  /* jump to its slow path, when shared */
     uint32_t snap, nb_snap;
     uint64_t data[2];          /* insn_start's; data[0] is the eip for poll_exit */
 } Stub;
@@ -66,6 +71,17 @@ static inline bool stub_is_exit(const Stub *st) /* not an access to guest memory
 }
 
 enum { MAX_STUBS = 2048, MAX_SNAPS = 16384, MAX_FIXUPS = 1024, MAX_EXITS = 2048, CACHED_WORDS = TCG_MAX_TEMPS / 64 };
+
+/* share.c: accesses that do with one TLB check. lo, hi: bytes of all members, from the first one's first byte. */
+typedef struct ShareGroup {
+    uint16_t first, last; /* op indices */
+    TcgTempIdx temp;      /* the page's addend, or 0: not known */
+    int16_t lo, hi;
+    bool write;
+    uint8_t mmu;
+} ShareGroup;
+typedef struct ShareValue { uint64_t epoch, off; uint32_t root; } ShareValue;
+enum { MAX_GROUPS = 512, MAX_LIVE_GROUPS = 4 };
 
 typedef struct ExitTail { uint8_t *from; uint8_t reason; } ExitTail;
 
@@ -99,8 +115,17 @@ typedef struct Ra {
     unsigned nb_snaps;
     struct { uint8_t *jump; uint64_t eip; uint8_t slot; Stub state; } tail[2]; /* unlinked goto_tb; its snapshot */
     unsigned nb_tails;
+    ShareGroup group[MAX_GROUPS];
+    unsigned nb_groups;
+    uint16_t live_group[MAX_LIVE_GROUPS];
+    unsigned nb_live_groups;
+    uint64_t share_epoch;
+    uint16_t group_of[TCG_MAX_OPS]; /* of an access; 0: none */
+    ShareValue share_value[TCG_MAX_TEMPS];
     RaTemp t[TCG_MAX_TEMPS];
 } Ra;
+
+void tcg_find_shared_checks(Ra *l); /* share.c; adds temps */
 
 /* regalloc.c */
 Reg ra_in(Ra *l, TcgTempIdx t);                /* in a register; may clobber the flags */
@@ -156,6 +181,8 @@ void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s);
 
 /* frame.c */
 enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, NB_THUNKS };
+/* Looks for FRAME_RMW + 1 bytes at FRAME_ARG0 in the TLB: equal: their host address is in FRAME_RES. Changes no register. */
+const uint8_t *frame_check(const CodeBuf *b, unsigned mmu, bool write);
 const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live); /* of a slow path */
 const uint8_t *frame_store_pinned(const CodeBuf *b); /* all pinned registers to env; changes none */
 const uint8_t *frame_load_pinned(const CodeBuf *b);  /* and back, except rax */

@@ -169,11 +169,44 @@ static void gen_thunk(Emit *e, const void *fn, unsigned kind, unsigned vec)
     x86_ret(e);
 }
 
+static void gen_check(Emit *e, unsigned mmu, bool write)
+{
+    enum { DOWN = 8 }; /* our return address */
+    int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast);
+    X86Mem addr = mem_at(RSP, DOWN + FRAME_ARG0), save8 = mem_at(RSP, DOWN + FRAME_REGS), save9 = mem_at(RSP, DOWN + FRAME_REGS + 8);
+
+    x86_store(e, 8, save8, R8);
+    x86_store(e, 8, save9, R9);
+    x86_load(e, 8, EXT_ZERO, R8, addr);
+    x86_load(e, 4, EXT_ZERO, R9, mem_at(RSP, DOWN + FRAME_RMW));
+    x86_alu_rr(e, X86_ADD, true, R9, R8);
+    x86_shift_ri(e, X86_SHR, true, R8, TCG_PAGE_BITS - TLB_ENTRY_BITS);
+    x86_alu_rm(e, X86_AND, true, R8, mem_at(RBP, fast + offsetof(TlbFast, mask)));
+    x86_alu_rm(e, X86_ADD, true, R8, mem_at(RBP, fast + offsetof(TlbFast, table)));
+    x86_alu_ri(e, X86_AND, true, R9, (int32_t)TCG_PAGE_MASK);
+    x86_alu_rm(e, X86_CMP, true, R9, mem_at(R8, write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read)));
+    x86_load(e, 8, EXT_ZERO, R8, mem_at(R8, offsetof(TlbEntry, addend))); /* moves leave the flags alone */
+    x86_load(e, 8, EXT_ZERO, R9, addr);
+    x86_lea(e, true, R8, mem_idx(R8, R9, 0, 0));
+    x86_store(e, 8, mem_at(RSP, DOWN + FRAME_RES), R8);
+    x86_load(e, 8, EXT_ZERO, R8, save8);
+    x86_load(e, 8, EXT_ZERO, R9, save9);
+    x86_ret(e);
+}
+
+/* The table of what is called from TBs: slow paths, the two of the pinned registers, checks. */
+enum { FIRST_CHECK = NB_THUNKS * 3 + 2, TABLE_SIZE = FIRST_CHECK + 2 * TCG_MMU_MODES };
+
 /* thunk[0] points to the thunks' addresses, a table in the code buffer itself. */
 const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live)
 {
     const uint8_t *const *table = (const void *)b->thunk[0];
     return table[kind * 3 + vec_live];
+}
+
+const uint8_t *frame_check(const CodeBuf *b, unsigned mmu, bool write)
+{
+    return frame_thunk(b, 0, FIRST_CHECK + 2 * mmu + write);
 }
 
 const uint8_t *frame_store_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 0); }
@@ -198,7 +231,7 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
     x86_align_nop(&e, 16, 0);
     table = (const uint8_t **)(void *)e.p;
     b->thunk[0] = codebuf_rx(b, e.p);
-    e.p += (NB_THUNKS * 3 + 2) * sizeof *table;
+    e.p += TABLE_SIZE * sizeof *table;
     for (unsigned kind = 0; kind < NB_THUNKS; kind++) {
         for (unsigned vec = 0; vec < 3; vec++) {
             if (vec == 2 && !host_features.avx) {
@@ -216,6 +249,11 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
         move_pinned(&e, !load, load ? ~REG_BIT(RAX) : ~0u); /* rax holds the helper's result */
         x86_ret(&e);
     }
+    for (unsigned i = 0; i < 2 * TCG_MMU_MODES; i++) {
+        x86_align_nop(&e, 16, 0);
+        table[FIRST_CHECK + i] = codebuf_rx(b, e.p);
+        gen_check(&e, i / 2, i % 2);
+    }
     g_assert(!e.full);
     b->prologue_size = e.p - b->rw;
     b->start = b->ptr = (uint8_t *)ROUND_UP((uintptr_t)e.p, 64);
@@ -224,7 +262,7 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
 void tcg_dump_prologue(const CodeBuf *b, GString *out)
 {
     const uint8_t *enter = (const uint8_t *)(uintptr_t)b->enter, *table = b->thunk[0], *end = b->rx + b->prologue_size;
-    const uint8_t *thunks = table + (NB_THUNKS * 3 + 2) * sizeof(uint8_t *);
+    const uint8_t *thunks = table + TABLE_SIZE * sizeof(uint8_t *);
 
     g_string_append_printf(out, "PROLOGUE: [size=%u]\n", (unsigned)(end - enter));
     disas_host(out, enter, b->epilogue_rx - enter, (uintptr_t)enter);
@@ -234,7 +272,7 @@ void tcg_dump_prologue(const CodeBuf *b, GString *out)
     for (const uint8_t *p = table; p < thunks; p += sizeof(uint8_t *))
         g_string_append_printf(out, "0x%08" PRIx64 ":  .quad  0x%016" PRIx64 "\n", (uint64_t)(uintptr_t)p,
                                *(const uint64_t *)(const void *)p);
-    g_string_append(out, "  -- slow-path thunks, pinned registers to and from env\n");
+    g_string_append(out, "  -- slow-path thunks, pinned registers to and from env, TLB checks\n");
     disas_host(out, thunks, end - thunks, (uintptr_t)thunks);
 }
 

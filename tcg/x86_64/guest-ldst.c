@@ -38,20 +38,21 @@ Stub *stub_new(Ra *l, unsigned opc)
 
 void stub_from(Stub *st, uint8_t *jump) { st->from[st->nb_from++] = jump; }
 
-/* The address's check. Afterwards t is the addend: the byte is at [t + a + disp]. */
-static void tlb_check(Ra *l, Stub *st, Reg a, bool write, Reg t, Reg u)
+/* The address's check, and for the first member of a group that of all its bytes. Afterwards t is the addend: the byte is
+ * at [t + a + disp]. */
+static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, bool write, Reg t, Reg u)
 {
     Emit *e = &l->e;
     MemOp op = memopidx_op(st->oi);
     unsigned size = memop_size(op), mmu = memopidx_mmu(st->oi) % TCG_MMU_MODES;
-    unsigned align = memop_align_mask(op);
-    bool aligned = align != 0;
+    unsigned align = g ? 0 : memop_align_mask(op); /* a group tests its members by themselves */
     int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast);
-    int64_t last = (int64_t)st->disp + (aligned ? 0 : size - 1);
+    int64_t first = (int64_t)st->disp + (g ? g->lo : 0);
+    int64_t last = (int64_t)st->disp + (g ? g->hi - 1 : align ? 0 : (int)size - 1);
     int32_t tag = write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read);
     uint64_t addr;
 
-    if (ra_is_const(l, l->op->arg[1], &addr)) { /* every access has its address there */
+    if (ra_is_const(l, l->op->arg[1], &addr)) { /* every access has its address there; its group is in the same page */
         addr += (int64_t)st->disp;
         int64_t page = addr & TCG_PAGE_MASK;
         if (fits32(page) && !(((addr + size - 1) ^ addr) & TCG_PAGE_MASK) && !(addr & align)) {
@@ -64,13 +65,13 @@ static void tlb_check(Ra *l, Stub *st, Reg a, bool write, Reg t, Reg u)
             return;
         }
     }
-    if (st->disp == 0 && host_features.bmi2) {
+    if (first == 0 && host_features.bmi2) {
         x86_rorx(e, true, t, a, 7); /* the low bits, now on top, fall to the mask */
     } else {
-        if (st->disp == 0)
+        if (first == 0)
             x86_mov_rr(e, true, t, a);
         else
-            x86_lea(e, true, t, mem_at(a, st->disp));
+            x86_lea(e, true, t, mem_at(a, first));
         x86_shift_ri(e, X86_SHR, true, t, 7);
     }
     x86_alu_rm(e, X86_AND, true, t, mem_at(RBP, fast + offsetof(TlbFast, mask)));
@@ -89,10 +90,54 @@ static void tlb_check(Ra *l, Stub *st, Reg a, bool write, Reg t, Reg u)
     x86_load(e, 8, EXT_ZERO, t, mem_at(t, offsetof(TlbEntry, addend)));
 }
 
-/* What every access does between having its inputs and scratch and writing the hit path's access. */
+static ShareGroup *group_here(Ra *l)
+{
+    unsigned g = l->group_of[l->op_index];
+    return g ? &l->group[g] : NULL;
+}
+
+/* A later member: the group's first one has checked, unless the temp says otherwise. That has a register then. */
+static bool is_follower(Ra *l)
+{
+    const ShareGroup *g = group_here(l);
+    if (!g || g->first == l->op_index)
+        return false;
+    ra_in(l, g->temp);
+    return true;
+}
+
+/* C code may change the TLB: behind it no group's addend counts. */
+static void note_zeros(Ra *l, Stub *st)
+{
+    for (unsigned i = 0; i < l->nb_live_groups; i++) {
+        TcgTempIdx temp = l->group[l->live_group[i]].temp;
+        const RaTemp *rt = &l->t[temp];
+        if (rt->loc == LOC_REG)
+            st->zero_regs |= 1 << (rt->reg - R8);
+        if (rt->loc == LOC_MEM || rt->coherent)
+            st->zero_slot[st->nb_zero++] = ra_home(l, temp).disp;
+    }
+}
+
+static void test_alignment(Ra *l, Stub *st, Reg a)
+{
+    unsigned align = memop_align_mask(memopidx_op(st->oi));
+    if (align) { /* share.c: the displacement is a multiple */
+        x86_test_ri(&l->e, false, a, align);
+        st->from_misaligned = x86_jcc(&l->e, CC_NE);
+    }
+}
+
+/* What every access does between having its inputs and scratch and writing the hit path's access. t and u are
+ * NOREG for a follower. Returns with st->tmp the register of the addend. */
 static Stub *begin_access(Ra *l, const TcgOp *op, Reg a, int32_t disp, uint32_t oi, bool write, Reg pin, Reg t, Reg u)
 {
+    unsigned gi = l->group_of[l->op_index];
+    ShareGroup *g = group_here(l);
+    bool follower = is_follower(l);
+    Reg addend = follower ? ra_in(l, g->temp) : t;
     Stub *st = stub_new(l, op->opc);
+
     if (pin != NOREG)
         ra_evacuate(l, pin);
     ra_snapshot(l, st, 0);
@@ -100,9 +145,33 @@ static Stub *begin_access(Ra *l, const TcgOp *op, Reg a, int32_t disp, uint32_t 
     st->oi = oi;
     st->tmp = t;
     st->arg[0] = (Opnd){ OPND_REG, .reg = a };
-    tlb_check(l, st, a, write, t, u);
+    st->shared = g != NULL;
+    st->leader = g && !follower;
+    st->write = write;
+    note_zeros(l, st);
+    if (follower) {
+        x86_test_rr(&l->e, true, addend, addend);
+        stub_from(st, x86_jcc(&l->e, CC_E));
+    } else {
+        tlb_check(l, st, g, a, g ? g->write : write, t, u);
+    }
+    if (g)
+        test_alignment(l, st, a);
+    if (g && !follower) {
+        st->zero_regs |= 1 << (t - R8);
+        ra_out_at(l, g->temp, t);
+        l->live_group[l->nb_live_groups++] = gi;
+    }
     ra_kill(l);
     st->vec_live = ra_vec_live(l);
+    st->tmp = addend;
+    if (g && g->last == l->op_index) {
+        ra_release(l, g->temp);
+        unsigned i = 0;
+        while (l->live_group[i] != gi)
+            i++;
+        l->live_group[i] = l->live_group[--l->nb_live_groups];
+    }
     return st;
 }
 
@@ -110,14 +179,16 @@ static void lower_guest_ld(Ra *l, const TcgOp *op)
 {
     MemOp mo = memopidx_op(op->arg[3]);
     unsigned size = memop_size(mo);
-    Reg a = ra_in(l, op->arg[1]), t = ra_tmp(l), u = ra_tmp(l), pin = ra_pin(l, op->arg[0]);
+    bool follower = is_follower(l);
+    Reg a = ra_in(l, op->arg[1]), pin = ra_pin(l, op->arg[0]);
+    Reg t = follower ? NOREG : ra_tmp(l), u = follower && pin != NOREG ? NOREG : ra_tmp(l);
     Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], false, pin, t, u);
     Reg d = pin != NOREG ? pin : u;
     X86Ext ext = !(mo & MO_SIGN) ? EXT_ZERO : mo & MO_SIGN32 ? EXT_SIGN32 : EXT_SIGN64;
 
     if (size == 4 && ext == EXT_SIGN32)
         ext = EXT_ZERO;
-    x86_load(&l->e, MIN(size, 8u), ext, d, mem_idx(t, a, 0, st->disp));
+    x86_load(&l->e, MIN(size, 8u), ext, d, mem_idx(st->tmp, a, 0, st->disp));
     st->out = d;
     st->back = l->e.p;
     if (pin == NOREG)
@@ -129,11 +200,12 @@ static void lower_guest_st(Ra *l, const TcgOp *op)
     unsigned size = memop_size(memopidx_op(op->arg[3]));
     Reg a = ra_in(l, op->arg[1]);
     Opnd v = ra_in_ri(l, op->arg[0], size >= 8 ? TCG_I64 : TCG_I32);
-    Reg t = ra_tmp(l), u = ra_tmp(l);
+    bool follower = is_follower(l);
+    Reg t = follower ? NOREG : ra_tmp(l), u = follower ? NOREG : ra_tmp(l);
     Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], true, NOREG, t, u);
 
     st->arg[1] = v;
-    ra_store_value(l, mem_idx(t, a, 0, st->disp), MIN(size, 8u), v, NOREG);
+    ra_store_value(l, mem_idx(st->tmp, a, 0, st->disp), MIN(size, 8u), v, NOREG);
     st->back = l->e.p;
 }
 
@@ -292,12 +364,14 @@ static void lower_guest_ldv(Ra *l, const TcgOp *op)
 {
     unsigned size = memop_size(memopidx_op(op->arg[3]));
     bool ymm = op->type == TCG_V256 && host_features.avx;
-    Reg a = ra_in(l, op->arg[1]), t = ra_tmp(l), u = ra_tmp(l), v = ra_tmpv(l);
+    bool follower = is_follower(l);
+    Reg a = ra_in(l, op->arg[1]), v = ra_tmpv(l), t = follower ? NOREG : ra_tmp(l), u = follower ? NOREG : ra_tmp(l);
 
     l->uses_ymm |= ymm;
     Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], false, NOREG, t, u);
-    x86_vec_load(&l->e, size, ymm, v, mem_idx(t, a, 0, st->disp));
+    x86_vec_load(&l->e, size, ymm, v, mem_idx(st->tmp, a, 0, st->disp));
     st->out = v;
+    st->vex = ymm;
     st->rmw = size == 32 ? 32 : 16;
     st->back = l->e.p;
     ra_out_at(l, op->arg[0], v);
@@ -306,13 +380,14 @@ static void lower_guest_ldv(Ra *l, const TcgOp *op)
 static void lower_guest_stv(Ra *l, const TcgOp *op)
 {
     unsigned size = memop_size(memopidx_op(op->arg[3]));
-    Reg v = ra_in(l, op->arg[0]), a = ra_in(l, op->arg[1]), t = ra_tmp(l), u = ra_tmp(l);
+    bool follower = is_follower(l);
+    Reg v = ra_in(l, op->arg[0]), a = ra_in(l, op->arg[1]), t = follower ? NOREG : ra_tmp(l), u = follower ? NOREG : ra_tmp(l);
 
     l->uses_ymm |= size == 32;
     Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], true, NOREG, t, u);
     st->arg[1] = (Opnd){ OPND_REG, .reg = v };
     st->rmw = size == 32 ? 32 : 16;
-    x86_vec_store(&l->e, size, mem_idx(t, a, 0, st->disp), v);
+    x86_vec_store(&l->e, size, mem_idx(st->tmp, a, 0, st->disp), v);
     st->back = l->e.p;
 }
 
@@ -344,6 +419,52 @@ static void add_stub_map(Ra *l, const Stub *st)
     s->stub_map[s->nb_stubs++] = (TcgInsnMap){ l->e.p - l->e.start, { st->data[0], st->data[1] } };
 }
 
+/* A member of a group whose shared check does not hold: its own, and the access, all out of line. No register but
+ * the output changes. */
+static void shared_stub(Ra *l, const Stub *st)
+{
+    Emit *e = &l->e;
+    MemOp mo = memopidx_op(st->oi);
+    unsigned size = memop_size(mo);
+    X86Mem saved = mem_at(RSP, FRAME_REGS + 16);
+    X86Ext ext = !(mo & MO_SIGN) ? EXT_ZERO : mo & MO_SIGN32 && size < 4 ? EXT_SIGN32 : mo & MO_SIGN32 ? EXT_ZERO : EXT_SIGN64;
+    unsigned align = memop_align_mask(mo);
+    uint8_t *misaligned = NULL;
+    Reg p = st->out;
+
+    if (align) {
+        x86_test_ri(e, false, st->arg[0].reg, align);
+        misaligned = x86_jcc(e, CC_NE);
+    }
+    x86_store(e, 8, mem_at(RSP, FRAME_ARG0), st->arg[0].reg);
+    if (st->disp)
+        x86_alu_mi(e, X86_ADD, 8, false, mem_at(RSP, FRAME_ARG0), st->disp);
+    x86_store_imm(e, 4, mem_at(RSP, FRAME_RMW), size - 1);
+    x86_call_rx(e, frame_check(l->s->buf, memopidx_mmu(st->oi) % TCG_MMU_MODES, st->write));
+    uint8_t *slow = x86_jcc(e, CC_NE);
+    if (st->opc != TCG_OP_guest_ld) {
+        p = st->opc == TCG_OP_guest_st && st->arg[1].kind == OPND_REG && st->arg[1].reg == R8 ? R9 : R8;
+        x86_store(e, 8, saved, p);
+    }
+    x86_load(e, 8, EXT_ZERO, p, mem_at(RSP, FRAME_RES));
+    switch (st->opc) {
+    case TCG_OP_guest_ld: x86_load(e, MIN(size, 8u), ext, p, mem_at(p, 0)); break;
+    case TCG_OP_guest_st: ra_store_value(l, mem_at(p, 0), MIN(size, 8u), st->arg[1], NOREG); break;
+    case TCG_OP_guest_ldv: x86_vec_load(e, size, st->vex, st->out, mem_at(p, 0)); break;
+    default: x86_vec_store(e, size, mem_at(p, 0), st->arg[1].reg); break;
+    }
+    if (st->opc != TCG_OP_guest_ld)
+        x86_load(e, 8, EXT_ZERO, p, saved);
+    if (st->leader)
+        x86_zero(e, st->tmp);
+    x86_jmp_to(e, st->back);
+    x86_patch_here(e, slow);
+    if (misaligned)
+        x86_patch_here(e, misaligned);
+    if (st->from_misaligned)
+        x86_patch_here(e, st->from_misaligned);
+}
+
 static void guest_stub(Ra *l, const Stub *st)
 {
     static const uint8_t kind_of[TCG_OP_COUNT] = {
@@ -356,12 +477,20 @@ static void guest_stub(Ra *l, const Stub *st)
 
     for (unsigned i = 0; i < st->nb_from; i++)
         x86_patch_here(e, st->from[i]);
+    if (st->shared)
+        shared_stub(l, st);
     stub_store_snapshot(l, st);
-    if (st->disp) {
-        x86_lea(e, true, st->tmp, mem_at(a, st->disp));
-        a = st->tmp;
+    if (st->shared) {
+        x86_store(e, 8, mem_at(RSP, FRAME_ARG0), a);
+        if (st->disp)
+            x86_alu_mi(e, X86_ADD, 8, false, mem_at(RSP, FRAME_ARG0), st->disp);
+    } else {
+        if (st->disp) {
+            x86_lea(e, true, st->tmp, mem_at(a, st->disp));
+            a = st->tmp;
+        }
+        x86_store(e, 8, mem_at(RSP, FRAME_ARG0), a);
     }
-    x86_store(e, 8, mem_at(RSP, FRAME_ARG0), a);
     if (kind == THUNK_STV)
         x86_vec_store(e, st->rmw, mem_at(RSP, FRAME_VBUF), st->arg[1].reg);
     else if (kind != THUNK_LD && kind != THUNK_LDV)
@@ -377,6 +506,12 @@ static void guest_stub(Ra *l, const Stub *st)
         x86_vec_load(e, st->rmw, host_features.avx, st->out, mem_at(RSP, FRAME_VBUF)); /* zero above what was loaded */
     else if (st->out != NOREG)
         x86_load(e, 8, EXT_ZERO, st->out, mem_at(RSP, FRAME_RES));
+    for (Reg r = R8; r <= R11; r++) {
+        if (st->zero_regs >> (r - R8) & 1)
+            x86_zero(e, r);
+    }
+    for (unsigned i = 0; i < st->nb_zero; i++)
+        x86_store_imm(e, 8, mem_at(RSP, st->zero_slot[i]), 0);
     x86_jmp_to(e, st->back);
 }
 

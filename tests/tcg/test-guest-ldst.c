@@ -17,6 +17,7 @@ static uint64_t last_val, last_cmp;
 static MemOpIdx last_oi;
 static uint32_t last_rmw;
 static vaddr last_addr;
+static bool slow_unmaps; /* a slow path empties the TLB, as C code may */
 
 /* What any C code may do to the registers that it need not preserve. */
 static void clobber(void)
@@ -36,6 +37,8 @@ static uint8_t *slow(vaddr addr, MemOpIdx oi, uintptr_t ra)
     last_ra = ra;
     g_assert_true(codebuf_contains(buf, ra));
     clobber();
+    if (slow_unmaps)
+        memset(env->tlb, 0xff, sizeof env->tlb);
     if (raises)
         longjmp(raised, 1);
     return env->mem + (addr - IRG_MEM_BASE) % IRG_MEM_SIZE;
@@ -286,6 +289,91 @@ static void test_slow_preserves(void)
     s->random_regs = false;
 }
 
+/* Accesses at one base share a check. Whatever page ends are near, each does what it does alone, and none but those
+ * that cross one goes to C; and once C may have changed the TLB nothing that was checked before counts. */
+static void shared_checks(GRand *r, unsigned n, bool unmap)
+{
+    uint8_t *model = g_memdup2(env->mem, IRG_MEM_SIZE);
+    uint64_t base = IRG_MEM_BASE + 0x2000 + g_rand_int_range(r, -200, 200), at = base, sp = 0, want[8] = {0};
+    unsigned nb_want = 0, want_slow = 0;
+    const uint64_t stored = 0x1122334455667788;
+    bool unmapped = false, code32 = g_rand_boolean(r);
+    TcgType type = code32 ? TCG_I32 : TCG_I64;
+
+    env->head.gpr[4] = base;
+    env->head.gpr[1] = stored;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned kind = g_rand_int_range(r, 0, 6), size = g_rand_int_range(r, 0, 4);
+        int32_t disp = g_rand_int_range(r, -100, 100);
+        Tv a = G(4);
+        if (kind >= 4)
+            size = MO_128;
+        if (code32) { /* the front end adds by itself there */
+            a = tcg_temp(s);
+            tcg_gen_addi(s, TCG_I32, a, G(4), disp);
+        }
+        uint64_t addr = at + disp;
+        bool aligned = kind == 5 && g_rand_boolean(r);
+        MemOpIdx oi = memopidx(size | (aligned ? MO_ALIGN_GP : 0), 1);
+        uint8_t *m = model + (addr - IRG_MEM_BASE);
+        bool is_slow = unmapped || (addr & ~TCG_PAGE_MASK) + (1 << size) > TCG_PAGE_SIZE || (aligned && addr & 15);
+        want_slow += is_slow;
+        unmapped |= is_slow && unmap;
+        if (kind <= 1 && nb_want < ARRAY_SIZE(want)) {
+            memcpy(&want[nb_want], m, 1 << size);
+            tcg_gen_guest_ld(s, G(8 + nb_want++), a, code32 ? 0 : disp, oi);
+        } else if (kind == 4) {
+            tcg_gen_guest_ldv(s, TCG_V128, tcg_globalv(IRG_VEC0 + 1), a, code32 ? 0 : disp, oi);
+            tcg_gen_guest_stv(s, TCG_V128, tcg_globalv(IRG_VEC0 + 1), a, code32 ? 0 : disp, oi);
+            want_slow += unmapped || is_slow;
+        } else if (kind == 5) {
+            memcpy(m, env->vec[0], 16);
+            tcg_gen_guest_stv(s, TCG_V128, tcg_globalv(IRG_VEC0), a, code32 ? 0 : disp, oi);
+        } else {
+            size = MIN(size, MO_64);
+            memcpy(m, &stored, 1 << size);
+            tcg_gen_guest_st(s, G(1), a, code32 ? 0 : disp, memopidx(size, 1));
+        }
+        if (g_rand_boolean(r)) { /* push and pop */
+            int step = g_rand_int_range(r, -2, 3) * 8;
+            tcg_gen_addi(s, type, G(4), G(4), step);
+            at += step;
+            sp += step;
+        }
+    }
+    s->eip_is_32 = code32;
+    slow_unmaps = unmap;
+    go();
+    slow_unmaps = s->eip_is_32 = false;
+    g_assert_cmpint(nb_slow, ==, want_slow);
+    g_assert_cmphex(env->head.gpr[4], ==, base + sp);
+    for (unsigned i = 0; i < nb_want; i++)
+        g_assert_cmphex(env->head.gpr[8 + i], ==, want[i]);
+    g_assert_cmpint(memcmp(env->mem, model, IRG_MEM_SIZE), ==, 0);
+    g_free(model);
+}
+
+static void test_shared_checks(void)
+{
+    g_autoptr(GRand) r = g_rand_new_with_seed(39);
+    for (unsigned i = 0; i < 4000; i++) {
+        begin();
+        memcpy(env->vec[0], "0123456789abcdef", 16);
+        s->random_regs = i & 1;
+        shared_checks(r, 1 + i % 12, i & 2);
+    }
+    s->random_regs = false;
+
+    /* Four accesses in one page look into the TLB once. */
+    begin();
+    env->head.gpr[6] = IRG_MEM_BASE + 0x100;
+    for (unsigned i = 0; i < 4; i++)
+        tcg_gen_guest_ld(s, G(i), G(6), 8 * i, memopidx(MO_64, 0));
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
+    g_assert_cmpuint(s->in_asm_host_size[0], <, 4 * 40);
+}
+
 static void test_rmw_arguments(void)
 {
     begin();
@@ -479,6 +567,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/guest-ldst/tlb-flags-divert", test_flags_divert);
     g_test_add_func("/tcg/guest-ldst/fault-state", test_fault_state);
     g_test_add_func("/tcg/guest-ldst/slow-path-preserves", test_slow_preserves);
+    g_test_add_func("/tcg/guest-ldst/shared-checks", test_shared_checks);
     g_test_add_func("/tcg/guest-ldst/rmw-arguments", test_rmw_arguments);
     g_test_add_func("/tcg/guest-ldst/rmw-hits", test_rmw_hits);
     g_test_add_func("/tcg/guest-ldst/cmpxchg-hits", test_cmpxchg_hits);
