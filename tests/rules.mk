@@ -22,6 +22,7 @@ $(TEST_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtestlib.a $$(call LIB,$$(call 
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
 -include tests/guest/rules.mk
+-include tests/fuzz/rules.mk
 
 # the differential tester (tests/diff/main.c); the objects lie in $(BUILD)/tests/diff.o
 DIFF_OBJ := $(patsubst tests/diff/%.c,$(BUILD)/tests/diff.o/%.o,$(wildcard tests/diff/*.c))
