@@ -39,6 +39,7 @@ int qcow2_get_table(Qcow2 *s, uint64_t offset, bool is_l2, MetaTable **out)
     if (offset == 0 || offset >= file_len(s->file))
         return qcow2_corrupt(s, "%s at offset 0x%" PRIx64 " is outside of the file", is_l2 ? "L2 table" : "refcount block", offset);
     t = insert(s, offset, is_l2);
+    file_event(s->file, is_l2 ? EVENT_l2_load : EVENT_refblock_load);
     int ret = file_pread(s->file, offset, t->data, s->cluster_size);
     if (ret) {
         release(s, t);
@@ -87,6 +88,7 @@ static int write_tables(Qcow2 *s, bool is_l2, bool *any)
     g_ptr_array_sort(list, by_offset);
     for (guint i = 0; i < list->len; i++) {
         MetaTable *t = g_ptr_array_index(list, i);
+        file_event(s->file, is_l2 ? EVENT_l2_update : EVENT_refblock_update);
         int ret = file_pwrite(s->file, t->offset, t->data, s->cluster_size);
         if (ret)
             return ret;
@@ -110,6 +112,7 @@ static int write_all(Qcow2 *s)
     int ret = write_tables(s, false, &counts);
     if (!ret && s->reft_dirty) {
         ret = file_sync(s->file);
+        file_event(s->file, EVENT_reftable_update);
         if (!ret)
             ret = write_words(s, s->reft_off, s->reft, s->reft_size);
         s->reft_dirty = ret != 0;
@@ -122,6 +125,7 @@ static int write_all(Qcow2 *s)
     if (!ret && s->l1_dirty) {
         if (l2)
             ret = file_sync(s->file);
+        file_event(s->file, EVENT_l1_update);
         if (!ret)
             ret = write_words(s, s->l1_off, s->l1, s->l1_size);
         s->l1_dirty = ret != 0;

@@ -313,6 +313,7 @@ int qcow2_alloc(Qcow2 *s, uint64_t min, uint64_t *n, uint64_t *offset)
     bool first_free = true;
     if (s->corrupt || s->bad)
         return -EIO;
+    file_event(s->file, EVENT_cluster_alloc);
     for (uint64_t c = start; run < *n; c++) {
         MetaTable *t;
         int ret = get_block(s, c, &t);

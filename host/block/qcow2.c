@@ -56,6 +56,7 @@ static int read_guest(Qcow2 *s, uint64_t off, const struct iovec *iov, int cnt, 
             break;
         }
         case Q_DATA:
+            file_event(s->file, EVENT_read_aio);
             ret = file_rwv(s->file, m.host, iov, cnt, done, m.len, false);
             break;
         case Q_COMPRESSED:
@@ -214,6 +215,7 @@ static int write_alloc(Qcow2 *s, uint64_t off, const struct iovec *iov, int cnt,
         v[n++] = (struct iovec){tbuf, tail};
         bytes += tail;
     }
+    file_event(s->file, EVENT_write_aio);
     if (!ret)
         ret = file_rwv(s->file, at, v, n, 0, bytes, true);
 
@@ -251,6 +253,7 @@ static int q_pwritev(void *opaque, uint64_t off, const struct iovec *iov, int cn
                 break;
             qcow2_lock_io(s);
             g_mutex_unlock(&s->lock);
+            file_event(s->file, EVENT_write_aio);
             ret = file_rwv(s->file, m.host, iov, cnt, done, n, true);
             g_mutex_lock(&s->lock);
             qcow2_unlock_io(s);
@@ -272,6 +275,8 @@ static int q_flush(void *opaque)
     int ret = 0;
     if (!s->writable)
         return 0;
+    file_event(s->file, EVENT_flush_to_os);
+    file_event(s->file, EVENT_flush_to_disk);
     g_mutex_lock(&s->lock);
     bool dirty = s->tables_dirty || s->l1_dirty || s->reft_dirty || s->frees->len;
     if (dirty)
