@@ -203,21 +203,6 @@ int img_resize(int argc, char **argv)
     return rc;
 }
 
-void img_print_snapshots(GArray *list)
-{
-    printf("%-10s%-17s%8s%20s%13s%11s\n", "ID", "TAG", "VM SIZE", "DATE", "VM CLOCK", "ICOUNT");
-    for (guint i = 0; i < list->len; i++) {
-        const Qcow2Snapshot *x = &g_array_index(list, Qcow2Snapshot, i);
-        g_autoptr(GDateTime) d = g_date_time_new_from_unix_local(x->date_sec);
-        g_autofree char *date = g_date_time_format(d, "%Y-%m-%d %H:%M:%S"), *size = img_human(x->vm_state_size);
-        uint64_t sec = x->vm_clock_ns / 1000000000;
-        g_autofree char *clock = g_strdup_printf("%02u:%02u:%02u.%03u", (unsigned)(sec / 3600), (unsigned)(sec / 60 % 60), (unsigned)(sec % 60),
-                                                 (unsigned)(x->vm_clock_ns / 1000000 % 1000));
-        g_autofree char *icount = x->icount == UINT64_MAX ? g_strdup("") : g_strdup_printf("%" PRIu64, x->icount);
-        printf("%-9s %-16s %8s%20s%13s%11s\n", x->id, x->name, size, date, clock, icount);
-    }
-}
-
 int img_snapshot(int argc, char **argv)
 {
     ImgOpen o = {.write = true, .format = NULL};
@@ -257,7 +242,9 @@ int img_snapshot(int argc, char **argv)
         ok = qcow2_snapshot_delete(n, name, &err);
     } else if (qcow2_snapshots(n)->len) {
         printf("Snapshot list:\n");
-        img_print_snapshots(qcow2_snapshots(n));
+        g_autoptr(GString) out = g_string_new(NULL);
+        qcow2_snapshot_table(qcow2_snapshots(n), out);
+        fputs(out->str, stdout);
     }
     block_close(img);
     return ok ? 0 : img_fail(err);

@@ -61,36 +61,11 @@ static void info_json(BlockNode *n, const char *in)
     printf(",\n%s    \"dirty-flag\": %s\n%s}", in, s && (s->incompat & INCOMPAT_DIRTY) ? "true" : "false", in);
 }
 
-static void info_text(BlockNode *n)
+static void print_text(BlockNode *n)
 {
-    Qcow2 *s = n->fmt == &qcow2_format ? n->state : NULL;
-    g_autofree char *v = img_human(n->length), *a = img_human(file_allocated(n->file));
-    printf("image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64 " bytes)\ndisk size: %s\n", n->filename, n->fmt->name, v, n->length, a);
-    if (s)
-        printf("cluster_size: %" PRIu64 "\n", s->cluster_size);
-    if (s && (s->incompat & INCOMPAT_DIRTY))
-        printf("cleanly shut down: no\n");
-    if (n->backing_name) {
-        g_autofree char *full = node_backing_path(n->filename, n->backing_name, NULL);
-        printf("backing file: %s", n->backing_name);
-        if (full && !g_str_equal(full, n->backing_name))
-            printf(" (actual path: %s)", full);
-        printf("\n");
-        if (n->backing_format)
-            printf("backing file format: %s\n", n->backing_format);
-    }
-    if (s && s->snapshots->len) {
-        printf("Snapshot list:\n");
-        img_print_snapshots(s->snapshots);
-    }
-    if (!s)
-        return;
-    printf("Format specific information:\n    compat: %s\n    compression type: %s\n", s->version < 3 ? "0.10" : "1.1", s->zstd ? "zstd" : "zlib");
-    if (s->version >= 3)
-        printf("    lazy refcounts: %s\n", s->lazy ? "true" : "false");
-    printf("    refcount bits: %u\n", 1u << s->refcount_order);
-    if (s->version >= 3)
-        printf("    corrupt: %s\n    extended l2: %s\n", s->incompat & INCOMPAT_CORRUPT ? "true" : "false", s->ext_l2 ? "true" : "false");
+    g_autoptr(GString) out = g_string_new(NULL);
+    block_info_text(n, false, out);
+    fputs(out->str, stdout);
 }
 
 int img_info(int argc, char **argv)
@@ -120,7 +95,7 @@ int img_info(int argc, char **argv)
         if (json)
             info_json(n, chain ? "    " : "");
         else
-            info_text(n);
+            print_text(n);
         if (n->backing)
             printf(json ? ",\n" : "\n");
         else if (json)

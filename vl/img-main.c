@@ -94,18 +94,6 @@ void img_progress(bool on, double part)
     }
 }
 
-char *img_human(uint64_t n)
-{
-    static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    double v = (double)n;
-    unsigned u = 0;
-    while (v >= 1000 && u < 6) {
-        v /= 1024;
-        u++;
-    }
-    return g_strdup_printf("%0.3g %s", v, unit[u]);
-}
-
 char *img_json(const char *s)
 {
     GString *o = g_string_new("\"");

@@ -26,12 +26,8 @@ bool img_size(const char *text, uint64_t *out);
 /* -o list into o (and *size, *backing ...): prints the error. `list` keeps what o points to. */
 bool img_qcow2_opts(GPtrArray *kv, Qcow2CreateOpts *o);
 void img_progress(bool on, double part);
-/* "1 GiB (1073741824 bytes)" */
-char *img_human(uint64_t n);
 /* A JSON string with its quotes. */
 char *img_json(const char *s);
-/* The text of a snapshot table, QEMU's columns. */
-void img_print_snapshots(GArray *list);
 bool img_is_qcow2(BlockImage *img);
 /* Creates an empty image: format raw or qcow2. */
 bool img_make(const char *filename, const char *format, Qcow2CreateOpts *o, GError **errp);

@@ -135,40 +135,49 @@ void info_chardev(Monitor *m, const MonArgs *a) { chardev_foreach(print_chardev,
 
 static void print_drive(Monitor *m, const Drive *d, bool verbose)
 {
-    const BlockImage *img = d->image;
+    BlockImage *img = d->image;
+    bool unmap;
+    g_autofree char *label = img ? block_node_label(img, d->id) : NULL;
     if (img)
-        monitor_printf(m, "%s (#block%u): %s (%s%s)\n", d->id, block_node_id(img), block_filename(img),
+        monitor_printf(m, "%s%s%s%s: %s (%s%s)\n", d->id, label ? " (" : "", label ? label : "", label ? ")" : "", block_filename(img),
                        block_format(img), block_read_only(img) ? ", read-only" : "");
     else
         monitor_printf(m, "%s: [not inserted]\n", d->id);
     if (d->attached_to)
         monitor_printf(m, "    Attached to:      %s\n", d->attached_to);
-    if (d->removable) {
+    if (d->removable || !d->attached_to) {
         bool locked = d->ops && d->ops->is_locked && d->ops->is_locked(d->opaque);
         bool open = d->ops && d->ops->is_tray_open && d->ops->is_tray_open(d->opaque);
         monitor_printf(m, "    Removable device: %slocked, tray %s\n", locked ? "" : "not ", open ? "open" : "closed");
     }
     if (!img)
         return;
-    monitor_printf(m, "    Cache mode:       %s%s\n", d->opts.writethrough ? "writethrough" : "writeback",
-                   d->opts.no_flush ? ", ignore flushes" : "");
+    monitor_printf(m, "    Cache mode:       %s%s%s\n", d->opts.writethrough ? "writethrough" : "writeback",
+                   d->cache_direct ? ", direct" : "", d->opts.no_flush ? ", ignore flushes" : "");
     if (block_backing_filename(img, 1)) {
         unsigned depth = 1;
         while (block_backing_filename(img, depth + 1))
             depth++;
         monitor_printf(m, "    Backing file:     %s (chain depth: %u)\n", block_backing_filename(img, 1), depth);
     }
+    if (block_detects_zeroes(img, &unmap))
+        monitor_printf(m, "    Detect zeroes:    %s\n", unmap ? "unmap" : "on");
     if (block_is_snapshot(img))
         monitor_printf(m, "    Snapshot:         writes go to a temporary file\n");
-    if (verbose)
-        monitor_printf(m, "\nImages:\nimage: %s\nfile format: %s\nvirtual size: %" PRIu64 " bytes\n",
-                       block_filename(img), block_format(img), block_length(img));
+    if (verbose) {
+        g_autoptr(GString) out = g_string_new("\nImages:\n");
+        block_info_text(block_node(img), true, out);
+        monitor_printf(m, "%s", out->str);
+    }
 }
 
 void info_block(Monitor *m, const MonArgs *a)
 {
     bool first = true;
-    if (a->str[2] && !drive_find(a->str[2])) {
+    bool known = !a->str[2];
+    for (GList *l = drive_list(); l && !known; l = l->next)
+        known = g_str_equal(((Drive *)l->data)->id, a->str[2]);
+    if (!known) {
         monitor_printf(m, "Error: Device '%s' not found\n", a->str[2]);
         return;
     }

@@ -393,6 +393,18 @@ int block_flush(BlockImage *img)
     return image_flush(img);
 }
 
+char *block_node_label(const BlockImage *img, const char *id)
+{
+    const char *name = img->top->node_name;
+    return !name ? g_strdup_printf("#block%u", img->node_id) : g_str_equal(name, id) ? NULL : g_strdup(name);
+}
+
+bool block_detects_zeroes(const BlockImage *img, bool *unmap)
+{
+    *unmap = img->top->detect_unmap;
+    return img->top->detect_zeroes;
+}
+
 BlockNode *block_node(BlockImage *img) { return img->top; }
 
 const char *block_backing_filename(const BlockImage *img, unsigned depth)

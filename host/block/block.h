@@ -8,6 +8,7 @@
 
 typedef struct BlockImage BlockImage;
 typedef struct BlockReq BlockReq;
+struct BlockNode;
 
 typedef struct BlockOpenOpts {
     const char *filename;
@@ -35,6 +36,14 @@ uint64_t block_length(const BlockImage *img);
 bool block_read_only(const BlockImage *img);
 bool block_is_snapshot(const BlockImage *img);
 unsigned block_node_id(const BlockImage *img); /* the N of "#blockN" */
+
+/* Appends what `info block -v` and `qemu-img info` say about the image and, with `chain`, those below it. */
+void block_info_text(struct BlockNode *n, bool chain, GString *out);
+/* "1.5 GiB", three digits. Free it. */
+char *block_human_size(uint64_t n);
+/* The name in parentheses: "#block123", or the node's own; NULL: the drive has it as its id. */
+char *block_node_label(const BlockImage *img, const char *drive_id);
+bool block_detects_zeroes(const BlockImage *img, bool *unmap);
 
 /* The chain below the image, from its own backing file (1) on; NULL past the end. */
 const char *block_backing_filename(const BlockImage *img, unsigned depth);
@@ -129,6 +138,10 @@ Drive *drive_find(const char *id);
 Drive *drive_get(DriveInterface iface, int bus, int unit);
 GList *drive_list(void); /* of Drive*, by interface, bus, unit */
 void drive_attach(Drive *d, const DriveOps *ops, void *opaque, const char *path);
+/* The id of the -device that has the drive, for `info block`; NULL: the path stays. */
+void drive_set_device_id(Drive *d, const char *id);
+/* werror= and rerror= of a device; NULL: as the drive has them. */
+bool drive_set_actions(Drive *d, const char *werror, const char *rerror, GError **errp);
 /* `change` and `eject`; errors in QEMU's words. */
 bool drive_change(Drive *d, const char *filename, const char *format, bool read_only, GError **errp);
 bool drive_eject(Drive *d, bool force, GError **errp);

@@ -329,6 +329,32 @@ void drive_attach(Drive *d, const DriveOps *ops, void *opaque, const char *path)
     d->attached_to = g_strdup(path);
 }
 
+void drive_set_device_id(Drive *d, const char *id)
+{
+    if (!id)
+        return;
+    g_free(d->attached_to);
+    d->attached_to = g_strdup(id);
+}
+
+bool drive_set_actions(Drive *d, const char *werror, const char *rerror, GError **errp)
+{
+    BlockOptions *o = blkopts_new();
+    char *w = NULL, *r = NULL;
+    if (werror)
+        blkopts_set(o, "werror", werror);
+    if (rerror)
+        blkopts_set(o, "rerror", rerror);
+    bool ok = parse_action(o, "werror", "ignore stop report enospc auto", &d->on_write, &w, errp) &&
+              parse_action(o, "rerror", "ignore stop report auto", &d->on_read, &r, errp);
+    blkopts_free(o);
+    g_free(w);
+    g_free(r);
+    if (ok)
+        set_image(d, d->image);
+    return ok;
+}
+
 static bool tray_open(const Drive *d) { return d->ops && d->ops->is_tray_open && d->ops->is_tray_open(d->opaque); }
 static bool locked(const Drive *d) { return d->ops && d->ops->is_locked && d->ops->is_locked(d->opaque); }
 

@@ -129,18 +129,17 @@ static int grow_l1(Qcow2 *s, uint64_t entries)
     int ret = qcow2_alloc(s, n, &n, &at);
     if (ret || n < want)
         return ret ? ret : -ENOSPC;
-    uint64_t *l1 = g_new0(uint64_t, entries), old = s->l1_off, old_len = (uint64_t)s->l1_size * 8;
-    memcpy(l1, s->l1, old_len);
-    g_free(s->l1);
-    ret = qcow2_flush_locked(s); /* the counts of the new place, before it is named */
-    uint64_t old_off = s->l1_off;
+    ret = qcow2_flush_locked(s); /* the counts of the new place, before it is named; the old table as it is now */
+    if (ret)
+        return ret;
+    uint64_t *l1 = g_new0(uint64_t, entries), *old_l1 = s->l1, old = s->l1_off, old_len = (uint64_t)s->l1_size * 8;
     uint32_t old_size = s->l1_size;
+    memcpy(l1, s->l1, old_len);
     s->l1 = l1;
     s->l1_off = at;
     s->l1_size = (uint32_t)entries;
     s->l1_dirty = s->tables_dirty = true;
-    if (!ret)
-        ret = qcow2_flush_locked(s);
+    ret = qcow2_flush_locked(s);
     uint8_t b[12];
     stb32(b, (uint32_t)entries);
     stb64(b + 4, at);
@@ -148,11 +147,14 @@ static int grow_l1(Qcow2 *s, uint64_t entries)
         ret = file_pwrite(s->file, 36, b, sizeof b);
     if (!ret)
         ret = file_sync(s->file);
-    if (ret) {
-        s->l1_off = old_off;
+    if (ret) { /* the header still names the old table */
+        s->l1 = old_l1;
+        s->l1_off = old;
         s->l1_size = old_size;
+        g_free(l1);
         return ret;
     }
+    g_free(old_l1);
     qcow2_note_meta(s, at, bytes, true);
     if (old_len) {
         qcow2_note_meta(s, old, old_len, false);

@@ -172,6 +172,8 @@ bool qcow2_snapshot_create(BlockNode *n, const char *name, GError **errp);
 bool qcow2_snapshot_delete(BlockNode *n, const char *name, GError **errp);
 bool qcow2_snapshot_apply(BlockNode *n, const char *name, GError **errp);
 
+void qcow2_snapshot_table(GArray *list, GString *out); /* info.c: the columns of `info snapshots` */
+
 /* qcow2-check.c: not locked */
 enum { FIX_LEAKS = 1, FIX_ERRORS = 2 };
 typedef struct Qcow2Check {

@@ -471,6 +471,29 @@ static void fdc_post_load(Device *dev)
     fdc_update_irq(s);
 }
 
+bool fdc_attach(Device *dev, int unit, Drive *drive, GError **errp)
+{
+    FdcState *s = (FdcState *)dev;
+    for (int i = 0; unit < 0 && i < FDC_DRIVES; i++)
+        if (!s->drv[i].drive)
+            unit = i;
+    if (unit < 0 || unit >= FDC_DRIVES)
+        return error_set(errp, "floppy: no unit %d (0 and 1, each for one drive)", unit);
+    FdcDrive *d = &s->drv[unit];
+    if (drive->attached_to)
+        return error_set(errp, "drive '%s' is in use by %s already", drive->id, drive->attached_to);
+    if (d->drive && d->drive->image)
+        return error_set(errp, "Floppy unit %d is in use", unit);
+    if (d->drive) /* the default empty one makes room */
+        drive_attach(d->drive, NULL, NULL, NULL);
+    d->drive = drive;
+    g_snprintf(d->path, sizeof d->path, "/machine/unattached/fdc/unit[%d]", unit);
+    drive->removable = true;
+    drive_attach(drive, &fdc_drive_ops, d, d->path);
+    revalidate(d);
+    return true;
+}
+
 static bool fdc_init(Device *dev, GError **errp)
 {
     FdcState *s = (FdcState *)dev;

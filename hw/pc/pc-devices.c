@@ -6,6 +6,7 @@
 
 #include "host/base/keyval.h"
 #include "host/block/block.h"
+#include "hw/block/fdc.h"
 #include "hw/block/ide.h"
 #include "hw/bus/pci-testdev.h"
 #include "hw/char/debugcon.h"
@@ -32,6 +33,7 @@ static const struct {
 } special[] = {
     {"ide-hd", "IDE", "virtual IDE disk"},
     {"ide-cd", "IDE", "virtual IDE CD-ROM"},
+    {"floppy", "floppy-bus", "virtual floppy drive"},
     {"VGA", "PCI", "standard VGA"},
 };
 
@@ -101,6 +103,7 @@ void pc_device_help(const char *name, GString *out)
 {
     if (!name) {
         list_bus("Storage", "IDE", out);
+        list_bus("Floppy", "floppy-bus", out);
         list_bus("Input", "ISA", out);
         list_bus("Display", "PCI", out);
         g_string_append(out, "\nNetwork devices:\n");
@@ -122,6 +125,8 @@ void pc_device_help(const char *name, GString *out)
             {"bootindex", PROP_UINT32, 0, UINT32_MAX, NULL, "place in the boot order"},
             {"serial", PROP_STRING, 0, 0, NULL, "serial number"},
             {"model", PROP_STRING, 0, 0, NULL, "model name"},
+            {"werror", PROP_STRING, 0, 0, NULL, "ignore, report, stop, enospc, auto: what a failed write does"},
+            {"rerror", PROP_STRING, 0, 0, NULL, "ignore, report, stop, auto: what a failed read does"},
             PROP_END};
         g_string_append_printf(out, "%s options:\n", name);
         print_props(ide_props, out);
@@ -135,7 +140,7 @@ static bool add_ide(PcMachine *pc, const char *name, const GPtrArray *kv, GError
     int n = -1;
     Drive *d;
 
-    if (!keyval_check(kv, name, "driver id drive bus unit bootindex serial model", errp) ||
+    if (!keyval_check(kv, name, "driver id drive bus unit bootindex serial model werror rerror", errp) ||
         !keyval_uint(kv, "unit", 0, 1, &unit, errp) || !keyval_uint(kv, "bootindex", 0, INT32_MAX, &index, errp))
         return false;
     if (bus) {
@@ -154,8 +159,36 @@ static bool add_ide(PcMachine *pc, const char *name, const GPtrArray *kv, GError
     }
     if (index != UINT64_MAX)
         d->bootindex = (int)index;
-    return ide_attach(pc_priv(pc)->ide, n, unit == UINT64_MAX ? -1 : (int)unit, d, !strcmp(name, "ide-cd"),
-                      keyval_get(kv, "serial"), keyval_get(kv, "model"), errp);
+    if (!drive_set_actions(d, keyval_get(kv, "werror"), keyval_get(kv, "rerror"), errp) ||
+        !ide_attach(pc_priv(pc)->ide, n, unit == UINT64_MAX ? -1 : (int)unit, d, !strcmp(name, "ide-cd"),
+                    keyval_get(kv, "serial"), keyval_get(kv, "model"), errp))
+        return false;
+    drive_set_device_id(d, keyval_get(kv, "id"));
+    pc_fill_cmos_drives(pc);
+    return true;
+}
+
+static bool add_floppy(PcMachine *pc, const GPtrArray *kv, GError **errp)
+{
+    const char *drive = keyval_get(kv, "drive"), *bus = keyval_get(kv, "bus");
+    uint64_t unit = UINT64_MAX, index = UINT64_MAX;
+
+    if (!keyval_check(kv, "floppy", "driver id drive bus unit bootindex drive-type werror rerror", errp) ||
+        !keyval_uint(kv, "unit", 0, 1, &unit, errp) || !keyval_uint(kv, "bootindex", 0, INT32_MAX, &index, errp))
+        return false;
+    if (bus && strcmp(bus, "floppy-bus.0") && strcmp(bus, "floppy.0"))
+        return error_set(errp, "Bus '%s' not found (floppy-bus.0 exists)", bus);
+    Drive *d = drive ? drive_find(drive) : drive_new_empty(DRIVE_NONE, 0, 0, false);
+    if (!d)
+        return error_set(errp, "Property 'floppy.drive' can't find value '%s'", drive);
+    if (index != UINT64_MAX)
+        d->bootindex = (int)index;
+    if (!drive_set_actions(d, keyval_get(kv, "werror"), keyval_get(kv, "rerror"), errp) ||
+        !fdc_attach(pc_priv(pc)->fdc, unit == UINT64_MAX ? -1 : (int)unit, d, errp))
+        return false;
+    drive_set_device_id(d, keyval_get(kv, "id"));
+    pc_fill_cmos_drives(pc);
+    return true;
 }
 
 static void ioapic_pin(void *opaque, int n, int level)
@@ -259,6 +292,10 @@ bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
         ok = error_set(errp, "Parameter 'driver' is missing");
     } else if (!strcmp(name, "ide-hd") || !strcmp(name, "ide-cd")) {
         ok = add_ide(pc, name, kv, errp);
+        if (ok)
+            pc_write_boot_order_file(pc);
+    } else if (!strcmp(name, "floppy")) {
+        ok = add_floppy(pc, kv, errp);
         if (ok)
             pc_write_boot_order_file(pc);
     } else if (!strcmp(name, "VGA")) {

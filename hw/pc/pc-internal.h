@@ -61,4 +61,7 @@ BootEntry *pc_boot_entry_new(int index, char *path);
 void pc_boot_entry_free(void *entry);
 void pc_write_boot_order_file(PcMachine *pc);
 
+/* What the firmware finds in CMOS about disks and floppies; again after a drive came by -device. */
+void pc_fill_cmos_drives(PcMachine *pc);
+
 #endif

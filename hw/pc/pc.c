@@ -506,24 +506,13 @@ static void set_cmos_disk(PcPriv *p, int drive)
     mc146818_set_cmos(p->rtc, at + 8, (uint8_t)secs);
 }
 
-static void fill_cmos(PcMachine *pc)
+void pc_fill_cmos_drives(PcMachine *pc)
 {
     PcPriv *p = pc_priv(pc);
     RtcState *rtc = p->rtc;
-    uint64_t ext_kib = p->low_size > 1 * MiB ? p->low_size / KiB - 1024 : 0;
     uint8_t fd0 = fdc_drive_type(p->fdc, 0), fd1 = fdc_drive_type(p->fdc, 1), floppies = (fd0 != 0) + (fd1 != 0);
     uint8_t translation = 0;
 
-    set_cmos16(rtc, 0x15, 640);
-    set_cmos16(rtc, 0x17, ext_kib);
-    set_cmos16(rtc, 0x30, ext_kib);
-    set_cmos16(rtc, 0x34, p->low_size > 16 * MiB ? (p->low_size - 16 * MiB) / (64 * KiB) : 0);
-    set_cmos16(rtc, 0x5b, p->high_size / (64 * KiB));
-    mc146818_set_cmos(rtc, 0x5d, (uint8_t)(p->high_size / (64 * KiB) >> 16));
-    if (p->high_size / (64 * KiB) > 0xffff) /* three bytes: the saturating store above is for two */
-        for (unsigned i = 0; i < 3; i++)
-            mc146818_set_cmos(rtc, 0x5b + i, (uint8_t)(p->high_size / (64 * KiB) >> (8 * i)));
-    mc146818_set_cmos(rtc, 0x5f, (uint8_t)(pc->cfg.smp_cpus - 1));
     mc146818_set_cmos(rtc, 0x10, (uint8_t)(fd0 << 4 | fd1));
     mc146818_set_cmos(rtc, 0x14, (uint8_t)(0x06 | (floppies ? 1 | (floppies - 1) << 6 : 0)));
     mc146818_set_cmos(rtc, 0x12, 0);
@@ -536,6 +525,25 @@ static void fill_cmos(PcMachine *pc)
             translation |= (uint8_t)(1 << (i * 2)); /* LBA */
     }
     mc146818_set_cmos(rtc, 0x39, translation);
+}
+
+static void fill_cmos(PcMachine *pc)
+{
+    PcPriv *p = pc_priv(pc);
+    RtcState *rtc = p->rtc;
+    uint64_t ext_kib = p->low_size > 1 * MiB ? p->low_size / KiB - 1024 : 0;
+
+    set_cmos16(rtc, 0x15, 640);
+    set_cmos16(rtc, 0x17, ext_kib);
+    set_cmos16(rtc, 0x30, ext_kib);
+    set_cmos16(rtc, 0x34, p->low_size > 16 * MiB ? (p->low_size - 16 * MiB) / (64 * KiB) : 0);
+    set_cmos16(rtc, 0x5b, p->high_size / (64 * KiB));
+    mc146818_set_cmos(rtc, 0x5d, (uint8_t)(p->high_size / (64 * KiB) >> 16));
+    if (p->high_size / (64 * KiB) > 0xffff) /* three bytes: the saturating store above is for two */
+        for (unsigned i = 0; i < 3; i++)
+            mc146818_set_cmos(rtc, 0x5b + i, (uint8_t)(p->high_size / (64 * KiB) >> (8 * i)));
+    mc146818_set_cmos(rtc, 0x5f, (uint8_t)(pc->cfg.smp_cpus - 1));
+    pc_fill_cmos_drives(pc);
     pc_set_boot_order(pc, pc->cfg.boot_once ? pc->cfg.boot_once : p->boot_order);
 }
 

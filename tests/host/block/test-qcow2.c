@@ -480,6 +480,28 @@ static void test_killed(void)
     }
 }
 
+/* The L1 table moves while it has changes that are not on disk yet. */
+static void test_grow_l1(void)
+{
+    g_autofree char *path = path_of("grow.qcow2");
+    Qcow2CreateOpts o = opts_of(1 << 20);
+    o.cluster_size = 512;
+    g_assert_true(qcow2_create(path, &o, NULL));
+    BlockImage *img = open_img(path, true, NULL);
+    g_autofree uint8_t *model = g_malloc0(16 << 20);
+    for (unsigned i = 0; i < 16; i++) {
+        uint64_t at = i * (1 << 20), len = (uint64_t)(i + 1) << 20;
+        if (i)
+            g_assert_cmpint(block_truncate(img, len), ==, 0);
+        memset(model + at, (int)i + 1, 5000);
+        g_assert_cmpint(block_pwrite(img, at, model + at, 5000), ==, 0);
+        compare(img, model, len);
+    }
+    check_clean(img);
+    block_close(img);
+    check_with_qemu(path);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -488,6 +510,7 @@ int main(int argc, char **argv)
         g_autofree char *name = g_strdup_printf("/host/block/qcow2/random/%s", variants[i].name);
         g_test_add_data_func(name, &variants[i], test_random);
     }
+    g_test_add_func("/host/block/qcow2/grow-l1", test_grow_l1);
     g_test_add_func("/host/block/qcow2/parallel", test_parallel);
     g_test_add_func("/host/block/qcow2/stress", test_stress);
     g_test_add_func("/host/block/qcow2/features-and-chains", test_features);
