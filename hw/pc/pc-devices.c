@@ -253,8 +253,10 @@ static bool add_isa(PcMachine *pc, const DeviceClass *cls, const GPtrArray *kv, 
     }
     if (!device_realize(dev, errp))
         return false;
-    if (cls == &pvpanic_class) /* the ACPI tables, made when the firmware reads them, name its port */
+    if (cls == &pvpanic_class) {
         pc_priv(pc)->pvpanic_port = ((PvpanicIsaState *)dev)->ioport;
+        pc_build_acpi(pc);
+    }
     return true;
 }
 

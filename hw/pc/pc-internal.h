@@ -40,6 +40,9 @@ static inline PcPriv *pc_priv(PcMachine *pc) { return pc->priv; }
 
 bool pc_add_vga(PcMachine *pc, const GPtrArray *kv /* -device's options, or NULL */, GError **errp);
 bool pc_set_device_props(Device *dev, const GPtrArray *kv, GError **errp); /* all but driver and id */
+/* Makes the tables anew after a change of what they describe: the firmware reads their sizes before it reads
+ * them, so what is built when it does must not be longer. */
+void pc_build_acpi(PcMachine *pc);
 void pc_set_boot_order(PcMachine *pc, const char *order); /* into CMOS */
 
 /* pc-nic.c: model is one of nic_models; kv is -device's options */

@@ -608,6 +608,12 @@ static void build_acpi(void *opaque)
     acpi_build(&c, p->fw_cfg);
 }
 
+void pc_build_acpi(PcMachine *pc)
+{
+    if (pc->cfg.acpi)
+        build_acpi(pc);
+}
+
 static void fill_fw_cfg(PcMachine *pc)
 {
     static const uint8_t system_states[6] = {128, 0, 0, 0, 0, 128}; /* S0 and S5 only */

@@ -172,13 +172,13 @@ def cpio(files):
     return bytes(out)
 
 
-def initrd(path, script):
-    """Busybox and an init script."""
+def initrd(path, script, files=()):
+    """Busybox, an init script, and more files as for cpio()."""
     busybox = open(package('busybox-static') + '/bin/busybox', 'rb').read()
     with open(path, 'wb') as f:
         f.write(cpio([('bin', 0o40755, b''), ('dev', 0o40755, b''), ('proc', 0o40755, b''), ('sys', 0o40755, b''),
                       ('tmp', 0o40755, b''), ('dev/console', 0o20600, b''), ('bin/busybox', 0o100755, busybox),
-                      ('bin/sh', 0o120777, b'busybox'), ('init', 0o100755, script.encode())]))
+                      ('bin/sh', 0o120777, b'busybox'), ('init', 0o100755, script.encode()), *files]))
     return path
 
 
