@@ -171,8 +171,10 @@ static bool start_display(const VlConfig *c, GError **errp)
     }
 #endif
 #if CONFIG_SDL
-    if (c->display_sdl)
-        return sdl_display_start(title, c->full_screen, window_closed, errp);
+    if (c->display_sdl) {
+        const SdlOptions o = {title, c->grab_mod, c->full_screen, c->show_cursor, c->window_close ? window_closed : NULL};
+        return sdl_display_start(&o, errp);
+    }
 #endif
     return true;
 }

@@ -299,7 +299,6 @@ static bool display_sdl(VlConfig *c, const GPtrArray *kv, GError **errp)
         !keyval_bool(kv, "window-close", &c->window_close, errp) ||
         !keyval_bool(kv, "show-cursor", &c->show_cursor, errp))
         return false;
-    c->show_cursor_set = keyval_get(kv, "show-cursor") != NULL;
     if (gl && !g_str_equal(gl, "off"))
         return error_set(errp, "gl=%s: OpenGL is not supported (choices: off)", gl);
     for (size_t i = 0; mod && i < ARRAY_SIZE(mods); i++)

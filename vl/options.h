@@ -34,7 +34,7 @@ typedef struct VlConfig {
     bool demo;
     /* streams */
     bool nographic, display_set, display_sdl, display_curses, full_screen, vga_std;
-    bool window_close, show_cursor, show_cursor_set;
+    bool window_close, show_cursor;
     char *grab_mod;       /* NULL: lctrl-lalt */
     char *vnc, *vnc_opt;  /* the server's address and options, how the user wrote it; NULL: none */
     char *keymap;         /* -k */
