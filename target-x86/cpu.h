@@ -138,6 +138,7 @@ typedef struct CPUX86State {
         xcr0, xss, smbase, spec_ctrl, microcode, feature_control, debugctl;
     uint64_t dr[8];
     uint32_t pkru;
+    uint32_t pk_seen;          /* keys of the user pages that the TLB may have; bit 16 + key: among them a global one */
     uint64_t pdptes[4];        /* PAE: loaded at CR3 write */
 
     /* x87 */

@@ -380,26 +380,43 @@ bool cpuid_apply_model(CPUX86State *env, const char *spec, GError **errp)
 
 /* --- the instruction --- */
 
-enum { XSAVE_LEGACY = 576, XSAVE_YMM = 256 };
+enum { XSAVE_LEGACY = 576, XSAVE_YMM = 256, XSAVE_PKRU_SIZE = 8 };
 
-/* Leaf 0DH: x87 and SSE, and the upper halves of the AVX registers. */
+uint64_t cpu_x86_xcr0_allowed(const CPUX86State *env)
+{
+    return 3 | (cpu_has(env, X86F_AVX) ? XCR0_AVX : 0) | (cpu_has(env, X86F_PKU) ? XCR0_PKRU : 0);
+}
+
+/* Bytes of an area with these components. */
+static uint32_t xsave_size(uint64_t components, bool compact)
+{
+    uint32_t avx = components & XCR0_AVX ? XSAVE_YMM : 0;
+    if (compact)
+        return XSAVE_LEGACY + avx + (components & XCR0_PKRU ? XSAVE_PKRU_SIZE : 0);
+    return components & XCR0_PKRU ? XSAVE_PKRU_OFF + XSAVE_PKRU_SIZE : XSAVE_LEGACY + avx;
+}
+
+/* Leaf 0DH: x87 and SSE, the upper halves of the AVX registers, PKRU. */
 static void cpuid_xsave(CPUX86State *env, uint32_t subleaf, uint32_t out[4])
 {
-    bool avx = cpu_has(env, X86F_AVX);
+    uint64_t all = cpu_x86_xcr0_allowed(env);
 
     if (!cpu_has(env, X86F_XSAVE))
         return;
     if (subleaf == 0) {
-        out[0] = avx ? 7 : 3;
-        out[1] = XSAVE_LEGACY + (env->xcr0 & 4 ? XSAVE_YMM : 0);
-        out[2] = XSAVE_LEGACY + (avx ? XSAVE_YMM : 0);
+        out[0] = all;
+        out[1] = xsave_size(env->xcr0, false);
+        out[2] = xsave_size(all, false);
     } else if (subleaf == 1) {
         out[0] = env->features[FEAT_D_1_EAX];
         if (cpu_has(env, X86F_XSAVEC) || cpu_has(env, X86F_XSAVES))
-            out[1] = XSAVE_LEGACY + (env->xcr0 & 4 ? XSAVE_YMM : 0);
-    } else if (subleaf == 2 && avx) {
+            out[1] = xsave_size(env->xcr0 | env->xss, true);
+    } else if (subleaf == 2 && (all & XCR0_AVX)) {
         out[0] = XSAVE_YMM;
         out[1] = XSAVE_LEGACY;
+    } else if (subleaf == 9 && (all & XCR0_PKRU)) {
+        out[0] = XSAVE_PKRU_SIZE;
+        out[1] = XSAVE_PKRU_OFF;
     }
 }
 
@@ -458,7 +475,7 @@ static void cpuid_basic(CPUX86State *env, uint32_t leaf, uint32_t subleaf, uint3
         if (subleaf == 0) {
             out[0] = env->features[FEAT_7_1_EAX] ? 1 : 0;
             out[1] = env->features[FEAT_7_EBX];
-            out[2] = env->features[FEAT_7_ECX];
+            out[2] = env->features[FEAT_7_ECX] | (env->cr[4] & CR4_PKE ? 1 << 4 : 0); /* OSPKE */
             out[3] = env->features[FEAT_7_EDX];
         } else if (subleaf == 1) {
             out[0] = env->features[FEAT_7_1_EAX];

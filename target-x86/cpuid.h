@@ -37,4 +37,8 @@ bool cpuid_apply_model(CPUX86State *env, const char *spec, GError **errp);
 /* Names of all models for QMP, and of all known features; NULL-terminated, static. */
 const char *const *cpuid_model_names(void);
 
+/* XSAVE: components that have a place, and where the standard format has PKRU (as where there is AVX-512). */
+enum { XCR0_AVX = 4, XCR0_PKRU = 1 << 9, XSAVE_PKRU_OFF = 0xa80 };
+uint64_t cpu_x86_xcr0_allowed(const CPUX86State *env);
+
 #endif

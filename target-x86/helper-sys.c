@@ -44,7 +44,7 @@ void cpu_set_cr4(CPUX86State *env, uint64_t val)
 {
     uint64_t old = env->cr[4];
     env->cr[4] = val;
-    if ((old ^ val) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PCIDE)) {
+    if ((old ^ val) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_PKE)) {
         if ((env->cr[0] & CR0_PG) && (val & CR4_PAE) && !cpu_lma(env))
             mmu_load_pdptes(env, env->cr[3], env->pdptes);
         mmu_flush_all(env);
@@ -409,6 +409,24 @@ void helper_rdpmc(CPUX86State *env)
     load_edx_eax(env, 0); /* no counters */
 }
 
+void helper_rdpkru(CPUX86State *env)
+{
+    if (!(env->cr[4] & CR4_PKE))
+        raise_exception(env, EXCP_UD, GETPC());
+    if ((uint32_t)env->head.gpr[R_ECX] != 0)
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
+    load_edx_eax(env, env->pkru);
+}
+
+void helper_wrpkru(CPUX86State *env)
+{
+    if (!(env->cr[4] & CR4_PKE))
+        raise_exception(env, EXCP_UD, GETPC());
+    if ((uint32_t)env->head.gpr[R_ECX] != 0 || (uint32_t)env->head.gpr[R_EDX] != 0)
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
+    cpu_set_pkru(env, (uint32_t)env->head.gpr[R_EAX]);
+}
+
 void helper_xgetbv(CPUX86State *env)
 {
     if (!(env->cr[4] & CR4_OSXSAVE))
@@ -422,7 +440,7 @@ void helper_xgetbv(CPUX86State *env)
 void helper_xsetbv(CPUX86State *env)
 {
     uint64_t val = (uint32_t)env->head.gpr[R_EAX] | env->head.gpr[R_EDX] << 32;
-    uint64_t allowed = cpu_has(env, X86F_AVX) ? 7 : 3;
+    uint64_t allowed = cpu_x86_xcr0_allowed(env);
     if (!(env->cr[4] & CR4_OSXSAVE))
         raise_exception(env, EXCP_UD, GETPC());
     if (cpu_cpl(env) != 0 || (uint32_t)env->head.gpr[R_ECX] != 0 || !(val & 1) || (val & ~allowed) || (val & 6) == 4)

@@ -1,13 +1,14 @@
-/* helper-xsave.c - XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS: x87, SSE and AVX state in memory.
+/* helper-xsave.c - XSAVE, XSAVEOPT, XSAVEC, XSAVES, XRSTOR, XRSTORS: x87, SSE and AVX state and PKRU in memory.
  * Spec: Intel SDM vol. 1 chapter 13.
  * Not modelled: the modified optimisation (every component in use is written); supervisor components: there are none. */
 #include "host/base/osdep.h"
 #include "target-x86/cpuid.h"
 #include "target-x86/simd.h"
+#include "target-x86/sys.h"
 #include "target-x86/x87.h"
 #include "accel/cputlb.h"
 
-enum { XS_X87 = 1, XS_SSE = 2, XS_AVX = 4, OFF_MXCSR = 24, OFF_ST = 32, OFF_XMM = 160, OFF_HEADER = 512, OFF_YMM = 576 };
+enum { XS_X87 = 1, XS_SSE = 2, XS_AVX = 4, XS_PKRU = XCR0_PKRU, OFF_MXCSR = 24, OFF_ST = 32, OFF_XMM = 160, OFF_HEADER = 512, OFF_YMM = 576 };
 #define XCOMP_COMPACT (1ull << 63)
 
 typedef struct Area {
@@ -51,6 +52,8 @@ uint64_t cpu_x86_xinuse(CPUX86State *env)
         any |= (env->fptags[i] ? 0 : 1) | env->fpregs[i].mant | env->fpregs[i].exp;
     if (any || env->fpuc != 0x37f || cpu_get_fpsw(env))
         use |= XS_X87;
+    if (env->pkru)
+        use |= XS_PKRU;
     for (unsigned i = 0; i < n; i++) {
         if (env->xmm[i].q[0] | env->xmm[i].q[1])
             use |= XS_SSE;
@@ -58,6 +61,12 @@ uint64_t cpu_x86_xinuse(CPUX86State *env)
             use |= XS_AVX;
     }
     return use;
+}
+
+/* The compacted format has no gaps. */
+static unsigned pkru_offset(uint64_t xcomp_bv)
+{
+    return !(xcomp_bv & XCOMP_COMPACT) ? XSAVE_PKRU_OFF : OFF_YMM + (xcomp_bv & XS_AVX ? 256 : 0);
 }
 
 static uint64_t request(CPUX86State *env) { return env->xcr0 & ((uint32_t)env->head.gpr[R_EAX] | env->head.gpr[R_EDX] << 32); }
@@ -76,7 +85,8 @@ void helper_xsave(CPUX86State *env, uint64_t addr, uint32_t ctl)
     if (form >= XSAVE_C && (rfbm & XS_SSE) && mxcsr != 0x1f80)
         use |= XS_SSE;
     uint64_t write = form == XSAVE_PLAIN ? rfbm : use;
-    unsigned last = OFF_HEADER + 63 + (write & XS_AVX ? 16 * n : 0); /* a fault is one of a write, and comes first */
+    unsigned pkru_off = pkru_offset(form >= XSAVE_C ? rfbm | XCOMP_COMPACT : 0);
+    unsigned last = write & XS_PKRU ? pkru_off + 7 : OFF_HEADER + 63 + (write & XS_AVX ? 16 * n : 0); /* a fault is one of a write, and comes first */
     probe_access(env->cpu, addr, 1, ACCESS_STORE, a.mmu_idx, a.ra);
     if ((addr ^ (addr + last)) & TCG_PAGE_MASK)
         probe_access(env->cpu, (addr + last) & TCG_PAGE_MASK, 1, ACCESS_STORE, a.mmu_idx, a.ra);
@@ -95,6 +105,8 @@ void helper_xsave(CPUX86State *env, uint64_t addr, uint32_t ctl)
         for (unsigned i = 0; i < n; i++)
             put_range(&a, OFF_YMM + 16 * i, &env->xmm[i].q[2], 16);
     }
+    if (write & XS_PKRU)
+        put64(&a, pkru_off, env->pkru);
     put64(&a, OFF_HEADER, bv);
     if (form >= XSAVE_C)
         put64(&a, OFF_HEADER + 8, rfbm | XCOMP_COMPACT);
@@ -124,7 +136,7 @@ static bool header_is_bad(const CPUX86State *env, const uint64_t *h, unsigned fo
 uint32_t helper_xrstor(CPUX86State *env, uint64_t addr, uint32_t ctl)
 {
     _Alignas(16) uint8_t b[OFF_HEADER] = {0};
-    uint64_t h[8], ymm[32];
+    uint64_t h[8], ymm[32], pkru = 0;
     Area a = {env, addr, cpu_mmu_index(env), GETPC()};
     unsigned n = ctl & XSAVE_REGS8 ? 8 : 16;
     uint32_t old_hflags = env->hflags, mxcsr = 0x1f80;
@@ -152,6 +164,8 @@ uint32_t helper_xrstor(CPUX86State *env, uint64_t addr, uint32_t ctl)
         get_range(&a, OFF_XMM, b + OFF_XMM, 16 * n);
     if (load & XS_AVX)
         get_range(&a, OFF_YMM, ymm, 16 * n);
+    if (load & XS_PKRU)
+        pkru = get64(&a, pkru_offset(h[1]));
     if (load & XS_X87)
         x87_load_fx(env, b, fx_format(ctl));
     else if (rfbm & XS_X87)
@@ -164,5 +178,7 @@ uint32_t helper_xrstor(CPUX86State *env, uint64_t addr, uint32_t ctl)
     }
     if (set_mxcsr)
         cpu_set_mxcsr(env, mxcsr);
+    if (rfbm & XS_PKRU)
+        cpu_set_pkru(env, pkru);
     return env->hflags != old_hflags;
 }

@@ -1,6 +1,6 @@
 /* mmu.c - guest page tables: the walk that fills the soft TLB, page faults, and the walk without side effects.
  * Spec: Intel SDM vol. 3, chapter 4 (32-bit, PAE, 4-level paging; access rights; error codes).
- * Not modelled: 5-level paging, protection keys. */
+ * Not modelled: 5-level paging. */
 #include "host/base/osdep.h"
 #include "host/base/bitops.h"
 #include "host/base/log.h"
@@ -11,7 +11,7 @@ enum {
 };
 #define PTE_NX (1ULL << 63)
 #define PTE_ADDR 0x000ffffffffff000ULL
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_ID = 16 };
+enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_ID = 16, PF_PK = 32 };
 
 typedef struct Walk {
     hwaddr paddr;       /* of the address itself */
@@ -116,15 +116,45 @@ static int page_prot(const WalkState *w)
     return prot;
 }
 
+/* What the protection key of a user page leaves; 62:59 of the leaf. Spec: SDM vol. 3, 4.6.2. */
+static int key_prot(const WalkState *w, uint64_t entry)
+{
+    CPUX86State *env = w->env;
+    if (!(env->cr[4] & CR4_PKE) || !cpu_lma(env) || !w->user)
+        return PROT_R | PROT_W | PROT_X;
+    unsigned key = entry >> 59 & 15;
+    if (!w->debug)
+        env->pk_seen |= (entry & PTE_G ? 0x10001u : 1u) << key;
+    bool no_access = env->pkru >> (2 * key) & 1, no_write = env->pkru >> (2 * key + 1) & 1;
+    if (no_access)
+        return PROT_X;
+    return no_write && (w->mmu_idx == MMU_USER || (env->cr[0] & CR0_WP)) ? PROT_R | PROT_X : PROT_R | PROT_W | PROT_X;
+}
+
+void cpu_set_pkru(CPUX86State *env, uint32_t val)
+{
+    uint32_t diff = env->pkru ^ val, keys = 0;
+    for (unsigned key = 0; diff && key < 16; key++)
+        keys |= (diff >> (2 * key) & 3 ? 1u : 0) << key;
+    env->pkru = val;
+    if (env->pk_seen >> 16 & keys) {
+        tlb_flush(env->cpu);
+        env->pk_seen = 0;
+    } else if (env->pk_seen & keys) {
+        tlb_drop_all_spaces(env->cpu);
+        env->pk_seen = (env->pk_seen & 0xffff0000u) | env->pk_seen >> 16;
+    }
+}
+
 static int needed_prot(AccessType t) { return t == ACCESS_LOAD ? PROT_R : t == ACCESS_STORE ? PROT_W : PROT_X; }
 
 /* The last level: rights, A and D, result. Returns -1, or a page-fault code. */
 static int finish_leaf(WalkState *w, hwaddr entry_addr, unsigned size, uint64_t entry, uint64_t page, uint64_t page_size,
                        vaddr addr, Walk *out)
 {
-    int prot = page_prot(w);
-    if (!w->debug && !(prot & needed_prot(w->type)))
-        return access_error(w, PF_P);
+    int need = needed_prot(w->type), key = key_prot(w, entry), prot = page_prot(w) & key;
+    if (!w->debug && !(prot & need))
+        return access_error(w, key & need ? PF_P : PF_P | PF_PK);
     entry = mark_entry(w, entry_addr, size, entry, PTE_A | (w->type == ACCESS_STORE ? PTE_D : 0));
     if (!(entry & PTE_D))
         prot &= ~PROT_W; /* the first store comes back here and sets D */

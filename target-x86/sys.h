@@ -115,6 +115,7 @@ bool vme_redirects(CPUX86State *env, int vector, uintptr_t ra);
 enum { PCID_MASK = 0xfff };
 /* The address space that TLB entries are made for: the PCID, 0 while there is only one. */
 static inline uint32_t mmu_pcid(const CPUX86State *env) { return env->cr[4] & CR4_PCIDE ? env->cr[3] & PCID_MASK : 0; }
+void cpu_set_pkru(CPUX86State *env, uint32_t val);
 void mmu_flush_all(CPUX86State *env); /* whole TLB; CR3 and CR4 may have been exchanged */
 /* #GP, or #SS if the instruction at eip (ra: in translated code) goes through SS. */
 void raise_not_canonical(CPUX86State *env, vaddr addr, AccessType type, uintptr_t ra) G_GNUC_NORETURN;

@@ -499,10 +499,160 @@ static void t_invpcid(void)
     flush_tlb();
 }
 
+/* --- protection keys --- */
+
+static word wanted_pkru, pk_ecx, pk_edx;
+NOINLINE static void do_wrpkru(void) { __asm__ volatile("wrpkru" : : "a"(wanted_pkru), "c"(pk_ecx), "d"(pk_edx) : "memory"); }
+NOINLINE static void do_rdpkru(void)
+{
+    __asm__ volatile("rdpkru" : "=a"(wanted_pkru), "=d"(pk_edx) : "c"(pk_ecx) : "memory");
+}
+static void wrpkru(uint32_t v)
+{
+    wanted_pkru = v, pk_ecx = pk_edx = 0;
+    do_wrpkru();
+}
+
+static void t_pkru_insns(void)
+{
+    word cr4 = get_cr4();
+    uint32_t r[4];
+
+    wanted_pkru = pk_ecx = pk_edx = 0;
+    CHECK_EQ(catching(do_wrpkru), 6);
+    CHECK_EQ(catching(do_rdpkru), 6);
+    wanted_cr4 = cr4 | CR4_PKE;
+    if (!has_pku) {
+        CHECK_EQ(catching(do_cr4), 13);
+        return;
+    }
+    cpuid(7, 0, r);
+    CHECK_EQ(r[2] >> 4 & 1, 0);
+    set_cr4(cr4 | CR4_PKE);
+    cpuid(7, 0, r);
+    CHECK_EQ(r[2] >> 4 & 1, 1);
+    wrpkru(0x55555554);
+    pk_edx = 1;
+    CHECK_EQ(catching(do_rdpkru), -1);
+    CHECK_EQ(wanted_pkru, 0x55555554);
+    CHECK_EQ(pk_edx, 0);
+    pk_ecx = 1;
+    CHECK_EQ(catching(do_rdpkru), 13);
+    CHECK_EQ(catching(do_wrpkru), 13);
+    pk_ecx = 0, pk_edx = 1;
+    CHECK_EQ(catching(do_wrpkru), 13);
+    wrpkru(0);
+    set_cr4(cr4);
+}
+
+static void t_keys(void)
+{
+    word cr4 = get_cr4();
+
+    if (!has_pku)
+        return;
+    set_cr4(cr4 | CR4_PGE);
+    for (unsigned i = 0; i < 1 << 9; i++) {
+        bool on = i & 1, no_access = i & 2, no_write = i & 4, wp = i & 8, user = i & 16, write = i & 32, smap = i & 64, global = i & 128;
+        unsigned key = i & 256 ? 0 : 1 + i % 15;
+        if (smap && !has_smap)
+            continue;
+        set_cr0_wp(wp);
+        set_cr4(cr4 | CR4_PGE | CR4_PKE);
+        wrpkru(0);
+        set_cr4(cr4 | CR4_PGE | (on ? CR4_PKE : 0) | (smap ? CR4_SMAP : 0));
+        uint64_t pte = P | (write ? W : 0) | (user ? U : 0) | (global ? G : 0);
+        tpt[0] = (word)data[0] | pte | (uint64_t)key << 59;
+        invlpg((void *)TEST_VA);
+        for (int type = READ; type <= FETCH; type++) {
+            for (int mode = KERNEL; mode <= USER; mode++) {
+                data[0][0] = 0x0f;
+                if (type == FETCH && mode == KERNEL_AC)
+                    continue;
+                Modes m = {wp, false, smap, true};
+                if (on)
+                    wrpkru(0);
+                CHECK_EQ((word)(long)try_access(type, mode, TEST_VA), (word)(long)model(type, mode, P | W | U, pte, m)); /* fills the TLB */
+                if (on)
+                    wrpkru(((no_access ? 1u : 0) | (no_write ? 2u : 0)) << (2 * key));
+                bool key_denies = on && user && type != FETCH && (no_access || (type == WRITE && no_write && (wp || mode == USER)));
+                int want = model(type, mode, P | W | U, pte, m);
+                if (key_denies)
+                    want = (want == -1 ? E_P | (type == WRITE ? E_W : 0) | (mode == USER ? E_U : 0) : want) | E_PK;
+                int got = try_access(type, mode, TEST_VA);
+                if (got != want)
+                    print("# case %x key %d type %d mode %d\n", (word)i, (int)key, type, mode);
+                CHECK_EQ((word)(long)got, (word)(long)want);
+            }
+        }
+    }
+    set_cr0_wp(true);
+    set_cr4(cr4 | CR4_PKE);
+    wrpkru(0);
+    set_cr4(cr4);
+    use(0, 0);
+    flush_tlb();
+}
+
+/* --- PKRU in XSAVE areas --- */
+
+static uint8_t area[4096] __attribute__((aligned(64)));
+static void xsetbv(uint32_t v) { __asm__ volatile("xsetbv" : : "a"(v), "d"(0), "c"(0)); }
+
+static void t_xsave(void)
+{
+    word cr4 = get_cr4();
+    uint32_t r[4], off;
+
+    if (!has_pku)
+        return;
+    cpuid(0xd, 9, r);
+    off = r[1];
+    CHECK_EQ(r[0], 8);
+    CHECK(off >= 576 && off <= 4096 - 8);
+    CHECK_EQ(r[2], 0);
+    set_cr4(cr4 | CR4_PKE | 1 << 18 | 0x200);
+    cpuid(0xd, 0, r);
+    CHECK_EQ(r[0] >> 9 & 1, 1);
+    CHECK_EQ(r[2], off + 8);
+    xsetbv(0x203);
+    cpuid(0xd, 0, r);
+    CHECK_EQ(r[1], off + 8);
+    cpuid(0xd, 1, r);
+    CHECK_EQ(r[1], 576 + 8);
+    wrpkru(0xc0ffee00);
+    __asm__ volatile("xsave64 %0" : "+m"(area) : "a"(0x200), "d"(0));
+    CHECK_EQ(*(uint64_t *)(area + off), 0xc0ffee00);
+    CHECK_EQ(*(uint64_t *)(area + 512), 0x200);
+    wrpkru(0);
+    __asm__ volatile("xrstor64 %0" : : "m"(area), "a"(0x200), "d"(0));
+    do_rdpkru();
+    CHECK_EQ(wanted_pkru, 0xc0ffee00);
+    *(uint64_t *)(area + 512) = 0; /* to the initial state */
+    __asm__ volatile("xrstor64 %0" : : "m"(area), "a"(0x200), "d"(0));
+    do_rdpkru();
+    CHECK_EQ(wanted_pkru, 0);
+    wrpkru(0x0000000c); /* key 1 */
+    memset(area, 0, sizeof area);
+    __asm__ volatile("xsavec64 %0" : "+m"(area) : "a"(0x200), "d"(0));
+    CHECK_EQ(*(uint64_t *)(area + 576), 0xc);
+    CHECK_EQ(*(uint64_t *)(area + 520), 1ul << 63 | 0x200);
+    wrpkru(0);
+    tpt[0] = (word)data[0] | P | W | U | 1ul << 59;
+    invlpg((void *)TEST_VA);
+    EXPECT(READ, USER, TEST_VA, -1);
+    __asm__ volatile("xrstor64 %0" : : "m"(area), "a"(0x200), "d"(0));
+    EXPECT(READ, USER, TEST_VA, E_P | E_U | E_PK);
+    wrpkru(0);
+    xsetbv(1);
+    set_cr4(cr4);
+}
+
 void guest_main(const char *cmdline)
 {
     static const TestCase tests[] = {{"rights, error codes, A and D", t_rights}, {"reserved bits at each level", t_reserved},
-                                     {"stale and global translations", t_stale}, {"PCID", t_pcid}, {"INVPCID", t_invpcid}};
+                                     {"stale and global translations", t_stale}, {"PCID", t_pcid}, {"INVPCID", t_invpcid},
+                                     {"RDPKRU, WRPKRU", t_pkru_insns}, {"protection keys", t_keys}, {"PKRU and XSAVE", t_xsave}};
 
     setup();
     run_tests(tests, sizeof tests / sizeof tests[0]);
