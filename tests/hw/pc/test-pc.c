@@ -75,6 +75,12 @@ static void test_firmware(void)
     outb(0xcfd, 0x10); /* read-only RAM */
     physmem_st(&address_space_memory, 0xf0000, 1, 0x66);
     g_assert_cmphex(physmem_ld(&address_space_memory, 0xf0000, 1), ==, 0x55);
+    outb(0xcfd, 0x20); /* reads ROM, writes RAM */
+    physmem_st(&address_space_memory, 0xf0000, 4, 0x77665544);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xf0000, 1), ==, rom);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xffff0, 1), ==, 0xea);
+    outb(0xcfd, 0x30);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xf0000, 4), ==, 0x77665544);
     device_reset_all();
     g_assert_cmphex(physmem_ld(&address_space_memory, 0xffff0, 1), ==, 0xea);
     stop(pc);
