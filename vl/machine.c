@@ -181,6 +181,7 @@ static bool create_board(GError **errp)
     pc_cfg.boot_order = cfg->boot_order;
     pc_cfg.boot_once = cfg->boot_once;
     pc_cfg.boot_menu = cfg->boot_menu;
+    pc_cfg.boot_splash = cfg->boot_splash;
     pc_cfg.boot_menu_timeout_ms = cfg->boot_splash_ms;
     pc_cfg.boot_strict = cfg->boot_strict;
     pc_cfg.reboot_timeout_ms = cfg->reboot_timeout_ms;

@@ -442,7 +442,7 @@ void options_set_defaults(VlConfig *c, bool have_window, bool on_terminal)
 
 void options_free(VlConfig *c)
 {
-    char **texts[] = {&c->cpu, &c->name, &c->uuid, &c->boot_order, &c->boot_once, &c->kernel, &c->initrd, &c->append,
+    char **texts[] = {&c->cpu, &c->name, &c->uuid, &c->boot_order, &c->boot_once, &c->boot_splash, &c->kernel, &c->initrd, &c->append,
                       &c->bios, &c->pidfile, &c->log_items, &c->log_file, &c->log_filter,
                       &c->grab_mod, &c->vnc, &c->vnc_opt, &c->keymap};
     GPtrArray *lists[] = {c->netdevs, c->nets, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->serials, c->parallels,

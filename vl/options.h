@@ -25,7 +25,7 @@ typedef struct VlConfig {
     GPtrArray *drive_opts; /* of char *: how the user wrote each, for messages */
     bool snapshot, has_cdrom, has_floppy;
     /* boot */
-    char *boot_order, *boot_once;
+    char *boot_order, *boot_once, *boot_splash;
     bool boot_menu, boot_strict;
     int boot_splash_ms, reboot_timeout_ms;
     char *kernel, *initrd, *append, *bios;

@@ -197,6 +197,9 @@ static void test_bad_items(void)
     refused(&c.fw_cfg_items, &c, "opt/a,file=/tmp,x=1", "x");
     refused(&c.fw_cfg_items, &c, "etc/e820,string=x", "exists already");
     refused(&c.option_roms, &c, "/proc/self/exe", "could not load it");
+    c.boot_splash = "/proc/self/cmdline";
+    refused(&c.smbios, &c, "type=0,vendor=x", "neither a BMP nor a JPEG file");
+    c.boot_splash = NULL;
     refused(&c.smbios, &c, "type=5,a=b", "type=5: fields can be set for types");
     refused(&c.smbios, &c, "type=1,colour=red", "colour");
     refused(&c.smbios, &c, "type=1,uuid=1-2", "uuid=1-2: not of the form");
