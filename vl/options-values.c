@@ -4,6 +4,7 @@
 #include "host/base/log.h"
 #include "host/char/chardev.h"
 #include "host/display/keymap.h"
+#include "vl/object.h"
 #include "vl/options.h"
 #include "vl/net-setup.h"
 #include "hw/pc/pc.h"
@@ -428,6 +429,13 @@ bool option_value_help(const char *opt, const char *val)
                 printf("  %s=<%s\n", machine_props[i][0], machine_props[i][1]);
         } else
             return false;
+        return true;
+    }
+    if (g_str_equal(opt, "object")) {
+        if (!plain)
+            return false;
+        object_help(out);
+        fputs(out->str, stdout);
         return true;
     }
     if (g_str_equal(opt, "device")) {

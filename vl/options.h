@@ -17,7 +17,7 @@ typedef struct VlConfig {
     bool rtc_localtime;
     int64_t rtc_offset_s;
     bool nodefaults;
-    GPtrArray *netdevs, *nets; /* of char *: -netdev texts; "-nic TEXT" and "-net TEXT" */
+    GPtrArray *objects, *netdevs, *nets; /* of char *: -netdev texts; "-nic TEXT" and "-net TEXT" */
     GPtrArray *devices;   /* of char *: option texts, in order */
     /* disks */
     GPtrArray *blockdevs; /* of char *: -blockdev texts */
