@@ -3,6 +3,7 @@
 #include "host/base/osdep.h"
 #include "host/base/log.h"
 #include "host/char/chardev.h"
+#include "host/display/curses.h"
 #include "host/display/sdl.h"
 #include "host/display/vnc.h"
 #include "softmmu/bql.h"
@@ -32,6 +33,9 @@ static gboolean on_end_signal(gpointer opaque)
 static void on_fatal_signal(int sig)
 {
     chardev_restore_terminal();
+#if CONFIG_CURSES
+    curses_display_restore();
+#endif
     signal(sig, SIG_DFL);
     raise(sig);
 }
@@ -155,7 +159,7 @@ static void mux_commit(void)
 
 static const ChardevMuxHooks mux_hooks = {mux_quit, mux_commit};
 
-#if CONFIG_SDL
+#if CONFIG_SDL || CONFIG_CURSES
 static void window_closed(void) { system_shutdown_request(CAUSE_HOST_UI); }
 #endif
 
@@ -176,11 +180,23 @@ static bool start_display(const VlConfig *c, GError **errp)
         return sdl_display_start(&o, errp);
     }
 #endif
+#if CONFIG_CURSES
+    if (c->display_curses) {
+        bool uses_stdio = false;
+        chardev_foreach(refuse_stdio, &uses_stdio);
+        if (uses_stdio || c->daemonize)
+            return error_set(errp, "-display curses: needs the terminal %s", uses_stdio ? "that a chardev (stdio) has" : "and cannot be daemonized");
+        return curses_display_start(window_closed, errp);
+    }
+#endif
     return true;
 }
 
 static void stop_display(const VlConfig *c)
 {
+#if CONFIG_CURSES
+    curses_display_stop();
+#endif
 #if CONFIG_VNC
     vnc_display_stop();
 #endif

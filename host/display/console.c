@@ -85,4 +85,13 @@ void console_update(void)
         dev_ops->update(dev);
 }
 
+bool console_text(ConsoleText *out)
+{
+    *out = (ConsoleText){.cursor_col = -1, .cursor_row = -1};
+    if (!dev_ops || !dev_ops->text)
+        return false;
+    dev_ops->text(dev, out);
+    return true;
+}
+
 Surface *console_surface(void) { return dev_ops && surface.pixels ? &surface : NULL; }

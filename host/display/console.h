@@ -11,10 +11,20 @@ typedef struct Surface {
     uint32_t *pixels;
 } Surface;
 
+/* The screen as text, for terminals. */
+typedef struct ConsoleText {
+    int width, height;        /* pixels; in text modes too */
+    int cols, rows;           /* 0 rows: graphics or blank */
+    const uint16_t *cells;    /* rows * cols: code (low byte, code page 437) and VGA attribute; the device's, until the next call */
+    int cursor_col, cursor_row; /* -1: none */
+    bool blink;               /* attribute bit 7 blinks; else it is a bright background */
+} ConsoleText;
+
 /* The device side: called to bring the surface up to date. */
 typedef struct ConsoleOps {
     void (*update)(void *opaque);
     void (*invalidate)(void *opaque); /* redraw everything at the next update */
+    void (*text)(void *opaque, ConsoleText *out); /* NULL: never text */
 } ConsoleOps;
 void console_attach(const ConsoleOps *ops, void *opaque);
 void console_detach(void *opaque);
@@ -30,6 +40,7 @@ typedef struct ConsoleListener {
 void console_add_listener(const ConsoleListener *l, void *opaque);
 void console_remove_listener(void *opaque);
 void console_update(void);       /* ask the device to paint */
+bool console_text(ConsoleText *out); /* false without a display device */
 Surface *console_surface(void);  /* NULL without a display device */
 /* format "ppm" or "png" (libpng). Writes the current screen. */
 bool console_screendump(const char *path, const char *format, GError **errp);

@@ -10,7 +10,7 @@
 #include "softmmu/physmem.h"
 #include "softmmu/timer.h"
 
-enum { PAGE_BITS = DIRTY_PAGE_BITS, MAX_TEXT_COLS = 256, LINE_ROOM = VGA_MAX_WIDTH + 64, CELLS = 0x10000,
+enum { PAGE_BITS = DIRTY_PAGE_BITS, MAX_TEXT_COLS = 256, MAX_TEXT_ROWS = 256, LINE_ROOM = VGA_MAX_WIDTH + 64, CELLS = 0x10000,
        DEFAULT_WIDTH = 720, DEFAULT_HEIGHT = 400, LEGACY_SIZE = 0x40000, CR_MODE_VERTICAL_HALF = 4 };
 enum { CURSOR_HALF_PERIOD_NS = 16 * 14285714, BLINK_HALF_PERIOD_NS = 32 * 14285714 };
 
@@ -473,7 +473,33 @@ static void draw_update(void *opaque)
 
 static void draw_invalidate(void *opaque) { ((VgaState *)opaque)->full_redraw = true; }
 
-const ConsoleOps vga_console_ops = {draw_update, draw_invalidate};
+static void draw_text(void *opaque, ConsoleText *out)
+{
+    VgaState *s = opaque;
+    VgaSignature g;
+
+    get_signature(s, &g);
+    out->width = g.width;
+    out->height = g.height;
+    if (g.painter != PAINT_TEXT)
+        return;
+    out->cols = g.cols;
+    out->rows = MIN(g.height / g.char_height, MAX_TEXT_ROWS);
+    out->blink = g.ar_mode & AR_MODE_BLINK;
+    uint32_t per_row = g.line_bytes / 4, first = g.start / 4;
+    for (int r = 0; r < out->rows; r++)
+        for (int c = 0; c < out->cols; c++)
+            s->text_cells[r * out->cols + c] = ldl16(s->mem + 4 * ((first + r * per_row + c) % CELLS));
+    out->cells = s->text_cells;
+    uint32_t cursor = ((uint32_t)(s->cr[CR_CURSOR_HI] << 8 | s->cr[CR_CURSOR_LO]) - first) % CELLS;
+    bool shown = !(s->cr[CR_CURSOR_START] & 0x20) && (s->cr[CR_CURSOR_START] & 0x1f) <= (s->cr[CR_CURSOR_END] & 0x1f);
+    if (shown && per_row && cursor / per_row < (uint32_t)out->rows && cursor % per_row < (uint32_t)out->cols) {
+        out->cursor_row = cursor / per_row;
+        out->cursor_col = cursor % per_row;
+    }
+}
+
+const ConsoleOps vga_console_ops = {draw_update, draw_invalidate, draw_text};
 
 void vga_draw_init(VgaState *s)
 {
@@ -481,6 +507,7 @@ void vga_draw_init(VgaState *s)
     s->row_hash = g_new0(uint64_t, VGA_MAX_HEIGHT + 1);
     s->page_dirty = g_malloc0(s->mem_size >> PAGE_BITS);
     s->line = g_new0(uint32_t, LINE_ROOM);
+    s->text_cells = g_new0(uint16_t, MAX_TEXT_COLS * MAX_TEXT_ROWS);
     s->full_redraw = true;
     console_attach(&vga_console_ops, s);
 }
@@ -492,4 +519,5 @@ void vga_draw_finalize(VgaState *s)
     g_free(s->row_hash);
     g_free(s->page_dirty);
     g_free(s->line);
+    g_free(s->text_cells);
 }

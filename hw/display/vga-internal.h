@@ -58,6 +58,7 @@ typedef struct VgaState {
     struct VgaSignature *last;
     uint64_t *row_hash;    /* text: one per row segment, VGA_MAX_HEIGHT */
     uint8_t *page_dirty;   /* snapshot of dirty bits, one per page */
+    uint16_t *text_cells;  /* for terminals */
     uint32_t *line;        /* one line of pixels, with room for panning */
     uint8_t edid[128];
 } VgaState;
