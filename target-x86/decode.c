@@ -239,7 +239,7 @@ static bool decode_vex(DisasContext *dc, Fetch *f, bool *bad)
     i->vex_w = three && b2 & 0x80;
     i->vex_l = b2 >> 2 & 1;
     i->vex_pp = b2 & 3;
-    i->vvvv = ~b2 >> 3 & (dc->code64 ? 15 : 7);
+    i->vvvv = ~b2 >> 3 & 15;
     i->map = three ? b1 & 31 : MAP_0F;
     if (dc->code64) {
         i->rex_r = b1 & 0x80 ? 0 : 8;
@@ -318,6 +318,7 @@ static void find_vex(DisasContext *dc, Fetch *f)
     if (i->simd) {
         if (!vex_row_fits(i->simd, i->vvvv, (i->modrm & 7) == 4 && i->mod != 3 && (dc->code64 || dc->code32 != i->prefix_67), &i->vsib))
             i->simd = NULL;
+        i->vvvv &= dc->code64 ? 15 : 7; /* the top bit is ignored where it would be a register */
         return;
     }
     if (i->map == MAP_0F || i->vex_l)
@@ -326,6 +327,7 @@ static void find_vex(DisasContext *dc, Fetch *f)
     i->row = find_row(dc, f);
     if (i->row && i->vvvv && i->row->op[0] != O_By && i->row->op[1] != O_By && i->row->op[2] != O_By)
         i->row = NULL;
+    i->vvvv &= dc->code64 ? 15 : 7;
 }
 
 static const struct SimdRow *find_simd(DisasContext *dc, Fetch *f)

@@ -1,8 +1,7 @@
 /* gen-avx.c - IR for the rows of vex.def: AVX, AVX2, FMA, F16C and the VEX forms of AES, PCLMULQDQ and GFNI.
  * Most rows become one `simd` op that re-emits the guest's instruction on host registers; memory operands are
  * loaded before it. The registers are the V256 globals; docs/avx.md says how they go together with the SSE ones.
- * Spec: Intel SDM vol. 2; vol. 2 section 2.4 (exception classes), 2.3 (VEX).
- * Not modelled: segment limits of the single elements of a gather outside 64-bit mode. */
+ * Spec: Intel SDM vol. 2; vol. 2 section 2.4 (exception classes), 2.3 (VEX). */
 #include "host/base/osdep.h"
 #include "target-x86/simd.h"
 

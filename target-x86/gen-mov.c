@@ -247,17 +247,15 @@ void gen_POPA(DisasContext *dc)
 {
     unsigned size = dc->insn.osize;
     int bytes = 1 << size;
-    Tv v[8];
 
-    for (int r = 0; r < 8; r++) {
-        v[r] = gen_temp(dc);
+    /* In the order of the stack; a fault leaves the registers before it loaded, as on processors. */
+    for (int r = 7; r >= 0; r--) {
+        Tv v = gen_temp(dc);
+        gen_load(dc, v, stack_slot(dc, gen_reg(R_ESP), bytes * (7 - r), bytes, false), size);
         if (r != R_ESP)
-            gen_load(dc, v[r], stack_slot(dc, gen_reg(R_ESP), bytes * (7 - r), bytes, false), size);
+            gen_write_reg(dc, size, r, v);
     }
     add_to_sp(dc, 8 * bytes);
-    for (int r = 0; r < 8; r++)
-        if (r != R_ESP)
-            gen_write_reg(dc, size, r, v[r]);
 }
 
 void gen_ENTER(DisasContext *dc)

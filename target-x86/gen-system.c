@@ -131,24 +131,12 @@ static void gen_stop(DisasContext *dc, const TcgHelperInfo *helper)
     dc->end = DISAS_NORETURN;
 }
 void gen_HLT(DisasContext *dc) { gen_stop(dc, &helper_info_hlt); }
-
-/* Outside of ring 0 these two are no instructions, rather than a fault of privilege. */
-void gen_MWAIT(DisasContext *dc)
-{
-    if (dc->cpl != 0)
-        gen_exception(dc, EXCP_UD);
-    else
-        gen_stop(dc, &helper_info_mwait);
-}
+void gen_MWAIT(DisasContext *dc) { gen_stop(dc, &helper_info_mwait); }
 
 void gen_MONITOR(DisasContext *dc)
 {
     Tv a = tcg_temp(dc->s);
 
-    if (dc->cpl != 0) {
-        gen_exception(dc, EXCP_UD);
-        return;
-    }
     gen_mask_addr(dc, a, gen_reg(R_EAX), dc->insn.asize);
     a = gen_add_seg(dc, dc->insn.seg, a, 1, false);
     CALL_HELPER(dc, monitor, NO_OUT, 2, ENV_I, a.i);
@@ -378,29 +366,31 @@ static void gen_lar_lsl(DisasContext *dc, const TcgHelperInfo *helper)
 void gen_LAR(DisasContext *dc) { gen_lar_lsl(dc, &helper_info_lar); }
 void gen_LSL(DisasContext *dc) { gen_lar_lsl(dc, &helper_info_lsl); }
 
+/* Memory is written only if the RPL changes. */
 void gen_ARPL(DisasContext *dc)
 {
     TcgContext *s = dc->s;
     bool mem = dc_op_is_mem(dc, 0);
-    Tv flags = gen_eflags_value(dc), old, rpl = tcg_temp(s), want = tcg_temp(s), adj = tcg_temp(s), z = tcg_temp(s), res;
+    Tv flags = tcg_temp_local(s), old = tcg_temp_local(s), want = tcg_temp_local(s), z = tcg_temp_local(s), rpl, adj;
+    TcgLabel same = tcg_label(s);
 
-    if (mem) {
-        gen_operand_mem(dc, true);
-        old = tcg_temp(s);
-        gen_load(dc, old, dc->mem, MO_16);
-    } else {
-        old = gen_operand(dc, 0);
-    }
-    rpl = tcg_temp(s), want = tcg_temp(s), adj = tcg_temp(s), z = tcg_temp(s), res = tcg_temp(s);
+    tcg_gen_mov(s, TCG_I64, old, gen_operand(dc, 0));
+    tcg_gen_mov(s, TCG_I64, flags, gen_eflags_value(dc));
+    rpl = tcg_temp(s);
     tcg_gen_andi(s, TCG_I32, rpl, old, 3);
     tcg_gen_andi(s, TCG_I32, want, gen_reg(dc->insn.reg), 3);
-    tcg_gen_deposit(s, TCG_I32, adj, old, want, 0, 2);
     tcg_gen_setcond(s, TCG_I32, TCG_COND_LTU, z, rpl, want);
-    tcg_gen_movcond(s, TCG_I32, TCG_COND_LTU, res, rpl, want, adj, old);
+    tcg_gen_brcondi(s, TCG_I32, TCG_COND_EQ, z, 0, same);
+    AddrRef a = {0};
     if (mem)
-        gen_store(dc, res, dc->mem, MO_16);
+        a = gen_mem_operand(dc, 2, true);
+    adj = tcg_temp(s);
+    tcg_gen_deposit(s, TCG_I32, adj, old, want, 0, 2);
+    if (mem)
+        gen_store(dc, adj, a, MO_16);
     else
-        gen_write_reg(dc, MO_16, dc->insn.rm, res);
+        gen_write_reg(dc, MO_16, dc->insn.rm, adj);
+    tcg_gen_label(s, same);
     tcg_gen_deposit(s, TCG_I64, flags, flags, z, 6, 1);
     gen_set_flags(dc, flags);
 }

@@ -3,6 +3,7 @@
 #include "host/base/osdep.h"
 #include "target-x86/helper.h"
 #include "accel/cputlb.h"
+#include "target-x86/sys.h"
 
 static bool sign_of(const uint8_t *mask, unsigned i, unsigned size) { return mask[i * size + size - 1] & 0x80; }
 
@@ -47,7 +48,7 @@ void helper_vmaskmov(CPUX86State *env, uint64_t addr, uint32_t ctl)
 void helper_probe_write(CPUX86State *env, uint64_t addr, uint32_t bytes) { probe_store(env, addr, bytes, GETPC()); }
 
 /* ea: base + displacement. ctl: gen_VGATHER packs it. An element that faults leaves those before it done, with
- * their mask cleared, so that the instruction can go on after the handler. */
+ * their mask cleared and the rest of the mask as it was (as AMD does), so that the instruction can go on after the handler. */
 void helper_vgather(CPUX86State *env, uint64_t ea, uint32_t ctl)
 {
     uintptr_t ra = GETPC();
@@ -56,16 +57,17 @@ void helper_vgather(CPUX86State *env, uint64_t ea, uint32_t ctl)
     unsigned scale = ctl >> 12 & 3, isize = ctl >> 14 & 1 ? 8 : 4, size = ctl >> 15 & 1 ? 8 : 4, bytes = 16u << (ctl >> 16 & 1);
     unsigned n = bytes / MAX(isize, size), seg = ctl >> 18 & 7, mmu = cpu_mmu_index(env);
 
-    for (unsigned i = 0; i < n; i++)
-        memset(mask->b + i * size, sign_of(mask->b, i, size) ? 0xff : 0, size);
     for (unsigned i = 0; i < n; i++) {
         if (sign_of(mask->b, i, size)) {
             int64_t ix = isize == 8 ? (int64_t)index->q[i] : (int32_t)index->l[i];
             uint64_t a = ea + ((uint64_t)ix << scale);
             if (ctl >> 17 & 1)
                 a = (uint32_t)a;
-            if (seg < 6)
+            if (seg < 6) {
+                if (!(ctl >> 21 & 1))
+                    seg_check(env, seg, a, size, false, ra);
                 a += env->segs[seg].base;
+            }
             if (!(ctl >> 21 & 1))
                 a = (uint32_t)a;
             uint64_t v = cpu_ld(env->cpu, a, size, mmu, ra);

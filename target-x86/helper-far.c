@@ -275,6 +275,8 @@ void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
         raise_exception_err(env, EXCP_NP, err, ra);
     if (cpu_lma(env) && (e2 & DESC_L) && (e2 & DESC_B))
         raise_exception_err(env, EXCP_GP, err, ra);
+    if (rpl == cpl && cpu_lma(env) && (e2 & DESC_L)) /* counted with the width of the code returned to */
+        s.mask = ~0ULL;
     s.sp = (s.sp & ~s.mask) | ((s.sp + add) & s.mask);
     if (rpl == cpl) {
         cs_check_target(env, e1, e2, eip, ra);

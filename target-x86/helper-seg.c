@@ -73,15 +73,24 @@ static vaddr stack_addr(Stack *s, unsigned size)
     return off;
 }
 
+/* Alignment check of CPL 3, after the segment's. */
+static vaddr stack_access(Stack *s, unsigned size)
+{
+    vaddr a = stack_addr(s, size);
+    if (s->mmu_idx == MMU_USER && (s->env->hflags & HF_AC) && (a & (size - 1)))
+        raise_exception_err(s->env, EXCP_AC, 0, s->ra);
+    return a;
+}
+
 void stack_push(Stack *s, unsigned size, uint64_t val)
 {
     s->sp = (s->sp & ~s->mask) | ((s->sp - size) & s->mask);
-    cpu_st(s->env->cpu, stack_addr(s, size), size, val, s->mmu_idx, s->ra);
+    cpu_st(s->env->cpu, stack_access(s, size), size, val, s->mmu_idx, s->ra);
 }
 
 uint64_t stack_pop(Stack *s, unsigned size)
 {
-    uint64_t val = cpu_ld(s->env->cpu, stack_addr(s, size), size, s->mmu_idx, s->ra);
+    uint64_t val = cpu_ld(s->env->cpu, stack_access(s, size), size, s->mmu_idx, s->ra);
     s->sp = (s->sp & ~s->mask) | ((s->sp + size) & s->mask);
     return val;
 }
@@ -351,7 +360,7 @@ uint64_t helper_lar(CPUX86State *env, uint32_t selector)
     uint32_t e1, e2;
     bool ok = lar_lsl_visible(env, selector & 0xffff, INSN_LAR, &e1, &e2, GETPC());
     set_zf(env, ok);
-    return ok ? e2 & 0x00f0ff00 : 0;
+    return ok ? e2 & 0x00ffff00 : 0; /* the limit bits too, as processors do */
 }
 
 uint64_t helper_lsl(CPUX86State *env, uint32_t selector)
@@ -386,11 +395,10 @@ void helper_verw(CPUX86State *env, uint32_t selector)
 
 /* --- access checks --- */
 
-void helper_check_seg(CPUX86State *env, uint32_t seg, uint64_t off, uint32_t size_write)
+void seg_check(CPUX86State *env, unsigned seg, uint64_t off, unsigned size, bool write, uintptr_t ra)
 {
     const SegCache *s = &env->segs[seg];
-    unsigned size = size_write & 0xff;
-    bool write = size_write >> 8, bad;
+    bool bad;
 
     if (!cpu_pe(env) || cpu_vm86(env)) { /* 8086 rules: the limit only */
         bad = outside_limit(cpu_pe(env) ? 0 : s->flags, s->limit, off, size);
@@ -399,5 +407,10 @@ void helper_check_seg(CPUX86State *env, uint32_t seg, uint64_t off, uint32_t siz
               outside_limit(s->flags, s->limit, off, size);
     }
     if (bad)
-        raise_exception_err(env, seg == R_SS ? EXCP_SS : EXCP_GP, 0, GETPC());
+        raise_exception_err(env, seg == R_SS ? EXCP_SS : EXCP_GP, 0, ra);
+}
+
+void helper_check_seg(CPUX86State *env, uint32_t seg, uint64_t off, uint32_t size_write)
+{
+    seg_check(env, seg, off, size_write & 0xffff, size_write >> 16, GETPC());
 }

@@ -88,7 +88,7 @@ static vaddr element(const Str *s, unsigned seg, uint64_t off, bool write)
 {
     if (!span_is_plain(s, seg, off, s->size, write)) {
         cpu_restore_state(s->cpu, s->ra); /* the helper's own return address is no use to it */
-        helper_check_seg(s->env, seg, off, s->size | write << 8);
+        helper_check_seg(s->env, seg, off, s->size | (uint32_t)write << 16);
     }
     return linear(s, seg, off);
 }

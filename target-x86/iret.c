@@ -149,7 +149,7 @@ static void iret_protected(CPUX86State *env, unsigned size, uintptr_t ra)
     seg_load_desc(env, R_CS, selector, e1, e2);
     if (load_ss) {
         Stack outer = stack_current(env, ra);
-        outer.sp = size == 2 ? (env->head.gpr[R_ESP] & ~0xffffULL) | esp : esp;
+        outer.sp = size == 2 && !from64 ? (env->head.gpr[R_ESP] & ~0xffffULL) | esp : esp;
         s = outer;
     }
     finish(env, &s, eip, eflags, mask, size);

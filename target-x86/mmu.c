@@ -254,15 +254,17 @@ static bool insn_uses_ss(CPUX86State *env, vaddr addr)
 {
     uint8_t b[16] = {0};
     unsigned i = 0, rex = 0, op, map = 0;
-    bool stack = addr - env->head.gpr[R_ESP] + 16 < 32;
+    bool stack = addr - env->head.gpr[R_ESP] + 16 < 32, override = false;
 
     for (unsigned n = 0; n < 15 && cpu_memory_rw_debug(env->cpu, env->segs[R_CS].base + env->head.eip + n, b + n, 1, false); n++)
         ;
     for (;; i++) {
-        if (i == 14 || b[i] == 0x64 || b[i] == 0x65)
-            return i < 14 && stack && (b[i + 1] & 0xf0) == 0x50; /* FS and GS do not concern the stack */
+        if (i == 15)
+            return false;
         if ((b[i] & 0xf0) == 0x40)
             rex = b[i];
+        else if ((b[i] & 0xfe) == 0x64)
+            override = true, rex = 0; /* FS and GS do not concern the stack */
         else if (b[i] == 0x66 || b[i] == 0x67 || b[i] == 0xf0 || b[i] == 0xf2 || b[i] == 0xf3 || (b[i] & 0xe7) == 0x26)
             rex = 0;
         else
@@ -288,6 +290,8 @@ static bool insn_uses_ss(CPUX86State *env, vaddr addr)
         return false; /* moffs, strings, XLAT */
     if (!map && stack && (op == 0x8f || op == 0xff))
         return true;
+    if (override)
+        return false;
     unsigned mod = b[i & 15] >> 6, rm = b[i & 15] & 7, base = rm;
     if (rm == 4)
         base = b[(i + 1) & 15] & 7;

@@ -74,6 +74,8 @@ void seg_load_desc(CPUX86State *env, int seg, unsigned selector, uint32_t e1, ui
 /* CS for a transfer of control: sets A, checks eip against the limit or for canonical form (#GP(0)), loads. */
 void cs_check_target(CPUX86State *env, uint32_t e1, uint32_t e2, uint64_t eip, uintptr_t ra);
 void cs_load(CPUX86State *env, unsigned selector, uint32_t e1, uint32_t e2, unsigned cpl, uintptr_t ra);
+/* Access rights and limit outside 64-bit mode: #GP(0), #SS(0) for SS. */
+void seg_check(CPUX86State *env, unsigned seg, uint64_t off, unsigned size, bool write, uintptr_t ra);
 /* SS for privilege level dpl out of the TSS: checked, error #TS. ext: EXT bit for error codes. */
 void tss_inner_stack(CPUX86State *env, unsigned dpl, unsigned *ss, uint64_t *esp, uint32_t *e1, uint32_t *e2, int ext, uintptr_t ra);
 uint64_t tss64_rsp(CPUX86State *env, unsigned slot, uintptr_t ra); /* slot: 0-2 RSPn, 4-10 IST1-7 */

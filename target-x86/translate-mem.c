@@ -100,7 +100,7 @@ static void gen_seg_check(DisasContext *dc, int seg, Tv off, unsigned bytes, boo
     }
     tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, segs) + seg * sizeof(SegCache) + offsetof(SegCache, limit), 4, false);
     tcg_gen_brcond(s, TCG_I64, TCG_COND_LEU, last, limit, ok);
-    CALL_HELPER(dc, check_seg, NO_OUT, 4, tcg_env(s).i, tcg_const(s, seg).i, off.i, tcg_const(s, bytes | write << 8).i);
+    CALL_HELPER(dc, check_seg, NO_OUT, 4, tcg_env(s).i, tcg_const(s, seg).i, off.i, tcg_const(s, bytes | (uint32_t)write << 16).i);
     tcg_gen_label(s, ok);
 }
 
@@ -109,6 +109,8 @@ Tv gen_add_seg(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write)
     TcgContext *s = dc->s;
     Tv base, lin;
 
+    if (write && seg == R_CS && dc->pe && !dc->vm86 && !dc->code64) /* code segments cannot be written, flat or not */
+        CALL_HELPER(dc, raise_exception_err, NO_OUT, 3, tcg_env(s).i, tcg_const(s, EXCP_GP).i, tcg_const(s, 0).i);
     if (seg_is_flat(dc, seg))
         return off;
     if (!dc->code64) {

@@ -1,6 +1,8 @@
 /* diff.h - the differential tester: generated instruction sequences run in ring 3 on the host and on a Vireo CPU
  * (CPL 3, 4-level paging) from the same state; whatever a program can observe must be the same afterwards.
  *
+ * A part of the sequences runs as 32-bit or 16-bit code (compatibility mode; 16 bits through an LDT).
+ *
  * Both sides see the same linear addresses: a code area and twelve data pages, of which some are not mapped, some
  * read-only, none executable. Code ends by a jump to DIFF_EXIT. */
 #ifndef TESTS_DIFF_DIFF_H
@@ -12,8 +14,13 @@
 
 enum {
     DIFF_DATA = 0x10000000, DIFF_PAGES = 12, DIFF_CODE = 0x20000000, DIFF_CODE_SIZE = 0x200000,
-    DIFF_EXIT = DIFF_CODE + DIFF_CODE_SIZE - 4096, DIFF_SLOT = 256,
-    DIFF_MAX_INSNS = 8, DIFF_VECTOR_NONE = -1,
+    DIFF_CODE16 = DIFF_CODE + DIFF_CODE_SIZE - 0x10000, /* base of the 16-bit code segment */
+    DIFF_EXIT = DIFF_CODE16 - 4096, DIFF_SLOT = 256,    /* the end of 64-bit code */
+    DIFF_EXIT_ANY = DIFF_CODE16 + 0xf100, /* HLT there: #GP in any mode */
+    DIFF_CODE16_SLOTS = DIFF_CODE16 + 0xc200, /* offsets that data does not have */
+    DIFF_SCRATCH = DIFF_CODE16 + 0xe000,  /* for guest_decode() */
+    DIFF_LSL_CPU = 0xbad5,                /* limit of the GDT entry that has the number of the host's CPU */
+    DIFF_MAX_INSNS = 8, DIFF_VECTOR_NONE = -1, DIFF_VECTOR_ENDLESS = 255,
 };
 /* U: not mapped, W: writable, R: read-only */
 #define DIFF_LAYOUT "UWWURWRUUWWU"
@@ -24,7 +31,8 @@ enum { XS_FCW = 0, XS_FSW = 2, XS_FTW = 4, XS_MXCSR = 24, XS_ST = 32, XS_XMM = 1
 typedef struct DiffState {
     _Alignas(64) uint8_t xs[XS_SIZE]; /* XSAVE image, standard format; x87, SSE and AVX components */
     uint64_t gpr[16];                 /* native.c knows these offsets */
-    uint64_t rflags, rip, fsbase, gsbase;
+    uint64_t rflags, rip, fsbase, gsbase; /* rip: linear */
+    uint16_t sel[8];                  /* R_ES .. R_GS */
     int vector;                       /* DIFF_VECTOR_NONE: ran through */
     uint32_t err;
     uint64_t addr;                    /* of a page fault */
@@ -48,6 +56,10 @@ typedef struct DiffInsn {
     bool xm_fuzzy;          /* which exceptions of a sum of products are reported is up to the processor */
     bool any_addr;          /* the part of the operand that faults first is up to the processor */
     bool fl_cond;           /* writes flags, unless it repeats zero times */
+    uint16_t clobber;       /* general registers that it leaves different each time: only last */
+    bool seg;               /* selectors in registers are worth trying */
+    bool lsl, no_66, no_rep;        /* no_66, no_rep: such a prefix would make it another instruction */
+    int8_t vsib, vmask, vscale; bool vlong; /* gather: index and mask registers, or vsib -1 */
     int row;                /* number for the coverage table */
 } DiffInsn;
 
@@ -55,14 +67,16 @@ typedef struct DiffSeq {
     DiffInsn insn[DIFF_MAX_INSNS];
     unsigned n;
     uint8_t role[16];       /* ROLE_* */
-    bool ac_ok, xsave, fp, x87, cl_small, maskmov, string, unmask;
+    int bits;               /* 64, 32, 16: what the code starts in */
+    bool leaves;            /* may go anywhere, also round and round */
+    bool ac_ok, xsave, fp, x87, cl_small, maskmov, string, unmask, seg;
     uint64_t start;         /* linear address of the code */
     uint8_t code[DIFF_SLOT];
     unsigned code_len, at[DIFF_MAX_INSNS + 1];
 } DiffSeq;
 enum { ROLE_ANY, ROLE_PTR, ROLE_INDEX, ROLE_TARGET };
 
-enum { FAM_INT, FAM_STRING, FAM_FLOW, FAM_SYS, FAM_SSE, FAM_FP, FAM_MMX, FAM_X87, FAM_VEX, FAM_COUNT };
+enum { FAM_INT, FAM_STRING, FAM_FLOW, FAM_SYS, FAM_SSE, FAM_FP, FAM_MMX, FAM_X87, FAM_VEX, FAM_SEG, FAM_COUNT };
 extern const char *const diff_family_name[FAM_COUNT];
 
 /* random numbers (xorshift): fast, the same everywhere */
@@ -81,10 +95,23 @@ enum { DIFF_IMAGES = 16 };
 extern uint8_t diff_image[DIFF_IMAGES][DIFF_WRITABLE][4096];
 extern uint8_t diff_ro[DIFF_PAGES][4096];
 
+/* segs.c */
+enum {
+    SEL_CODE16 = 7, SEL_DATA16 = 0x0f, SEL_SHORT16 = 0x17, SEL_FS = 0x1f, SEL_GS = 0x27, SEL_DOWN16 = 0x2f, SEL_RO16 = 0x37,
+    SEL_XO32 = 0x3f, SEL_CONF32 = 0x47, SEL_ABSENT = 0x4f, SEL_DOWN32 = 0x57, SEL_SHORT32 = 0x5f,
+};
+unsigned diff_table(bool local, uint64_t out[16]); /* GDT or LDT; returns the limit */
+uint64_t diff_descriptor(unsigned sel);
+uint64_t diff_cs_base(unsigned sel);
+bool segs_init_native(void);                       /* false: no LDT on this host */
+unsigned gen_selector(void);
+unsigned gen_far_target(uint32_t *off);
+void gen_segments(DiffState *st, int bits);
+
 /* native.c */
 void native_init(void);
 void native_write(uint64_t addr, const void *code, size_t len);
-void native_run(DiffState *st); /* in: start, out: end; memory stays for native_page() */
+void native_run(DiffState *st, bool may_loop); /* in: start, out: end; memory stays for native_page() */
 uint8_t *native_page(unsigned page);
 const uint8_t *native_exit_stub(void); /* 16 bytes at DIFF_EXIT; the last 8 are the address that they jump to */
 
@@ -95,20 +122,28 @@ CPUX86State *guest_env(void);
 void guest_write(uint64_t addr, const void *code, size_t len);
 void guest_set_mode(int mode);  /* before guest_write() */
 void guest_run(DiffState *st);
+/* The row that Vireo's decoder finds for these bytes; NULL: #UD. *len: 0 if #GP for more than 15 bytes. */
+const void *guest_decode(const uint8_t *b, unsigned n, int bits, unsigned *len);
 extern uint64_t guest_interpreted; /* TBs that the interpreter ran */
 uint8_t *guest_page(unsigned page);
 
 /* state.c */
 uint64_t gen_special(void); /* a boundary value, or any */
 uint64_t gen_addr(void);    /* in the data pages, mostly */
+uint32_t gen_offset(int bits); /* the same as an offset in the data segment of such code */
 void gen_images(void);
 void gen_state(DiffState *st, const DiffSeq *q);
 
+/* mutate.c: useless, repeated and wrong prefixes, VEX fields; bits as in DiffSeq. What is no longer the same row but
+ * another defined one is left as it was. */
+void gen_mutate(DiffInsn *g, int bits, bool may_rep, bool may_66);
+
 /* gen.c */
 void gen_init(void);
-bool gen_seq(DiffSeq *q, int family);
+bool gen_seq(DiffSeq *q, int family, int bits);
 void gen_layout(DiffSeq *q, uint64_t start); /* code bytes for that address */
 unsigned gen_row_count(void);
+unsigned gen_simd_rows(void); /* number of the first row that is a vector's or x87's */
 char *gen_row_name(unsigned row);
 int gen_row_family(unsigned row);    /* -1: not generated */
 const char *gen_row_reason(unsigned row); /* why it is not */

@@ -6,29 +6,30 @@
 #include "tests/diff/diff.h"
 #include "target-x86/cpuid.h"
 
-const char *const diff_family_name[FAM_COUNT] = {"int", "string", "flow", "sys", "sse", "fp", "mmx", "x87", "vex"};
+const char *const diff_family_name[FAM_COUNT] = {"int", "string", "flow", "sys", "sse", "fp", "mmx", "x87", "vex", "seg"};
 uint64_t diff_rng = 1;
 
 static const struct { const char *name, *why; } skipped[] = {
-    {"SYSCALL", "enters the host's kernel"}, {"SYSENTER", "enters the host's kernel"}, {"SYSEXIT", "AMD: #UD in long mode"},
-    {"RDTSC", "time"}, {"RDTSCP", "time"}, {"RDPMC", "CR4.PCE of the host"}, {"RDRAND", "random"}, {"RDPID", "number of the CPU"},
-    {"CPUID", "the model"}, {"XGETBV", "XCR0 of the host"}, {"SGDT", "UMIP: the kernel emulates it"},
-    {"SIDT", "UMIP: the kernel emulates it"}, {"SMSW", "UMIP: the kernel emulates it"}, {"SLDT", "UMIP: the kernel emulates it"},
-    {"STR", "UMIP: the kernel emulates it"}, {"MOV_TO_SEG", "the host's GDT"}, {"POP_SEG", "the host's GDT"},
-    {"LSS", "the host's GDT"}, {"LFS", "the host's GDT"}, {"LGS", "the host's GDT"}, {"LAR", "the host's GDT"},
-    {"LSL", "the host's GDT"}, {"VERR", "the host's GDT"}, {"VERW", "the host's GDT"}, {"IRET", "the host's GDT"},
-    {"RETF", "the host's GDT"}, {"CALLF_IND", "the host's GDT"}, {"JMPF_IND", "the host's GDT"}, {"SYSRET", "differs by vendor"},
-    {"INT1", "hypervisors differ in the address"}, {"X87", NULL},
+    {"SYSCALL", "enters the host's kernel"}, {"SYSENTER", "enters the host's kernel"}, {"CPUID", "the model's numbers, not the host's"},
+    {"SGDT", "UMIP: the host's kernel emulates it"}, {"SIDT", "UMIP: the host's kernel emulates it"},
+    {"SMSW", "UMIP: the host's kernel emulates it"}, {"SLDT", "UMIP: the host's kernel emulates it"},
+    {"STR", "UMIP: the host's kernel emulates it"}, {"INT1", "hypervisors differ in the address"},
 };
 
+/* What leaves other numbers each time: executed, and these registers are not compared. */
+static const struct { const char *name; uint16_t regs; } clobbers[] = {
+    {"RDTSC", 1 << R_EAX | 1 << R_EDX}, {"RDTSCP", 1 << R_EAX | 1 << R_EDX | 1 << R_ECX}, {"XGETBV", 1 << R_EAX | 1 << R_EDX},
+};
 static const char *const string_names[] = {"MOVS", "CMPS", "STOS", "LODS", "SCAS"};
 static const char *const flow_names[] = {"JCC", "LOOPNE", "LOOPE", "LOOP", "JCXZ", "CALL", "JMP", "CALL_IND", "JMP_IND", "RET",
                                          "PUSH", "POP", "PUSHF", "POPF", "ENTER", "LEAVE", "PUSH_SEG", "CMOV", "SETCC", "INT3",
-                                         "INT", "INT1"};
+                                         "INT", "INT1", "INTO", "BOUND", "PUSHA", "POPA"};
+static const char *const seg_names[] = {"MOV_TO_SEG", "MOV_FROM_SEG", "PUSH_SEG", "POP_SEG", "LES", "LDS", "LSS", "LFS", "LGS", "LAR", "LSL",
+                                        "VERR", "VERW", "ARPL", "RETF", "IRET", "CALLF", "JMPF", "CALLF_IND", "JMPF_IND"};
 static const struct { const char *name; uint16_t flags; } readers[] = {
     {"ADC", CC_C}, {"SBB", CC_C}, {"RCL", CC_C}, {"RCR", CC_C}, {"CMC", CC_C}, {"SETCC", CC_MASK & ~CC_A}, {"CMOV", CC_MASK & ~CC_A},
     {"JCC", CC_MASK & ~CC_A}, {"LAHF", CC_MASK & ~CC_O}, {"PUSHF", CC_MASK}, {"LOOPE", CC_Z}, {"LOOPNE", CC_Z}, {"ADCX", CC_C},
-    {"ADOX", CC_O},
+    {"ADOX", CC_O}, {"DAA", CC_C | CC_A}, {"DAS", CC_C | CC_A}, {"AAA", CC_A}, {"AAS", CC_A}, {"INTO", CC_O}, {"SALC", CC_C},
 };
 
 static bool in_list(const char *name, const char *const *list, unsigned n)
@@ -45,29 +46,14 @@ enum { X87_ROWS = 64 + 512 };
 #define SIMD_AT nb_opcode_rows
 #define X87_AT (SIMD_AT + simd_row_count)
 #define VEX_AT (X87_AT + X87_ROWS)
+unsigned gen_simd_rows(void) { return SIMD_AT; }
 unsigned gen_row_count(void) { return VEX_AT + vex_row_count; }
 
 static int8_t *row_family;
 static const char **row_reason;
-static unsigned *family_rows[FAM_COUNT], family_n[FAM_COUNT];
-
-/* Encodings that are defined, and FNSTENV, FNSAVE. */
-static bool x87_mem_ok(unsigned esc, unsigned op)
-{
-    return !((esc == 1 && op == 1) || (esc == 3 && (op == 4 || op == 6)) || (esc == 5 && op == 5));
-}
-static bool x87_reg_ok(unsigned esc, unsigned op, unsigned i)
-{
-    switch (esc) {
-    case 1: return op == 2 ? i == 0 : op == 4 ? i < 2 || i == 4 || i == 5 : op == 5 ? i < 7 : true;
-    case 2: return op < 4 || (op == 5 && i == 1);
-    case 3: return op < 4 || op == 5 || op == 6 || (op == 4 && (i == 2 || i == 3));
-    case 5: return op < 6;
-    case 6: return op != 3 || i == 1;
-    case 7: return op < 4 || op == 5 || op == 6 || (op == 4 && i == 0);
-    default: return true;
-    }
-}
+static unsigned *family_rows[2][FAM_COUNT], family_n[2][FAM_COUNT]; /* [1]: 64-bit mode */
+static int bits; /* of the sequence being made */
+static unsigned nb_regs(void) { return bits == 64 ? 16 : 8; }
 
 char *gen_row_name(unsigned row)
 {
@@ -98,23 +84,20 @@ static void classify(unsigned row)
     if (row < SIMD_AT) {
         const OpcodeRow *r = &opcode_rows[row];
         for (unsigned i = 0; i < G_N_ELEMENTS(skipped); i++)
-            if (!strcmp(r->name, skipped[i].name) && !(skipped[i].why == NULL && r->opcode == 0x9b))
-                why = skipped[i].why ? skipped[i].why : "see the x87 rows";
-        if (r->attr & ROW_NO64)
-            why = "not in 64-bit mode";
+            if (!strcmp(r->name, skipped[i].name))
+                why = skipped[i].why;
+        if (!strcmp(r->name, "X87") && r->opcode != 0x9b)
+            why = "see the x87 rows";
         else if (r->feature >= 0 && !(cpu_has(guest_env(), r->feature) && cpuid_feature_supported(r->feature)))
             why = "feature not offered";
-        fam = why ? -1 : r->opcode == 0x9b && r->map == MAP_1 ? FAM_X87 : in_list(r->name, string_names, G_N_ELEMENTS(string_names)) ? FAM_STRING
+        fam = why ? -1 : in_list(r->name, seg_names, G_N_ELEMENTS(seg_names)) ? FAM_SEG : r->opcode == 0x9b && r->map == MAP_1 ? FAM_X87 : in_list(r->name, string_names, G_N_ELEMENTS(string_names)) ? FAM_STRING
             : in_list(r->name, flow_names, G_N_ELEMENTS(flow_names)) ? FAM_FLOW
             : (r->attr & ROW_CPL0) || (r->attr & ROW_ENDS && r->op[0] == O___) || !strcmp(r->name, "IN") || !strcmp(r->name, "OUT") ||
               !strcmp(r->name, "INS") || !strcmp(r->name, "OUTS") || !strcmp(r->name, "UD") ? FAM_SYS : FAM_INT;
         if (!why && !strcmp(r->name, "XLAT"))
             fam = FAM_INT;
     } else if (row >= X87_AT && row < VEX_AT) {
-        unsigned n = row - X87_AT;
-        bool ok = n < 64 ? x87_mem_ok(n / 8, n % 8) : x87_reg_ok((n - 64) / 64, (n - 64) / 8 % 8, n % 8);
-        fam = ok ? FAM_X87 : -1;
-        why = ok ? NULL : "not defined";
+        fam = FAM_X87; /* also those that are not defined */
     } else {
         const SimdRow *r = row < X87_AT ? &simd_rows[row - SIMD_AT] : NULL;
         if (!r)
@@ -126,10 +109,12 @@ static void classify(unsigned row)
     }
     row_family[row] = fam;
     row_reason[row] = why;
-    if (fam >= 0) {
-        family_rows[fam] = g_renew(unsigned, family_rows[fam], family_n[fam] + 1);
-        family_rows[fam][family_n[fam]++] = row;
-    }
+    unsigned attr = row < SIMD_AT ? opcode_rows[row].attr : 0;
+    for (int m = 0; m < 2 && fam >= 0; m++)
+        if (!(attr & (m ? ROW_NO64 : ROW_ONLY64))) {
+            family_rows[m][fam] = g_renew(unsigned, family_rows[m][fam], family_n[m][fam] + 1);
+            family_rows[m][fam][family_n[m][fam]++] = row;
+        }
 }
 
 void gen_init(void)
@@ -158,7 +143,7 @@ static unsigned pick_role(const DiffSeq *q, int role)
 {
     unsigned r;
     for (int tries = 0; tries < 64; tries++) {
-        r = below(16);
+        r = below(nb_regs());
         if (q->role[r] == role)
             return r;
     }
@@ -168,24 +153,48 @@ static unsigned pick_role(const DiffSeq *q, int role)
 static unsigned pick_dst(const DiffSeq *q)
 {
     for (;;) {
-        unsigned r = below(16);
+        unsigned r = below(nb_regs());
         if (r == R_ESP ? below(64) == 0 : q->role[r] == ROLE_ANY || below(12) == 0)
             return r;
     }
 }
-static unsigned pick_src(void) { return below(16); }
+static unsigned pick_src(void) { return below(nb_regs()); }
+
+static void set_mem16(Enc *e, unsigned reg)
+{
+    unsigned mod = below(3), rm = below(3) ? 4 + below(2) : below(8);
+
+    if (mod == 0 && rm == 6)
+        mod = 1;
+    e->modrm = mod << 6 | (reg & 7) << 3 | rm;
+    e->disp = (int8_t)rnd64() >> below(3);
+    e->disp_size = mod;
+    if (below(6) == 0) {
+        e->modrm = (reg & 7) << 3 | 6;
+        e->disp = gen_offset(16);
+        e->disp_size = 2;
+    }
+    if (bits == 32 && below(4))
+        e->pre[e->n_pre++] = 0x26; /* ES begins at the data, often */
+}
 
 static void set_mem(Enc *e, const DiffSeq *q, unsigned reg)
 {
-    unsigned form = below(16), base = below(24) ? pick_role(q, ROLE_PTR) : below(16), index;
+    unsigned form = below(16), base = below(24) ? pick_role(q, ROLE_PTR) : below(nb_regs()), index;
 
     e->has_modrm = true;
     e->r = reg >> 3;
     e->modrm = (reg & 7) << 3;
     if (below(24) == 0)
         e->p67 = true;
-    if (below(24) == 0)
+    else if (bits != 64 && below(4) == 0)
+        e->p67 = true;
+    if (below(bits == 64 ? 24 : 6) == 0)
         e->pre[e->n_pre++] = (const uint8_t[]){0x64, 0x65, 0x2e, 0x36, 0x3e, 0x26}[below(6)];
+    if (bits != 64 && (bits == 16) != e->p67) {
+        set_mem16(e, reg);
+        return;
+    }
     if (below(40) == 0)
         base = R_ESP;
     if (form < 2) { /* absolute */
@@ -193,14 +202,14 @@ static void set_mem(Enc *e, const DiffSeq *q, unsigned reg)
         e->has_sib = true;
         e->sib = below(4) << 6 | 0x25;
         e->disp_size = 4;
-        e->disp = gen_addr();
+        e->disp = gen_offset(bits);
         return;
     }
     if (form < 4) {
         e->modrm |= 5;
         e->disp_size = 4;
-        e->rip = true;
-        e->disp = gen_addr();
+        e->rip = bits == 64;
+        e->disp = gen_offset(bits);
         return;
     }
     e->disp = (int64_t)(int8_t)rnd64() >> below(3);
@@ -254,6 +263,11 @@ static void put(DiffInsn *g, uint64_t v, unsigned n)
 /* False: longer than 15 bytes. */
 static bool finish(DiffInsn *g, Enc *e)
 {
+    if (bits != 64) {
+        e->rex = e->r = e->x = e->b = false;
+        e->w &= e->vex;
+        e->vvvv &= 7;
+    }
     g->n = 0;
     g->rip_at = -1;
     if (e->p66)
@@ -368,9 +382,19 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
         e.pp = pp_byte[r->pp];
     e.p66 = (r->pp == ROW_ANY || r->pp == ROW_NR) && !flow_f64 && below(sized ? 4 : 24) == 0;
     e.w = below(3) == 0;
-    in.osize = e.w ? MO_64 : e.p66 ? MO_16 : (r->attr & ROW_D64) ? MO_64 : MO_32;
+    if (bits != 64) {
+        e.w = false;
+        flow_f64 = false;
+        e.p66 = r->pp == ROW_ANY || r->pp == ROW_NR ? below(sized || (r->attr & ROW_F64) ? 4 : 24) == 0 : false;
+    }
+    in.osize = bits != 64 ? (bits == 16) != (e.p66 || r->pp == ROW_P66) ? MO_16 : MO_32 : e.w ? MO_64 : e.p66 ? MO_16 : (r->attr & ROW_D64) ? MO_64 : MO_32;
     if (flow_f64)
         in.osize = MO_64;
+    if (bits == 64 && (!strcmp(r->name, "LSS") || !strcmp(r->name, "LFS") || !strcmp(r->name, "LGS") || !strcmp(r->name, "CALLF_IND") ||
+                       !strcmp(r->name, "JMPF_IND"))) { /* Intel has m16:64, AMD has not */
+        e.w = false;
+        in.osize = e.p66 ? MO_16 : MO_32;
+    }
     mem = r->modrm && has_rm && (r->mod == ROW_MM || (r->mod == ROW_AM && below(2)));
     if (r->op[0] == O_Rv || r->op[0] == O_Ry || r->op[1] == O_Ry)
         mem = false;
@@ -378,6 +402,8 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
     if (r->op[0] == O_Cy || r->op[0] == O_Dy || r->op[1] == O_Cy || r->op[1] == O_Dy)
         reg = below(8);
     rm = op_kind_is_modrm_rm(r->op[0]) || r->op[0] == O_Rv ? pick_dst(q) : pick_src();
+    if (r->op[0] == O_Sw || r->op[1] == O_Sw)
+        reg = below(8);
     if (!strcmp(r->name, "CALL_IND") || !strcmp(r->name, "JMP_IND"))
         rm = pick_role(q, ROLE_TARGET);
     if (r->modrm) {
@@ -418,7 +444,7 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
         e.p67 = below(16) == 0;
         if (below(12) == 0)
             e.pre[e.n_pre++] = below(2) ? 0x64 : 0x65;
-    } else if (r->map == MAP_1 && r->pp == ROW_ANY && !e.pp && !flow_f64 && r->opcode != 0x90 && below(60) == 0) {
+    } else if (r->map == MAP_1 && r->pp == ROW_ANY && !e.pp && !(r->attr & ROW_F64) && r->opcode != 0x90 && below(60) == 0) {
         e.pp = below(2) ? 0xf2 : 0xf3; /* ignored */
     }
     if (below(50) == 0)
@@ -432,11 +458,19 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
         case O_Iz: size = in.osize == MO_16 ? 2 : 4; break;
         case O_Iv: size = 1 << in.osize; break;
         case O_Jb: size = 1; break;
-        case O_Jz: size = 4; break;
+        case O_Jz: size = in.osize == MO_16 ? 2 : 4; break;
+        case O_Ap: {
+            uint32_t off;
+            e.imm2 = gen_far_target(&off);
+            e.imm2_size = 2;
+            e.imm = off;
+            e.imm_size = in.osize == MO_16 ? 2 : 4;
+            continue;
+        }
         case O_Ob: case O_Ov:
             e.p67 = below(4) == 0;
-            size = e.p67 ? 4 : 8;
-            v = gen_addr();
+            size = bits == 64 ? (e.p67 ? 4 : 8) : (bits == 16) != e.p67 ? 2 : 4;
+            v = bits == 64 ? gen_addr() : gen_offset(bits);
             break;
         default: continue;
         }
@@ -461,13 +495,26 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
     for (unsigned i = 0; i < G_N_ELEMENTS(readers); i++)
         if (!strcmp(r->name, readers[i].name))
             g->fl_read = readers[i].flags;
-    g->leaves = !strcmp(r->name, "RET") || !strcmp(r->name, "CALL_IND") || !strcmp(r->name, "JMP_IND");
+    for (unsigned i = 0; i < G_N_ELEMENTS(clobbers); i++)
+        if (!strcmp(r->name, clobbers[i].name))
+            g->clobber = clobbers[i].regs;
+    if (!strcmp(r->name, "RDRAND") || !strcmp(r->name, "RDPID"))
+        g->clobber = 1 << ((e.modrm & 7) | (bits == 64 ? e.b << 3 : 0));
+    if (!strcmp(r->name, "RETF") || !strcmp(r->name, "IRET") || !strncmp(r->name, "CALLF", 5) || !strncmp(r->name, "JMPF", 4) ||
+        (r->name[0] == 'L' && r->name[2] == 'S' && r->op[1] == O_M)) /* order of the parts of a frame or far pointer */
+        g->any_addr = true;
+    g->seg = in_list(r->name, seg_names, G_N_ELEMENTS(seg_names));
+    g->lsl = !strcmp(r->name, "LSL");
+    g->leaves = !strcmp(r->name, "RETF") || !strcmp(r->name, "IRET") || !strncmp(r->name, "CALLF", 5) || !strncmp(r->name, "JMPF", 4) ||
+                !strcmp(r->name, "RET") || !strcmp(r->name, "CALL_IND") || !strcmp(r->name, "JMP_IND");
     if (!strcmp(r->name, "SAHF"))
         g->fl_written = CC_MASK & ~CC_O;
-    if (!strcmp(r->name, "POPF"))
+    if (!strcmp(r->name, "POPF") || !strcmp(r->name, "IRET"))
         g->fl_written = CC_MASK;
     if (!finish(g, &e))
         return false;
+    g->no_rep = r->attr & ROW_F64 || !strcmp(r->name, "RDRAND"); /* F2 makes LOOPE to LOOPNE on AMD; F3: RDPID */
+    g->no_66 = !strcmp(r->name, "BSWAP") || is_shift(r->name, &which);
     if (branch) {
         g->rel_size = e.imm_size;
         g->rel_at = g->n - e.imm_size;
@@ -520,6 +567,44 @@ static bool opnd_mem_ok(unsigned o)
     }
 }
 
+/* base (a pointer, or none) + index vector; now and then without SIB byte, which is not defined */
+static void set_gather(DiffInsn *g, Enc *e, const DiffSeq *q, unsigned reg, bool vlong)
+{
+    unsigned base, index = below(nb_regs());
+
+    if (below(24) == 0 || (bits == 16 && below(16) == 0)) {
+        set_mem(e, q, reg);
+        return;
+    }
+    for (unsigned tries = 0; tries < 3 && (index == reg || index == e->vvvv || e->vvvv == reg); tries++) {
+        index = below(nb_regs());
+        e->vvvv = below(nb_regs());
+    }
+    e->p67 = bits == 16 || (bits == 64 && below(16) == 0);
+    base = pick_role(q, ROLE_PTR);
+    e->has_modrm = e->has_sib = true;
+    e->r = reg >> 3;
+    e->x = index >> 3;
+    e->b = base >> 3;
+    e->disp_size = below(3) ? 1 : 4;
+    e->disp = (int8_t)rnd64();
+    e->modrm = (reg & 7) << 3 | 4 | (e->disp_size == 1 ? 0x40 : 0x80);
+    e->sib = below(4) << 6 | (index & 7) << 3 | (base & 7);
+    if (below(6) == 0) { /* no base */
+        e->modrm &= 0x3f;
+        e->sib = (e->sib & 0xf8) | 5;
+        e->b = false;
+        e->disp_size = 4;
+        e->disp = gen_offset(bits);
+    }
+    if (below(16) == 0)
+        e->pre[e->n_pre++] = 0x64 + below(2);
+    g->vsib = index;
+    g->vmask = e->vvvv & (nb_regs() - 1);
+    g->vscale = e->sib >> 6;
+    g->vlong = vlong;
+}
+
 static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
 {
     static const uint8_t bytes[] = {0, 0x66, 0xf3, 0xf2};
@@ -533,8 +618,8 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
     if (simd_opnd_is_gpr(r->dst) && !rm_is_dst)
         reg = pick_dst(q);
     else
-        reg = below(16);
-    rm = simd_opnd_is_gpr(r->dst) && rm_is_dst ? pick_dst(q) : below(16);
+        reg = below(nb_regs());
+    rm = simd_opnd_is_gpr(r->dst) && rm_is_dst ? pick_dst(q) : below(nb_regs());
     if (r->ext >= 0)
         reg = r->ext;
     q->fp |= r->flags & SROW_FP;
@@ -549,8 +634,8 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
         e.l = r->l == VEX_LX || r->l == VEX_LG ? below(2) : r->l == VEX_L1;
         e.w = r->w == VEX_WX ? below(2) : r->w == VEX_W1;
         e.vvvv = r->vv == SO_NO ? 0 : below(16);
-        if (r->kind == SK_VGATHER)
-            return false;
+        if (bits != 64 && (r->dst == SO_Ey || r->src == SO_Ey) && r->map == MAP_0F3A) /* VPEXTRQ, VPINSRQ: #UD or the 32-bit form */
+            e.w = false;
     } else
         e.pp = bytes[pp];
     if (r->kind == SK_PCMPSTR || r->kind == SK_CRC32)
@@ -560,7 +645,9 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
     ) {
         if (mem && r->feature == SF_SHA) { /* AMD does not require alignment, Intel does */
             e = (Enc){.map = e.map, .opcode = e.opcode, .pp = e.pp, .has_modrm = true, .r = reg >> 3, .modrm = 5 | (reg & 7) << 3,
-                      .disp_size = 4, .rip = true, .disp = gen_addr() & ~15};
+                      .disp_size = 4, .rip = bits == 64, .disp = (bits == 64 ? gen_addr() : gen_offset(bits)) & ~15ULL, .p67 = bits == 16};
+        } else if (r->kind == SK_VGATHER) {
+            set_gather(g, &e, q, reg, r->opcode & 1);
         } else if (mem) {
             set_mem(&e, q, reg);
         } else {
@@ -579,9 +666,11 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
         g->fl_written = CC_MASK;
     g->xsave = !strncmp(r->name, "XSAVE", 5) || !strncmp(r->name, "XRSTOR", 6);
     g->fuzzy_mem |= g->xsave && r->name[1] == 'S';
+    g->no_rep = !strncmp(r->name, "MOVNTP", 6); /* AMD's MOVNTSS, MOVNTSD */
+    g->no_66 = r->kind == SK_PCMPSTR || r->kind == SK_CRC32;
     g->xm_fuzzy = strstr(r->name, "DPP") != NULL;
     g->any_addr = g->xsave || r->kind == SK_FXSAVE || r->kind == SK_FXRSTOR;
-    g->maskmov = r->kind == SK_MASKMOV || r->kind == SK_VMASKMOVDQU;
+    g->maskmov = r->kind == SK_MASKMOV || r->kind == SK_VMASKMOVDQU || (bits != 64 && (r->kind == SK_VMASKLD || r->kind == SK_VMASKST));
     if (r->kind == SK_FXSAVE || r->kind == SK_XSAVE)
         g->fuzzy_mem = true;
     return finish(g, &e);
@@ -591,18 +680,24 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
 
 static bool gen_insn(DiffInsn *g, DiffSeq *q, int family)
 {
-    unsigned row = family_rows[family][below(family_n[family])];
+    unsigned mode = bits == 64;
+    unsigned row = family_rows[mode][family][below(family_n[mode][family])];
+    bool good;
 
     memset(g, 0, sizeof *g);
-    g->rel_at = g->rip_at = -1;
+    g->rel_at = g->rip_at = g->vsib = -1;
     g->row = row;
     if (row < SIMD_AT)
-        return gen_integer(g, q, &opcode_rows[row]);
-    if (row < X87_AT)
-        return gen_simd(g, q, &simd_rows[row - SIMD_AT]);
-    if (row < VEX_AT)
-        return gen_x87(g, q, row - X87_AT);
-    return gen_simd(g, q, &vex_rows[row - VEX_AT]);
+        good = gen_integer(g, q, &opcode_rows[row]);
+    else if (row < X87_AT)
+        good = gen_simd(g, q, &simd_rows[row - SIMD_AT]);
+    else if (row < VEX_AT)
+        good = gen_x87(g, q, row - X87_AT);
+    else
+        good = gen_simd(g, q, &vex_rows[row - VEX_AT]);
+    if (good && below(12) == 0 && !(row < SIMD_AT && strstr(opcode_rows[row].name, "_CR"))) /* 66 changes which flags a shift defines, what POPF pops, and where a branch goes */
+        gen_mutate(g, bits, !g->string && !g->no_rep, !g->no_66 && g->rel_at < 0 && family != FAM_FLOW && family != FAM_SEG);
+    return good;
 }
 
 static int other_family(int family)
@@ -620,15 +715,17 @@ static int other_family(int family)
     return family;
 }
 
-bool gen_seq(DiffSeq *q, int family)
+bool gen_seq(DiffSeq *q, int family, int mode_bits)
 {
     unsigned want = 1 + below(below(2) ? 3 : DIFF_MAX_INSNS), undef = 0, covered = 0;
     bool c1 = false, leaves = false;
     uint16_t all_read = 0, all_undef = 0;
 
-    if (!family_n[family])
+    bits = q->bits = mode_bits;
+    if (!family_n[bits == 64][family])
         return false;
     q->n = 0;
+    q->seg = family == FAM_SEG || below(16) == 0;
     q->ac_ok = true;
     q->fp = q->x87 = q->cl_small = q->maskmov = q->xsave = q->string = false;
     q->unmask = below(12) == 0;
@@ -644,7 +741,7 @@ bool gen_seq(DiffSeq *q, int family)
         DiffInsn *g = &q->insn[q->n];
         if (!gen_insn(g, q, q->n || want > 1 ? other_family(family) : family))
             continue;
-        if ((g->fl_read & undef) || ((g->cl_small || g->maskmov || g->xsave) && q->n))
+        if ((g->fl_read & undef) || ((g->cl_small || g->maskmov || g->xsave || (g->vsib >= 0 && below(4))) && q->n))
             continue;
         if (c1 && g->row >= (int)X87_AT && g->row < (int)VEX_AT) /* what could store the status word */
             continue;
@@ -665,9 +762,10 @@ bool gen_seq(DiffSeq *q, int family)
         if (g->row >= (int)SIMD_AT || g->string || (g->row < (int)SIMD_AT && opcode_rows[g->row].op[0] == O_Iw))
             q->ac_ok = false;
         q->n++;
-        if (g->fuzzy_mem)
+        if (g->fuzzy_mem || g->clobber)
             break;
     }
+    q->leaves = leaves;
     return q->n > 0;
 }
 
@@ -695,8 +793,8 @@ void gen_layout(DiffSeq *q, uint64_t start)
             memcpy(p + g->rel_at, &rel, g->rel_size);
         }
     }
+    q->code_len = at + (q->bits == 16 ? 3 : 5);
     q->code[at] = 0xe9;
-    rel = DIFF_EXIT - (uint32_t)(start + at + 5);
-    memcpy(q->code + at + 1, &rel, 4);
-    q->code_len = at + 5;
+    rel = (q->bits == 64 ? DIFF_EXIT : DIFF_EXIT_ANY) - (uint32_t)(start + q->code_len);
+    memcpy(q->code + at + 1, &rel, q->code_len - at - 1);
 }

@@ -6,10 +6,12 @@
 #include "softmmu/bql.h"
 #include "softmmu/physmem.h"
 #include "target-x86/sys.h"
+#include "target-x86/translate.h"
 
-enum { PML4 = 0x10000, PDPT = 0x11000, PD = 0x12000, PT_DATA = 0x13000, PT_CODE = 0x14000, TSS_AT = 0x15000, PDPT_HIGH = 0x16000,
+enum { PML4 = 0x10000, PDPT = 0x11000, PD = 0x12000, PT_DATA = 0x13000, PT_CODE = 0x14000, TSS_AT = 0x15000, PDPT_HIGH = 0x16000, GDT_AT = 0x17000, LDT_AT = 0x18000,
        DATA_AT = 0x100000, CODE_AT = 0x400000, RAM_BYTES = 0x800000 };
-#define TSS (0xffffff8000000000 + TSS_AT)
+#define HIGH 0xffffff8000000000
+#define TSS (HIGH + TSS_AT)
 #define PTE_NX (1ULL << 63)
 
 static CPUX86State *guest;
@@ -116,7 +118,21 @@ void guest_set_mode(int m)
     jit_one_insn = m == RUN_ONE_INSN;
     jit_context->no_optimize = m == RUN_NO_OPT;
     jit_context->random_regs = m == RUN_RANDOM_REGS;
-    jit_context->no_x87 = m == RUN_INTERP;
+}
+
+static void load_segments(CPUX86State *e, const DiffState *st)
+{
+    for (int i = 0; i < 6; i++) {
+        uint64_t d = diff_descriptor(st->sel[i]);
+        if (st->sel[i] & ~3)
+            seg_load_desc(e, i, st->sel[i], d, d >> 32);
+        else
+            e->segs[i] = (SegCache){st->sel[i], 0, 0, 0};
+    }
+    if (st->sel[R_CS] == 0x33) {
+        e->segs[R_FS].base = st->fsbase;
+        e->segs[R_GS].base = st->gsbase;
+    }
 }
 
 static void load(const DiffState *st)
@@ -125,8 +141,7 @@ static void load(const DiffState *st)
     const uint8_t *xs = st->xs;
 
     memcpy(e->head.gpr, st->gpr, sizeof st->gpr);
-    e->segs[R_FS].base = st->fsbase;
-    e->segs[R_GS].base = st->gsbase;
+    load_segments(e, st);
     e->eflags = 2 | EFL_IF | (st->rflags & (EFL_AC | EFL_ID));
     cpu_load_eflags(e, st->rflags, CC_MASK | EFL_DF);
     for (int i = 0; i < 16; i++) {
@@ -142,7 +157,7 @@ static void load(const DiffState *st)
         e->fptags[i] = !(xs[XS_FTW] >> i & 1);
         memcpy(r, xs + XS_ST + 16 * i, 10);
     }
-    e->head.eip = st->rip;
+    e->head.eip = st->rip - diff_cs_base(st->sel[R_CS]);
     e->error_code = 0;
     e->inhibit_irq = 0;
     e->pending_db = 0;
@@ -156,7 +171,9 @@ static void store(DiffState *st)
 
     memcpy(st->gpr, e->head.gpr, sizeof st->gpr);
     st->rflags = cpu_compute_eflags(e);
-    st->rip = seen.rip;
+    for (int i = 0; i < 6; i++)
+        st->sel[i] = e->segs[i].selector;
+    st->rip = seen.rip + (cpu_is_64(e) ? 0 : e->segs[R_CS].base);
     st->fsbase = e->segs[R_FS].base;
     st->gsbase = e->segs[R_GS].base;
     *(uint16_t *)(xs + XS_FCW) = e->fpuc;
@@ -195,11 +212,27 @@ void guest_run(DiffState *st)
         st->rip = DIFF_EXIT;
         st->err = 0;
         st->addr = 0;
+    } else if (seen.vector == EXCP_GP && st->rip == DIFF_EXIT_ANY) {
+        st->vector = DIFF_VECTOR_NONE;
+        st->err = 0;
     }
+}
+
+const void *guest_decode(const uint8_t *b, unsigned n, int bits, unsigned *len)
+{
+    DisasContext dc = {.cpu = guest->cpu, .env = guest, .pc = DIFF_SCRATCH, .pc_first = DIFF_SCRATCH, .pc_next = DIFF_SCRATCH, .cpl = 3,
+                       .pe = true, .code64 = bits == 64, .code32 = bits != 16, .lma = true, .fetch_pages_open = true};
+
+    memcpy(ram + CODE_AT + (DIFF_SCRATCH - DIFF_CODE), b, n); /* nothing runs there */
+    DecodeResult r = decode_insn(&dc);
+    *len = r == DECODE_TOO_LONG ? 0 : dc.pc_next - DIFF_SCRATCH;
+    return r != DECODE_OK ? NULL : dc.insn.row ? (const void *)dc.insn.row : dc.insn.simd;
 }
 
 static void make_page_tables(void)
 {
+    uint64_t table[16];
+
     put64(PML4, PDPT | 0x27);
     put64(PDPT, PD | 0x27);
     put64(PD + 8 * (DIFF_DATA >> 21), PT_DATA | 0x27);
@@ -211,6 +244,11 @@ static void make_page_tables(void)
     }
     put64(PML4 + 8 * 511, PDPT_HIGH | 0x23); /* the first gigabyte for the kernel */
     put64(PDPT_HIGH, 0xe3 | PTE_NX);
+    guest->gdt.limit = diff_table(false, table);
+    guest->gdt.base = HIGH + GDT_AT;
+    memcpy(ram + GDT_AT, table, sizeof table);
+    guest->ldt = (SegCache){0x50, diff_table(true, table), HIGH + LDT_AT, DESC_P | 0x200};
+    memcpy(ram + LDT_AT, table, sizeof table);
     ram[TSS_AT + 0x66] = ram[TSS_AT + 0x67] = 0xff; /* no I/O permission bitmap */
     for (unsigned i = 0; i < DIFF_CODE_SIZE / 4096; i++)
         put64(PT_CODE + 8 * i, (CODE_AT + i * 4096) | 0x25);
@@ -250,5 +288,6 @@ void guest_init(const char *model)
     guest->xcr0 = 7;
     guest->cr[3] = PML4;
     cpu_update_hflags(guest);
+    guest_write(DIFF_EXIT_ANY, "\xf4", 1);
     guest_write(DIFF_EXIT, native_exit_stub(), 16); /* jumps to where nothing is mapped here */
 }

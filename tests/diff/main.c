@@ -13,12 +13,13 @@
 enum { STATES_PER_SEQ = 8 };
 
 static gint64 opt_seed = 1, opt_count = 100000, opt_max = 10;
-static gchar *opt_family, *opt_mode, *opt_model;
+static gchar *opt_family, *opt_mode, *opt_model, *opt_bits;
 static gboolean opt_rows, opt_list, opt_keep;
 static const GOptionEntry options[] = {
     {"seed", 0, 0, G_OPTION_ARG_INT64, &opt_seed, "random seed", "N"},
     {"count", 0, 0, G_OPTION_ARG_INT64, &opt_count, "cases: a sequence run from one state", "N"},
-    {"family", 0, 0, G_OPTION_ARG_STRING, &opt_family, "int, string, flow, sys, sse, fp, mmx, x87, vex (default: all)", "F"},
+    {"family", 0, 0, G_OPTION_ARG_STRING, &opt_family, "int, string, flow, sys, sse, fp, mmx, x87, vex, seg (default: all)", "F"},
+    {"bits", 0, 0, G_OPTION_ARG_STRING, &opt_bits, "64, 32, 16: mode of the code (default: all)", "B"},
     {"mode", 0, 0, G_OPTION_ARG_STRING, &opt_mode, "normal, one-insn, no-opt, random-regs, interp, all: how Vireo translates", "M"},
     {"model", 0, 0, G_OPTION_ARG_STRING, &opt_model, "CPU model (default max)", "CPU"},
     {"keep-going", 0, 0, G_OPTION_ARG_NONE, &opt_keep, "do not stop after --max differences", NULL},
@@ -31,7 +32,7 @@ static const char *const mode_name[RUN_MODES] = {"normal", "one-insn", "no-opt",
 
 /* ---- running ---- */
 
-static unsigned next_slot;
+static unsigned next_slot, next_slot16;
 
 static uint64_t last_start;
 static unsigned last_len;
@@ -46,9 +47,13 @@ static void place(DiffSeq *q)
         native_write(last_start, fill, last_len);
         guest_write(last_start, fill, last_len);
     }
-    gen_layout(q, DIFF_CODE + next_slot * DIFF_SLOT);
-    if (++next_slot == (DIFF_CODE_SIZE - 4096) / DIFF_SLOT)
-        next_slot = 0;
+    if (q->bits == 16) {
+        gen_layout(q, DIFF_CODE16_SLOTS + next_slot16++ * DIFF_SLOT);
+        next_slot16 %= (DIFF_SCRATCH - DIFF_CODE16_SLOTS) / DIFF_SLOT;
+    } else {
+        gen_layout(q, DIFF_CODE + next_slot++ * DIFF_SLOT);
+        next_slot %= (DIFF_EXIT - DIFF_CODE) / DIFF_SLOT;
+    }
     native_write(q->start, q->code, q->code_len);
     last_start = q->start;
     last_len = q->code_len;
@@ -68,7 +73,7 @@ static uint16_t undefined_flags(const DiffSeq *q, const DiffState *end)
 {
     uint16_t undef = 0, left = 0;
     unsigned covered = 0;
-    bool leaves = false;
+    bool leaves = false, found = false;
 
     for (unsigned i = 0; i < q->n; i++) {
         left |= q->insn[i].fl_undef;
@@ -78,6 +83,7 @@ static uint16_t undefined_flags(const DiffSeq *q, const DiffState *end)
     for (unsigned i = 0; i < q->n; i++) {
         const DiffInsn *g = &q->insn[i];
         if (end->vector != DIFF_VECTOR_NONE && end->rip == q->start + q->at[i]) {
+            found = true;
             if (g->rep && g->fl_cond) /* the flags of the iterations so far: AMD keeps them, Intel does not */
                 return CC_MASK;
             break;
@@ -85,7 +91,7 @@ static uint16_t undefined_flags(const DiffSeq *q, const DiffState *end)
         undef = covered ? undef | g->fl_undef : (undef & ~g->fl_written) | g->fl_undef;
         covered = MAX(covered ? covered - 1 : 0, g->rel_at >= 0 ? g->skip : 0u);
     }
-    return leaves ? left : undef; /* a return may lead back to behind a call */
+    return leaves || (end->vector != DIFF_VECTOR_NONE && !found) ? left : undef; /* a return may lead back to behind a call */
 }
 
 static uint64_t known;
@@ -106,6 +112,17 @@ static bool known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
         return true;
     if (n->vector == EXCP_AC && !q->ac_ok)
         return true;
+    for (int i = 0; i < 6; i++)
+        if (n->sel[i] >> 3 == 15 || v->sel[i] >> 3 == 15) /* that entry's limit is the number of the host's CPU */
+            return true;
+    for (unsigned i = 0; i < q->n; i++)
+        for (int r = 0; r < 16 && q->insn[i].lsl; r++)
+            if ((v->gpr[r] & 0xffff) == DIFF_LSL_CPU) /* the number of the host's CPU */
+                return true;
+    /* Accesses across the end of 4 GiB in a flat segment, and code across the end of a short one. */
+    if (q->bits != 64 && n->rip == v->rip && (n->vector == EXCP_GP || n->vector == EXCP_SS) && (v->vector == EXCP_PF || v->vector == EXCP_AC) &&
+        (v->vector == EXCP_AC || v->addr < 64 || v->addr >= 0xffffffc0 || (v->err & 0x10)))
+        return true;
     if (guest_interpreted && n->rip == v->rip && n->vector + v->vector == EXCP_SS + EXCP_GP) /* no eip to decode at */
         return true;
     if (n->xs[XS_MXCSR + 2] & 2) /* AMD's MXCSR.MM was loaded; Vireo's mask does not have it */
@@ -123,6 +140,20 @@ static bool known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
             get16(n->xs + XS_FSW) != get16(v->xs + XS_FSW))
             return true;
         if (here && g->any_addr && n->vector == EXCP_PF) /* all 512 bytes, or those that count */
+            return true;
+        /* Vectors through SS beyond its limit: AMD says #GP. Unaligned ones beyond the limit: which of the two comes first. */
+        if (here && q->bits != 64 && g->row >= (int)gen_simd_rows() && n->vector == EXCP_GP && (v->vector == EXCP_SS || v->vector == EXCP_PF))
+            return true;
+        if (g->maskmov && q->bits != 64 && v->rip == q->start + q->at[i] && v->vector != DIFF_VECTOR_NONE) /* bytes that are not selected */
+            return true;
+        if (here && g->maskmov && q->bits != 64)
+            return true;
+        if (here && q->bits != 64 && (n->vector == EXCP_SS || n->vector == EXCP_PF || n->vector == EXCP_AC) && v->vector == EXCP_GP && n->rip == v->rip && g->row < (int)gen_simd_rows() &&
+            strstr(opcode_rows[g->row].name, "CALL")) /* the stack's limit or the target's, which first */
+            return true;
+        if (here && g->any_addr && (n->vector == EXCP_GP || n->vector == EXCP_SS || n->vector == EXCP_NP) && v->vector == n->vector)
+            return true; /* CALLF: what was pushed before the fault */
+        if (here && n->vector + v->vector == EXCP_UD + EXCP_GP && g->n >= 15) /* undefined, or too long? */
             return true;
         if (g->x87_trans && (q->unmask || (n->xs[XS_FCW] & 0x30) != 0x30)) /* results scaled for an unmasked handler */
             return true;
@@ -155,8 +186,11 @@ static GString *difference(const DiffSeq *q, const DiffState *n, const DiffState
         DIFFERS("  fault address: host %" PRIx64 " vireo %" PRIx64 "\n", n->addr, v->addr);
     if (n->rip != v->rip)
         DIFFERS("  rip: host %" PRIx64 " vireo %" PRIx64 " (start %" PRIx64 ")\n", n->rip, v->rip, q->start);
+    for (int i = 0; i < 6; i++)
+        if (n->sel[i] != v->sel[i] && (n->sel[i] | v->sel[i]) > 3) /* the host's kernel leaves 0 of a null selector */
+            DIFFERS("  %cs: host %04x vireo %04x\n", "ecsdfg"[i], n->sel[i], v->sel[i]);
     for (int i = 0; i < 16; i++)
-        if (n->gpr[i] != v->gpr[i])
+        if (n->gpr[i] != v->gpr[i] && !(q->n && q->insn[q->n - 1].clobber >> i & 1))
             DIFFERS("  %s: host %016" PRIx64 " vireo %016" PRIx64 "\n", names[i], n->gpr[i], v->gpr[i]);
     if ((n->rflags ^ v->rflags) & efl)
         DIFFERS("  flags: host %06x vireo %06x compared %06x\n", (unsigned)n->rflags, (unsigned)v->rflags, (unsigned)efl);
@@ -211,11 +245,18 @@ static GString *difference(const DiffSeq *q, const DiffState *n, const DiffState
 static GString *run_one(const DiffSeq *q, const DiffState *start, DiffState *n, DiffState *v)
 {
     *n = *v = *start;
+    uint64_t rsp_mask = q->bits == 64 && !(start->sel[R_SS] & 4) ? ~0ULL : 0xffffffff; /* Linux and a 16-bit SS (espfix) */
     n->rip = v->rip = q->start;
     set_memory(native_page, start->image);
     set_memory(guest_page, start->image);
-    native_run(n);
+    native_run(n, q->leaves);
+    if (n->vector == DIFF_VECTOR_ENDLESS)
+        return NULL;
     guest_run(v);
+    if ((n->sel[R_SS] & 4) || rsp_mask >> 32 == 0) {
+        n->gpr[R_ESP] &= 0xffffffff;
+        v->gpr[R_ESP] &= 0xffffffff;
+    }
     return difference(q, n, v);
 }
 
@@ -269,6 +310,9 @@ static void minimise(DiffSeq *q, DiffState *st)
     TRY((u.xs[0] = 0x7f, u.xs[1] = 3));
     TRY((u.xs[XS_MXCSR] = 0x80, u.xs[XS_MXCSR + 1] = 0x1f));
     TRY(u.fsbase = 0x40);
+    for (int i = 0; i < 6; i++)
+        if (i != R_CS && st->sel[R_CS] != 0x33)
+            TRY(u.sel[i] = i == R_FS ? SEL_FS : i == R_GS ? SEL_GS : st->sel[R_CS] == 0x23 ? 0x2b : SEL_DATA16);
 #undef TRY
 }
 
@@ -281,11 +325,14 @@ static void report(DiffSeq *q, DiffState *st, int mode, const GString *first)
     place(q);
     guest_write(q->start, q->code, q->code_len);
     why = run_one(q, st, &n, &v);
-    g_string_append_printf(out, "--- difference, mode %s, image %u\n", mode_name[mode], st->image);
+    g_string_append_printf(out, "--- difference, mode %s, %d bits, image %u\n", mode_name[mode], q->bits, st->image);
     for (unsigned i = 0; i < q->n; i++) {
         g_autofree char *name = gen_row_name(q->insn[i].row);
-        disas_guest(out, q->code + q->at[i], q->at[i + 1] - q->at[i], q->start + q->at[i], 64, 1);
-        g_string_append_printf(out, "        row %s\n", name);
+        disas_guest(out, q->code + q->at[i], q->at[i + 1] - q->at[i], q->start + q->at[i], q->bits, 1);
+        g_string_append(out, "       ");
+        for (unsigned k = q->at[i]; k < q->at[i + 1]; k++)
+            g_string_append_printf(out, " %02x", q->code[k]);
+        g_string_append_printf(out, "  row %s\n", name);
     }
     g_string_append(out, "  start:");
     for (int i = 0; i < 16; i++)
@@ -293,6 +340,8 @@ static void report(DiffSeq *q, DiffState *st, int mode, const GString *first)
             g_string_append_printf(out, " r%d=%" PRIx64, i, st->gpr[i]);
     g_string_append_printf(out, " rflags=%x mxcsr=%x cw=%x sw=%x tags=%x", (unsigned)st->rflags, *(uint32_t *)(st->xs + XS_MXCSR),
                            get16(st->xs), get16(st->xs + XS_FSW), st->xs[XS_FTW]);
+    for (int i = 0; i < 6; i++)
+        g_string_append_printf(out, " %cs=%x", "ecsdfg"[i], st->sel[i]);
     for (int i = 0; i < 16; i++) {
         const uint64_t *x = (const uint64_t *)(st->xs + XS_XMM + 16 * i), *y = (const uint64_t *)(st->xs + XS_YMMH + 16 * i);
         if (x[0] || x[1] || y[0] || y[1])
@@ -303,7 +352,10 @@ static void report(DiffSeq *q, DiffState *st, int mode, const GString *first)
         if (get16(p + 8) || *(const uint64_t *)p)
             g_string_append_printf(out, "\n    st%d=%04x:%016" PRIx64, i, get16(p + 8), *(const uint64_t *)p);
     }
-    g_string_append_printf(out, "\n  end: host vector %d err %x, vireo vector %d err %x\n", n.vector, n.err, v.vector, v.err);
+    g_string_append(out, "\n  end:");
+    for (int i = 0; i < 6; i++)
+        g_string_append_printf(out, " %cs=%x", "ecsdfg"[i], n.sel[i]);
+    g_string_append_printf(out, "; host vector %d err %x, vireo vector %d err %x\n", n.vector, n.err, v.vector, v.err);
     g_print("%s%s", out->str, why ? why->str : first->str);
     if (!why)
         g_print("  (the first run's; not seen again)\n");
@@ -315,7 +367,7 @@ static void report(DiffSeq *q, DiffState *st, int mode, const GString *first)
 /* ---- the loop ---- */
 
 static uint64_t *row_hits, family_hits[FAM_COUNT];
-static uint64_t cases, differences, faults;
+static uint64_t cases, differences, faults, bits_hits[3];
 
 static bool run_seq(DiffSeq *q, int family, const bool *modes)
 {
@@ -334,6 +386,7 @@ static bool run_seq(DiffSeq *q, int family, const bool *modes)
             GString *s = run_one(q, &start[k], &n, &v);
             cases++;
             family_hits[family]++;
+            bits_hits[q->bits == 64 ? 0 : q->bits == 32 ? 1 : 2]++;
             faults += n.vector != DIFF_VECTOR_NONE;
             for (unsigned i = 0; i < q->n; i++) {
                 if (n.vector != DIFF_VECTOR_NONE && n.rip == q->start + q->at[i] && i > 0)
@@ -388,7 +441,7 @@ int main(int argc, char **argv)
         if (!strcmp(opt_family, diff_family_name[f]))
             family = f;
     if (opt_family && family < 0)
-        return bad_option("family", opt_family, "int, string, flow, sys, sse, fp, mmx, x87 or vex");
+        return bad_option("family", opt_family, "int, string, flow, sys, sse, fp, mmx, x87, vex or seg");
     for (int m = 0; m < RUN_MODES; m++)
         modes[m] = opt_mode ? !strcmp(opt_mode, mode_name[m]) || !strcmp(opt_mode, "all") : m == RUN_NORMAL;
     if (!modes[0] && !modes[1] && !modes[2] && !modes[3] && !modes[4])
@@ -396,6 +449,9 @@ int main(int argc, char **argv)
     diff_rng = (uint64_t)opt_seed * 0x9e3779b97f4a7c15ULL ^ 0x123456789abcdefULL;
     if (!diff_rng)
         diff_rng = 1;
+    int only = opt_bits ? atoi(opt_bits) : 0;
+    if (opt_bits && only != 64 && only != 32 && only != 16)
+        return bad_option("bits", opt_bits, "64, 32 or 16");
     gen_images();
     guest_init(opt_model ? opt_model : "max");
     gen_init();
@@ -405,7 +461,13 @@ int main(int argc, char **argv)
     }
     row_hits = g_new0(uint64_t, gen_row_count());
     native_init();
+    if (!segs_init_native()) {
+        g_print("# no LDT on this host: 64-bit code only\n");
+        only = 64;
+    }
     for (unsigned i = 0; i < DIFF_CODE_SIZE - 4096; i++) {
+        if (DIFF_CODE + i >= DIFF_EXIT && DIFF_CODE + i < DIFF_CODE16)
+            continue;
         native_write(DIFF_CODE + i, "\xcc", 1);
         guest_write(DIFF_CODE + i, "\xcc", 1);
     }
@@ -414,10 +476,9 @@ int main(int argc, char **argv)
         int f = family >= 0 ? family : (int)below(FAM_COUNT + 2);
         if (f >= FAM_COUNT)
             f = FAM_INT;
-        if (gen_seq(&q, f))
+        unsigned k = below(8);
+        if (gen_seq(&q, f, only ? only : k < 4 ? 64 : k < 6 ? 32 : 16))
             run_seq(&q, f, modes);
-        else if (family >= 0)
-            break;
     }
     double secs = (g_get_monotonic_time() - t0) / 1e6;
     unsigned reached = 0;
@@ -430,6 +491,7 @@ int main(int argc, char **argv)
     g_print("diff: seed %" PRId64 ": %" PRIu64 " cases (", (int64_t)opt_seed, cases);
     for (int f = 0; f < FAM_COUNT; f++)
         g_print("%s%s %" PRIu64, f ? ", " : "", diff_family_name[f], family_hits[f]);
+    g_print("; 64-bit %" PRIu64 ", 32-bit %" PRIu64 ", 16-bit %" PRIu64, bits_hits[0], bits_hits[1], bits_hits[2]);
     g_print("), %" PRIu64 " faults, rows %u of %u, %.0f cases/s, %" PRIu64 " known deviations, %" PRIu64 " differences\n", faults, reached, gen_row_count(), cases / secs,
             known, differences);
     return differences ? 1 : 0;

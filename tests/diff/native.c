@@ -5,18 +5,21 @@
 #include "tests/diff/diff.h"
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <ucontext.h>
 
 _Static_assert(offsetof(DiffState, gpr) == 0x440 && offsetof(DiffState, rflags) == 0x4c0 && offsetof(DiffState, rip) == 0x4c8 &&
-               offsetof(DiffState, fsbase) == 0x4d0 && offsetof(DiffState, gsbase) == 0x4d8, "offsets in the assembly below");
+               offsetof(DiffState, fsbase) == 0x4d0 && offsetof(DiffState, gsbase) == 0x4d8 && offsetof(DiffState, sel) == 0x4e0, "offsets in the assembly below");
 
 DiffState diff_nat;
 uint64_t diff_saved_rsp, diff_saved_fs;
+struct { uint32_t off; uint16_t sel; } diff_far; /* where the entry jumps to outside 64-bit mode */
 uint32_t diff_mxcsr = 0x1f80;
 static volatile bool running;
 static uint8_t *code_rw, *data;
 
 void diff_enter(void);
+void diff_enter_far(void);
 extern char diff_exit[], diff_leave[];
 void diff_signal(int sig, siginfo_t *info, void *ctx);
 
@@ -25,7 +28,13 @@ void diff_signal(int sig, siginfo_t *info, void *ctx);
     op(r12, 12) op(r13, 13) op(r14, 14) op(r15, 15)
 #define LD(r, n) "mov diff_nat+0x440+8*" #n "(%rip), %" #r "\n"
 #define ST(r, n) "mov %" #r ", diff_nat+0x440+8*" #n "(%rip)\n"
-asm(".text\n.globl diff_enter, diff_exit, diff_leave, diff_signal\n"
+/* selectors of the sequence to diff_nat, and the usual ones back */
+#define SAVE_SELECTORS                                                                                                \
+    "mov %es, %eax\nmov %ax, diff_nat+0x4e0(%rip)\nmov %ss, %eax\nmov %ax, diff_nat+0x4e4(%rip)\n"                    \
+    "mov %ds, %eax\nmov %ax, diff_nat+0x4e6(%rip)\nmov %fs, %eax\nmov %ax, diff_nat+0x4e8(%rip)\n"                    \
+    "mov %gs, %eax\nmov %ax, diff_nat+0x4ea(%rip)\nxor %eax, %eax\nmov %eax, %es\nmov %eax, %ds\nmov %eax, %fs\n"     \
+    "mov %eax, %gs\nmov $0x2b, %eax\nmov %eax, %ss\n"
+asm(".text\n.globl diff_enter, diff_enter_far, diff_exit, diff_leave, diff_signal\n"
     "diff_enter:\n"
     "push %rbx\npush %rbp\npush %r12\npush %r13\npush %r14\npush %r15\n"
     "mov %rsp, diff_saved_rsp(%rip)\n"
@@ -35,11 +44,21 @@ asm(".text\n.globl diff_enter, diff_exit, diff_leave, diff_signal\n"
     "mov diff_nat+0x4d8(%rip), %rax\nwrgsbase %rax\n"
     "pushq diff_nat+0x4c0(%rip)\n" REGS(LD) "popfq\n" LD(rax, 0) LD(rsp, 4)
     "jmp *diff_nat+0x4c8(%rip)\n"
+    "diff_enter_far:\n"
+    "push %rbx\npush %rbp\npush %r12\npush %r13\npush %r14\npush %r15\n"
+    "mov %rsp, diff_saved_rsp(%rip)\n"
+    "rdfsbase %rax\nmov %rax, diff_saved_fs(%rip)\n"
+    "mov $7, %eax\nxor %edx, %edx\nxrstor64 diff_nat(%rip)\n"
+    "mov diff_nat+0x4e0(%rip), %ax\nmov %eax, %es\nmov diff_nat+0x4e6(%rip), %ax\nmov %eax, %ds\n"
+    "mov diff_nat+0x4e8(%rip), %ax\nmov %eax, %fs\nmov diff_nat+0x4ea(%rip), %ax\nmov %eax, %gs\n"
+    "pushq diff_nat+0x4c0(%rip)\n" REGS(LD) "popfq\n"
+    "mov diff_nat+0x4e4(%rip), %ax\nmov %eax, %ss\n" LD(rsp, 4) LD(rax, 0)
+    "ljmp *diff_far(%rip)\n"
     "diff_exit:\n" REGS(ST) ST(rax, 0) ST(rsp, 4)
     "mov diff_saved_rsp(%rip), %rsp\n"
     "pushfq\npopq diff_nat+0x4c0(%rip)\npushq $0x202\npopfq\n"
     "rdfsbase %rax\nmov %rax, diff_nat+0x4d0(%rip)\nrdgsbase %rax\nmov %rax, diff_nat+0x4d8(%rip)\n"
-    "mov diff_saved_fs(%rip), %rax\nwrfsbase %rax\n"
+    SAVE_SELECTORS "mov diff_saved_fs(%rip), %rax\nwrfsbase %rax\n"
     "mov $7, %eax\nxor %edx, %edx\nxsave64 diff_nat(%rip)\n"
     "diff_leave:\n"
     "mov diff_saved_rsp(%rip), %rsp\n"
@@ -48,7 +67,7 @@ asm(".text\n.globl diff_enter, diff_exit, diff_leave, diff_signal\n"
     "diff_signal:\n"
     "pushq $0x202\npopfq\n"
     "rdfsbase %rax\nmov %rax, diff_nat+0x4d0(%rip)\nrdgsbase %rax\nmov %rax, diff_nat+0x4d8(%rip)\n"
-    "mov diff_saved_fs(%rip), %rax\ntest %rax, %rax\njz 1f\nwrfsbase %rax\n1: jmp diff_on_signal\n");
+    SAVE_SELECTORS "mov diff_saved_fs(%rip), %rax\ntest %rax, %rax\njz 1f\nwrfsbase %rax\n1: jmp diff_on_signal\n");
 
 __attribute__((used)) void diff_on_signal(int sig, siginfo_t *info, void *ctx);
 void diff_on_signal(int sig, siginfo_t *info, void *ctx)
@@ -58,7 +77,7 @@ void diff_on_signal(int sig, siginfo_t *info, void *ctx)
     ucontext_t *uc = ctx;
     const greg_t *g = uc->uc_mcontext.gregs;
 
-    if (!running) {
+    if (!running && sig != SIGVTALRM) {
         signal(sig, SIG_DFL);
         return;
     }
@@ -67,8 +86,10 @@ void diff_on_signal(int sig, siginfo_t *info, void *ctx)
     for (int i = 0; i < 16; i++)
         diff_nat.gpr[i] = g[order[i]];
     diff_nat.rflags = g[REG_EFL];
-    diff_nat.rip = g[REG_RIP];
-    diff_nat.vector = g[REG_TRAPNO];
+    diff_nat.sel[R_CS] = g[REG_CSGSFS];
+    diff_nat.sel[R_SS] = g[REG_CSGSFS] >> 48;
+    diff_nat.rip = g[REG_RIP] + diff_cs_base(diff_nat.sel[R_CS]);
+    diff_nat.vector = sig == SIGVTALRM ? DIFF_VECTOR_ENDLESS : g[REG_TRAPNO];
     diff_nat.err = g[REG_ERR];
     diff_nat.addr = g[REG_CR2];
     asm volatile("jmp diff_leave");
@@ -78,7 +99,10 @@ void diff_on_signal(int sig, siginfo_t *info, void *ctx)
 uint8_t *native_page(unsigned page) { return data + page * 4096; }
 void native_write(uint64_t addr, const void *code, size_t len) { memcpy(code_rw + (addr - DIFF_CODE), code, len); }
 
-void native_run(DiffState *st)
+/* What loops for ever is stopped after a quarter of a second of processor time. */
+static void watchdog(unsigned usec) { setitimer(ITIMER_VIRTUAL, &(struct itimerval){.it_value.tv_usec = usec}, NULL); }
+
+void native_run(DiffState *st, bool may_loop)
 {
     uint64_t bv;
 
@@ -86,11 +110,26 @@ void native_run(DiffState *st)
     diff_nat.vector = DIFF_VECTOR_NONE;
     diff_nat.err = 0;
     diff_nat.addr = 0;
+    if (may_loop)
+        watchdog(250000);
     running = true;
-    diff_enter();
+    if (st->sel[R_CS] == 0x33) {
+        diff_enter();
+    } else {
+        diff_far.off = st->rip - diff_cs_base(st->sel[R_CS]);
+        diff_far.sel = st->sel[R_CS];
+        diff_enter_far();
+    }
     running = false;
-    if (diff_nat.vector == DIFF_VECTOR_NONE)
+    if (may_loop)
+        watchdog(0);
+    if (diff_nat.vector == DIFF_VECTOR_NONE) {
         diff_nat.rip = DIFF_EXIT;
+        diff_nat.sel[R_CS] = 0x33;
+    } else if (diff_nat.vector == EXCP_GP && diff_nat.rip == DIFF_EXIT_ANY) {
+        diff_nat.vector = DIFF_VECTOR_NONE;
+        diff_nat.err = 0;
+    }
     memcpy(&bv, diff_nat.xs + XS_BV, 8); /* components in their initial state may not have been written */
     if (!(bv & 1)) {
         memset(diff_nat.xs, 0, 24);
@@ -135,6 +174,7 @@ void native_init(void)
     must_map((void *)(uintptr_t)DIFF_CODE, DIFF_CODE_SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_POPULATE, fd);
     close(fd);
     native_write(DIFF_EXIT, native_exit_stub(), 16);
+    native_write(DIFF_EXIT_ANY, "\xf4", 1);
     data = must_map((void *)(uintptr_t)DIFF_DATA, DIFF_PAGES * 4096, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1);
     for (unsigned i = 0; i < DIFF_PAGES; i++) {
@@ -144,6 +184,6 @@ void native_init(void)
     }
     ss.ss_sp = must_map(NULL, ss.ss_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1);
     sigaltstack(&ss, NULL);
-    for (unsigned i = 0; i < 5; i++)
-        sigaction((int[]){SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}[i], &sa, NULL);
+    for (unsigned i = 0; i < 6; i++)
+        sigaction((int[]){SIGVTALRM, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}[i], &sa, NULL);
 }

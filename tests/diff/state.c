@@ -37,6 +37,8 @@ uint64_t gen_addr(void)
     return below(2) ? gen_special() : 1ULL << 47 | rnd64();
 }
 
+uint32_t gen_offset(int bits) { return gen_addr() - (bits == 16 ? DIFF_DATA : 0); }
+
 /* ---- states ---- */
 
 static uint32_t special32(void)
@@ -93,6 +95,12 @@ static void fill(uint8_t *p, size_t n, unsigned style)
         case 2: v = special32() | (uint64_t)special32() << 32; break;
         case 3: v = rnd64() & 0x0303030303030303; break;
         case 4: v = gen_special(); break;
+        case 6: case 7: { /* far pointers: 32-bit offset, 16-bit one */
+            uint32_t off;
+            unsigned sel = below(2) ? gen_far_target(&off) : (off = gen_addr(), gen_selector());
+            v = style == 6 ? off | (uint64_t)sel << 32 : (off & 0xffff) | sel << 16 | (uint64_t)gen_selector() << 32;
+            break;
+        }
         default: v = (rnd64() & rnd64() & 0x8080808080808080) | (below(2) ? 0x7fff00017fffff80 : 0xff008001); break;
         }
         memcpy(p + i, &v, 8);
@@ -110,21 +118,60 @@ static void fill_stack(uint8_t *p)
     }
 }
 
+/* For code that returns by RETF and IRET, with words of `size` bytes: offset, CS, flags, stack pointer, SS. */
+static void fill_far_stack(uint8_t *p, unsigned size)
+{
+    for (unsigned i = 0; i + size * 5 <= 4096;) {
+        uint32_t off;
+        uint64_t v[5] = {0, gen_far_target(&off), 0x202 | (rnd64() & (below(4) ? CC_MASK : 0xffff)),
+                         DIFF_DATA + 0x9400 + (below(0x1800) & ~7u), 0x2b};
+        unsigned n = below(3) ? 5 : below(2) ? 2 : 1;
+        v[0] = below(4) ? off : gen_special();
+        if (n == 1)
+            v[0] = below(2) ? (uint64_t)gen_selector() : below(2) ? DIFF_EXIT_ANY - (size == 2 ? DIFF_CODE16 : 0) : gen_special();
+        if (below(8) == 0)
+            v[4] = gen_selector();
+        for (unsigned k = 0; k < n; k++, i += size)
+            memcpy(p + i, &v[k], size);
+    }
+}
+
 void gen_images(void)
 {
     for (unsigned i = 0; i < DIFF_PAGES; i++)
         fill(diff_ro[i], 4096, i & 1);
     for (unsigned n = 0; n < DIFF_IMAGES; n++) {
         for (unsigned i = 0; i < DIFF_WRITABLE; i++) {
-            if (i >= 3)
+            if (i >= 3 && n >= DIFF_IMAGES / 2)
+                fill_far_stack(diff_image[n][i], 2u << n % 3);
+            else if (i >= 3)
                 fill_stack(diff_image[n][i]);
             else
                 for (unsigned at = 0; at < 4096; at += 256)
-                    fill(diff_image[n][i] + at, 256, below(6));
+                    fill(diff_image[n][i] + at, 256, below(8));
         }
         for (unsigned k = 0; k < 64; k++)
             special80(diff_image[n][below(3)] + (below(4080) & ~7u));
     }
+}
+
+static void gen_vsib(DiffState *st, const DiffInsn *g)
+{
+    unsigned size = g->vlong ? 8 : 4, style = below(4), mask = rnd64();
+
+    for (unsigned i = 0; i < 32 / size; i++) {
+        int64_t v = (int64_t)below(128) - 64;
+        uint64_t at = (i * size & 15) + 16 * g->vsib + (i * size & 16 ? XS_YMMH : XS_XMM);
+        if (below(12) == 0)
+            v = (int64_t)((int32_t)below(0x4000) - 0x2000) >> g->vscale;
+        if (below(64) == 0)
+            v = gen_special();
+        memcpy(st->xs + at, &v, size);
+    }
+    if (g->vmask != g->vsib && style)
+        for (unsigned i = 0; i < 32; i++)
+            if (i % 4 == 3)
+                st->xs[(i & 16 ? XS_YMMH : XS_XMM) + 16 * g->vmask + (i & 15)] = style == 1 ? 0xff : mask >> (i / 4) << 7;
 }
 
 void gen_state(DiffState *st, const DiffSeq *q)
@@ -136,12 +183,15 @@ void gen_state(DiffState *st, const DiffSeq *q)
     st->xs[XS_BV] = 7;
     for (int i = 0; i < 16; i++) {
         switch (q->role[i]) {
-        case ROLE_PTR: st->gpr[i] = gen_addr(); break;
+        case ROLE_PTR: st->gpr[i] = q->bits == 64 ? gen_addr() : gen_offset(q->bits); break;
         case ROLE_INDEX: st->gpr[i] = (int)below(24) - 8; break;
-        case ROLE_TARGET: st->gpr[i] = below(4) ? DIFF_EXIT : gen_addr(); break;
-        default: st->gpr[i] = gen_special(); break;
+        case ROLE_TARGET: st->gpr[i] = !below(4) ? gen_addr() : q->bits == 64 ? DIFF_EXIT : DIFF_EXIT_ANY - (q->bits == 16 ? DIFF_CODE16 : 0); break;
+        default: st->gpr[i] = q->seg && below(2) ? (gen_special() & ~0xffffULL) | gen_selector() : gen_special(); break;
         }
+        if (q->bits != 64 && i < 8)
+            st->gpr[i] = (uint32_t)st->gpr[i];
     }
+    gen_segments(st, q->bits);
     if (q->string && below(8))
         st->gpr[R_ECX] = below(8) ? below(40) : below(2000);
     if (q->cl_small)
@@ -151,8 +201,10 @@ void gen_state(DiffState *st, const DiffSeq *q)
         st->gpr[R_EDX] = 0;
     }
     if (q->maskmov) /* whether bytes that are not selected fault is up to the processor */
-        st->gpr[R_EDI] = DIFF_DATA + 0x1200 + below(0x1b00);
+        st->gpr[R_EDI] = DIFF_DATA + 0x1200 + below(0x1b00) - (q->bits == 16 ? DIFF_DATA : 0);
     st->gpr[R_ESP] = below(16) ? DIFF_DATA + 0x9400 + (below(0x1800) & ~7u) : DIFF_DATA + (below(2) ? 0x9000 : 0xafe0) + below(0x20);
+    if (st->sel[R_SS] & 4) /* segments that start at the data */
+        st->gpr[R_ESP] = (st->gpr[R_ESP] - DIFF_DATA) | (below(8) ? 0 : rnd64() & 0xffff0000);
     st->rflags = 0x202 | (rnd64() & CC_MASK) | (below(8) ? 0 : EFL_DF) | (q->ac_ok && below(32) == 0 ? EFL_AC : 0) | (rnd64() & EFL_ID);
     st->fsbase = below(256) ? 0x40 : 1ULL << 40;
     st->gsbase = 0x100;
@@ -174,6 +226,9 @@ void gen_state(DiffState *st, const DiffSeq *q)
         for (int i = 0; i < 8; i++)
             special80(st->xs + XS_ST + 16 * i);
     }
+    for (unsigned i = 0; i < q->n; i++) /* indices that lead to the data pages, mostly; masks of all kinds */
+        if (q->insn[i].vsib >= 0)
+            gen_vsib(st, &q->insn[i]);
     memcpy(st->xs + XS_FCW, &cw, 2);
     memcpy(st->xs + XS_FSW, &sw, 2);
     st->rip = q->start;

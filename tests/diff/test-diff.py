@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""A fixed set of differential cases (tests/diff/main.c): every family, then the other ways to translate. TAP."""
+"""A fixed set of differential cases (tests/diff/main.c): every family and mode of code, then the other ways to translate. TAP."""
 import os
 import subprocess
 import sys
 
 DIFF = os.path.join(os.environ.get('BUILD', 'build'), 'tests', 'diff')
-RUNS = [['--family', f, '--count', '60000', '--seed', '77'] for f in 'int string flow sys sse fp mmx x87 vex'.split()]
-RUNS += [['--mode', 'all', '--count', '80000', '--seed', '78'], ['--count', '200000', '--seed', '79']]
+RUNS = [['--family', f, '--count', '30000', '--seed', '77'] for f in 'int string flow sys sse fp mmx x87 vex seg'.split()]
+RUNS += [['--bits', b, '--count', '80000', '--seed', '80'] for b in ('64', '32', '16')]
+RUNS += [['--mode', m, '--count', '40000', '--seed', '78'] for m in 'one-insn no-opt random-regs interp'.split()]
+RUNS += [['--mode', 'all', '--count', '40000', '--seed', '79']]
 
 
 def main():

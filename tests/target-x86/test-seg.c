@@ -44,7 +44,7 @@ static void test_real(void)
     g_assert_cmphex(env->segs[R_DS].limit, ==, 0xffffffff);
     ASSERT_FAULT(EXCP_GP, 0, helper_check_seg(env, R_ES, 0xfffd, 4));
     ASSERT_FAULT(EXCP_SS, 0, helper_check_seg(env, R_SS, 0xffff, 2));
-    ASSERT_OK(helper_check_seg(env, R_CS, 0xfffc, 4 | 1 << 8)); /* code is writable in real mode */
+    ASSERT_OK(helper_check_seg(env, R_CS, 0xfffc, 4 | 1 << 16)); /* code is writable in real mode */
     harness_stop();
 }
 
@@ -63,8 +63,8 @@ static void test_check(void)
     ASSERT_FAULT(EXCP_GP, 0, helper_check_seg(env, R_DS, 0xfffffffe, 4));
     ASSERT_OK(cpu_load_seg(env, R_DS, SEL_RO0, 0));
     ASSERT_OK(helper_check_seg(env, R_DS, 0, 4));
-    ASSERT_FAULT(EXCP_GP, 0, helper_check_seg(env, R_DS, 0, 4 | 1 << 8));
-    ASSERT_FAULT(EXCP_GP, 0, helper_check_seg(env, R_CS, 0, 4 | 1 << 8));
+    ASSERT_FAULT(EXCP_GP, 0, helper_check_seg(env, R_DS, 0, 4 | 1 << 16));
+    ASSERT_FAULT(EXCP_GP, 0, helper_check_seg(env, R_CS, 0, 4 | 1 << 16));
     harness_stop();
 }
 
@@ -72,7 +72,7 @@ static void test_lar(void)
 {
     start();
     env->cc_op = CC_OP_EFLAGS;
-    g_assert_cmphex(helper_lar(env, SEL_DATA3), ==, 0xc0f200);
+    g_assert_cmphex(helper_lar(env, SEL_DATA3), ==, 0xcff200);
     g_assert_true(env->cc_src & CC_Z);
     g_assert_cmphex(helper_lsl(env, SEL_DATA3), ==, 0xffffffff);
     helper_lar(env, SEL_LAST);
