@@ -6,6 +6,8 @@
 
 static GMutex bql;
 static __thread bool bql_mine;
+static void (*unlock_hook)(void);
+static bool hook_wanted; /* under the lock */
 
 /* Device code is entered from translated code with the guest's sticky floating-point flags in the host's register,
  * and libraries compute with doubles now and then (GLib's hash tables): the guest must not see those flags. */
@@ -33,8 +35,16 @@ void bql_lock(void)
     fp_enter();
 }
 
+void bql_set_unlock_hook(void (*fn)(void)) { unlock_hook = fn; }
+void bql_run_hook_at_unlock(void) { hook_wanted = true; }
+
 void bql_unlock(void)
 {
+    /* What the hook does may want it again; the bound keeps one access from becoming a long stay. */
+    for (int i = 0; unlikely(hook_wanted) && i < 64; i++) {
+        hook_wanted = false;
+        unlock_hook();
+    }
     fp_leave();
     g_assert(bql_mine);
     bql_mine = false;

@@ -237,6 +237,7 @@ void machine_start(bool stopped)
 {
     device_reset_all(); /* devices made after the board see each other's power-on state */
     vcpu_start(cpu->cpu);
+    block_set_inline(true);
     started = true;
     monitor_start_all();
     if (stopped)

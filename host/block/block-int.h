@@ -18,6 +18,7 @@ typedef struct BlockFile {
     uint64_t len;     /* bytes; grows with writes (atomic) */
     bool read_only, is_device, no_flush;
     bool no_lock;     /* locking=off */
+    bool no_nowait;   /* this file system cannot say what it has in memory */
     bool is_null;     /* no file at all: reads as zeros, forgets what is written */
     dev_t dev;
     ino_t ino;
@@ -35,9 +36,12 @@ bool file_lock(BlockFile *f, unsigned flags, GError **errp);
 BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp);
 bool proto_is_driver(const char *name);
 BlockFile *file_ref(BlockFile *f);
+/* In this thread, reads take only what the host has in memory: anything else is -EAGAIN, and formats do not wait
+ * for locks. For an attempt in the submitter's thread before a worker is troubled. */
+extern __thread bool file_nowait;
 static inline void file_event(BlockFile *f, BlockEvent e)
 {
-    if (unlikely(f->debug))
+    if (unlikely(f->debug) && !file_nowait)
         blkdebug_event(f->debug, e);
 }
 static inline int file_check(BlockFile *f, BlockIo io, uint64_t offset, uint64_t len)

@@ -1,19 +1,22 @@
 /* block.c - images and their requests: a small pool of worker threads does the I/O, completions
- * come back through a queue to the main loop.
+ * come back through a queue to whoever has the BQL next.
  *
  * Locks: `lock` protects the completion queue and the counts of requests in flight; it is a leaf
- * (no callback runs under it). Callbacks run under the BQL, either from the main loop's event
- * source or from block_drain(); the two never run at once because both hold the BQL.
+ * (no callback runs under it). Callbacks run under the BQL: from the main loop's event source, from
+ * block_drain(), and in inline mode from the worker itself. A thread switch costs more than a small transfer:
+ * in inline mode a read of what the host has in memory is done by the submitter, and its callback runs when
+ * that thread gives up the BQL. Two never run at once.
  * A flush covers every write whose callback has run before the flush was submitted.
  * Not modelled: request merging, throttling. */
 #include "host/base/osdep.h"
 #include "host/block/block.h"
 #include "host/block/block-int.h"
+#include "softmmu/bql.h"
 #include "softmmu/runstate.h"
 #include <sys/eventfd.h>
 #include <glib-unix.h>
 
-enum { WORKERS = 4 };
+enum { WORKERS = 4, INLINE_MAX = 512 << 10 };
 
 typedef enum ReqKind { REQ_READ, REQ_WRITE, REQ_FLUSH, REQ_DISCARD, REQ_ZEROES, REQ_ZEROES_UNMAP } ReqKind;
 
@@ -50,6 +53,7 @@ static unsigned total_in_flight;         /* under lock */
 static GThreadPool *pool;                /* made on first use, under the BQL */
 static int done_fd = -1;
 static unsigned next_node_id = 100;
+static bool inline_mode;                 /* see block_set_inline */
 
 static uint64_t iov_bytes(const struct iovec *iov, int iovcnt)
 {
@@ -93,6 +97,18 @@ static int image_write(BlockImage *img, uint64_t offset, const struct iovec *iov
     return ret == 0 && img->writethrough ? image_flush(img) : ret;
 }
 
+static void finish(BlockReq *r)
+{
+    g_mutex_lock(&lock);
+    r->finished = true;
+    g_queue_push_tail(&done_queue, r);
+    r->ready = true;
+    g_cond_broadcast(&done_cond);
+    g_mutex_unlock(&lock);
+}
+
+static bool run_completions(void);
+
 static void worker(gpointer data, gpointer unused)
 {
     BlockReq *r = data;
@@ -122,12 +138,13 @@ static void worker(gpointer data, gpointer unused)
         r->ret = block_write_zeroes(img, r->offset, r->len, r->kind == REQ_ZEROES_UNMAP);
         break;
     }
-    g_mutex_lock(&lock);
-    r->finished = true;
-    g_queue_push_tail(&done_queue, r);
-    r->ready = true;
-    g_cond_broadcast(&done_cond);
-    g_mutex_unlock(&lock);
+    finish(r);
+    if (inline_mode) { /* no detour through the main loop */
+        bql_lock();
+        run_completions();
+        bql_unlock();
+        return;
+    }
     if (write(done_fd, &one, sizeof one) < 0) {
         /* EAGAIN: the counter is full, so the main loop is awake anyway */
     }
@@ -200,7 +217,25 @@ static void send(BlockReq *r)
     r->img->in_flight++;
     total_in_flight++;
     g_mutex_unlock(&lock);
+    if (inline_mode && r->kind == REQ_READ && bql_locked() && iov_bytes(r->iov, r->iovcnt) <= INLINE_MAX) {
+        file_nowait = true;
+        r->ret = image_read(r->img, r->offset, r->iov, r->iovcnt);
+        file_nowait = false;
+        if (!r->ret) {
+            finish(r);
+            bql_run_hook_at_unlock();
+            return;
+        }
+    }
     g_thread_pool_push(pool, r, NULL);
+}
+
+static void at_unlock(void) { run_completions(); }
+
+void block_set_inline(bool on)
+{
+    bql_set_unlock_hook(at_unlock);
+    inline_mode = on;
 }
 
 void block_set_error_actions(BlockImage *img, BlockErrorAction on_read, BlockErrorAction on_write)

@@ -1,5 +1,5 @@
 /* block.h - disk images: a small interface over image formats; requests run in worker threads.
- * Completion callbacks run in the main thread under the BQL. Offsets and lengths are bytes. */
+ * Completion callbacks run under the BQL. Offsets and lengths are bytes. */
 #ifndef HOST_BLOCK_BLOCK_H
 #define HOST_BLOCK_BLOCK_H
 
@@ -79,6 +79,10 @@ void block_set_error_actions(BlockImage *img, BlockErrorAction on_read, BlockErr
 /* The error of the last request that was kept, 0: none is. */
 int block_io_status(const BlockImage *img);
 bool block_retry_all(void); /* on `cont`; false: nothing was kept. Under the BQL. */
+
+/* Inline mode, for a program whose threads obey the BQL: callbacks come in any thread, a read of cached data may be
+ * complete as soon as the submitter gives up the BQL. Off: callbacks come in the main loop and in block_drain() only. */
+void block_set_inline(bool on);
 
 typedef void BlockDone(void *opaque, int ret); /* ret 0 or -errno */
 

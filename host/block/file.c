@@ -58,6 +58,7 @@ bool buffer_is_zero(const void *buf, size_t len)
 /* ---- bytes ---- */
 
 enum { IOV_CHUNK = 512 }; /* IOV_MAX is 1024 */
+__thread bool file_nowait;
 
 static void grow_len(BlockFile *f, uint64_t end)
 {
@@ -72,8 +73,10 @@ int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt,
 {
     struct iovec part[IOV_CHUNK];
     uint64_t done = 0;
-    int ret = file_check(f, write ? IO_WRITE : IO_READ, offset, len);
 
+    if (file_nowait && (write || f->debug || f->no_nowait))
+        return -EAGAIN;
+    int ret = file_check(f, write ? IO_WRITE : IO_READ, offset, len);
     if (ret)
         return ret;
     if (offset > INT64_MAX - f->base || len > INT64_MAX - f->base - offset)
@@ -99,10 +102,14 @@ int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt,
         if (!n)
             return -EINVAL;
         ssize_t r = write ? pwritev(f->fd, part, n, (off_t)(f->base + offset + done))
-                          : preadv(f->fd, part, n, (off_t)(f->base + offset + done));
+                          : preadv2(f->fd, part, n, (off_t)(f->base + offset + done), file_nowait ? RWF_NOWAIT : 0);
         if (r < 0) {
             if (errno == EINTR)
                 continue;
+            if (file_nowait) {
+                f->no_nowait = errno == EOPNOTSUPP || errno == ENOSYS;
+                return -EAGAIN;
+            }
             return -errno;
         }
         if (r == 0) {

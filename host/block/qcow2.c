@@ -33,7 +33,16 @@ static int read_backing(Qcow2 *s, uint64_t off, const struct iovec *iov, int cnt
 static int read_guest(Qcow2 *s, uint64_t off, const struct iovec *iov, int cnt, uint64_t len, bool nested)
 {
     int ret = 0;
-    g_mutex_lock(&s->lock);
+    if (file_nowait) { /* no waiting, and no writing of tables either */
+        if (!g_mutex_trylock(&s->lock))
+            return -EAGAIN;
+        if (s->freeing || s->lru.length > s->cache_max) {
+            g_mutex_unlock(&s->lock);
+            return -EAGAIN;
+        }
+    } else {
+        g_mutex_lock(&s->lock);
+    }
     if (nested)
         s->io++;
     else
@@ -60,7 +69,7 @@ static int read_guest(Qcow2 *s, uint64_t off, const struct iovec *iov, int cnt, 
             ret = file_rwv(s->file, m.host, iov, cnt, done, m.len, false);
             break;
         case Q_COMPRESSED:
-            ret = qcow2_read_compressed(s, m.entry, (off + done) & (s->cluster_size - 1), iov, cnt, done, m.len);
+            ret = file_nowait ? -EAGAIN : qcow2_read_compressed(s, m.entry, (off + done) & (s->cluster_size - 1), iov, cnt, done, m.len);
             break;
         }
         g_mutex_lock(&s->lock);

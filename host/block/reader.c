@@ -66,6 +66,10 @@ int reader_preadv(void *state, uint64_t offset, const struct iovec *iov, int iov
             break;
         case RUN_COMPRESSED: {
             const uint8_t *data;
+            if (file_nowait) {
+                ret = -EAGAIN;
+                break;
+            }
             g_mutex_lock(&r->lock);
             ret = r->inflate(r, &run, &data);
             if (!ret)

@@ -106,7 +106,7 @@ static void damage(unsigned f, GByteArray *a)
         default:
             if (f == 0) {
                 uint64_t cs = 1ULL << (ldb32(p + 20) & 31), at = below(2) ? 0 : ldb64(p + (unsigned[]){40, 48, 64, 8}[below(4)]);
-                if (!below(3) && ldb64(p + 40) + 8 <= a->len) /* an L2 table */
+                if (!below(3) && ldb64(p + 40) <= a->len - 8) /* an L2 table */
                     at = ldb64(p + ldb64(p + 40)) & 0x00fffffffffffe00ULL;
                 if (at == 0)
                     change(p, 0, MIN(128, a->len), a->len, true);

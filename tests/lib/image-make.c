@@ -17,7 +17,8 @@ static GByteArray *blank(size_t n)
 {
     GByteArray *a = g_byte_array_new();
     g_byte_array_set_size(a, (guint)n);
-    memset(a->data, 0, n);
+    if (n)
+        memset(a->data, 0, n);
     return a;
 }
 
