@@ -191,7 +191,12 @@ int cpu_exec(CPUState *cpu)
         cpu->in_code = false;
         cpu->stats.exits++;
         slot = r & TB_EXIT_MASK;
-        last = slot <= TB_EXIT_SLOT1 ? (TB *)(r & ~(uintptr_t)TB_EXIT_MASK) : NULL;
+        last = (TB *)(r & ~(uintptr_t)TB_EXIT_MASK);
+        if (slot > TB_EXIT_SLOT1) {
+            if (last->has_branch)
+                cpu->ops->check_branch(cpu, last);
+            last = NULL;
+        }
     }
     cpu->running = false;
     return ret;

@@ -10,6 +10,9 @@ struct TB {
     uint32_t flags, cflags;
     uint16_t size;            /* guest bytes, 1 .. 2 pages */
     uint16_t icount;
+    bool has_branch;          /* ends in an indirect branch, whose target CPUOps.check_branch looks at; next two: */
+    uint16_t branch_off;      /* of that instruction from pc */
+    uint32_t branch_undo;     /* the guest's: what it takes to undo it */
     bool invalid;
     bool skips_state;         /* overwrites what lazy exits leave out (TcgLazyExit) before anything can look at it */
     uint8_t lazy_slots;       /* bit n: goto_tb slot n may only be linked to such a TB */

@@ -1,7 +1,9 @@
 /* cpu.c - the x86 CPU as an object: creation, reset, TB flags, requests from outside, the CPUOps table.
  * Spec: Intel SDM vol. 3, 9.1 (processor state after reset, INIT). */
 #include "host/base/osdep.h"
+#include "accel/tb.h"
 #include "softmmu/bql.h"
+#include "target-x86/helper.h"
 #include "target-x86/sys.h"
 
 /* --- TB flags --- */
@@ -235,6 +237,27 @@ static void x86_unaligned_access(CPUState *cpu, vaddr addr, AccessType type, Mem
     raise_exception_err(env, op & MO_ALIGN_GP ? EXCP_GP : EXCP_AC, 0, ra);
 }
 
+/* Near branches fault at the branch. Its target is looked at when the jump cache does not have it, and then the branch
+ * is undone; what a CALL pushed stays below the stack pointer. */
+static void x86_check_branch(CPUState *cpu, const TB *from)
+{
+    CPUX86State *env = X86_ENV(cpu);
+    if (likely(!(env->hflags & HF_CS64) || is_canonical(env->head.eip)))
+        return;
+    env->head.eip = from->pc + from->branch_off;
+    env->head.gpr[R_ESP] -= (int32_t)from->branch_undo;
+    raise_exception_err(env, EXCP_GP, 0, 0);
+}
+
+/* The same where each branch leaves to the loop. sp: what it adds to RSP. */
+void helper_branch_target(CPUX86State *env, uint64_t eip, uint32_t sp)
+{
+    if (is_canonical(eip))
+        return;
+    env->head.gpr[R_ESP] -= (int32_t)sp;
+    raise_exception_err(env, EXCP_GP, 0, GETPC());
+}
+
 unsigned cpu_x86_code_bits(CPUX86State *env)
 {
     return env->hflags & HF_CS64 ? 64 : env->hflags & HF_CS32 ? 32 : 16;
@@ -263,5 +286,6 @@ const CPUOps cpu_x86_ops = {
     .phys_page_debug = x86_phys_page_debug,
     .disas_mode = x86_disas_mode,
     .mmu_index = x86_mmu_index,
+    .check_branch = x86_check_branch,
     .space_modes = 1 << MMU_USER | 1 << MMU_KNOSMAP,
 };

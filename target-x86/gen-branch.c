@@ -5,6 +5,12 @@
 
 static uint64_t relative_target(const DisasContext *dc) { return dc_mask_eip(dc, dc_next_eip(dc) + dc->insn.imm); }
 
+/* #GP at the branch, not at its target. */
+static bool faults_at_branch(const DisasContext *dc, uint64_t target)
+{
+    return dc->code64 && (uint64_t)((int64_t)(target << 16) >> 16) != target;
+}
+
 /* The instruction behind this one, as execution falls through to it. */
 static uint64_t fallthrough(const DisasContext *dc) { return dc->code64 ? dc_next_eip(dc) : (uint32_t)dc_next_eip(dc); }
 
@@ -25,6 +31,10 @@ static void gen_branch(DisasContext *dc, Cond c)
     gen_goto_lazy(dc, 0, fallthrough(dc), lazy0);
     dc->cc_op_dirty = dirty;
     tcg_gen_label(s, taken);
+    if (faults_at_branch(dc, target)) {
+        gen_exception_gp0(dc);
+        return;
+    }
     gen_check_cs_limit(dc, tcg_const(s, target));
     gen_goto_lazy(dc, 1, target, lazy1);
 }
@@ -49,7 +59,7 @@ void gen_JCC(DisasContext *dc)
     Cond c = gen_cond(dc, dc->insn.opcode & 15);
     uint64_t target = relative_target(dc);
 
-    if (target <= dc_eip(dc) || !jcc_follows(dc)) {
+    if (faults_at_branch(dc, target) || target <= dc_eip(dc) || !jcc_follows(dc)) {
         gen_branch(dc, c);
         return;
     }
@@ -65,6 +75,10 @@ void gen_JMP(DisasContext *dc)
 {
     uint64_t target = relative_target(dc);
 
+    if (faults_at_branch(dc, target)) {
+        gen_exception_gp0(dc);
+        return;
+    }
     gen_check_cs_limit(dc, tcg_const(dc->s, target));
     gen_goto(dc, 0, target);
 }
@@ -73,6 +87,10 @@ void gen_CALL(DisasContext *dc)
 {
     uint64_t target = relative_target(dc);
 
+    if (faults_at_branch(dc, target)) {
+        gen_exception_gp0(dc);
+        return;
+    }
     gen_check_cs_limit(dc, tcg_const(dc->s, target));
     gen_push(dc, tcg_const(dc->s, dc_mask_eip(dc, dc_next_eip(dc))), dc->insn.osize);
     gen_goto(dc, 0, target);
@@ -101,10 +119,10 @@ void gen_CALL_IND(DisasContext *dc)
     Tv t = indirect_target(dc);
 
     gen_push(dc, tcg_const(dc->s, dc_mask_eip(dc, dc_next_eip(dc))), dc->insn.osize);
-    gen_goto_reg(dc, t);
+    gen_goto_reg(dc, t, -(1 << dc->insn.osize));
 }
 
-void gen_JMP_IND(DisasContext *dc) { gen_goto_reg(dc, indirect_target(dc)); }
+void gen_JMP_IND(DisasContext *dc) { gen_goto_reg(dc, indirect_target(dc), 0); }
 
 void gen_RET(DisasContext *dc)
 {
@@ -119,12 +137,14 @@ void gen_RET(DisasContext *dc)
         gen_check_cs_limit(dc, t);
     }
     gen_pop_commit(dc, size);
+    int sp = 1 << size;
     if (dc->insn.row->op[0] == O_Iw) {
+        sp += dc->insn.imm;
         Tv sp = tcg_temp(s);
         tcg_gen_addi(s, dc->code64 ? TCG_I64 : TCG_I32, sp, gen_reg(R_ESP), dc->insn.imm);
         gen_write_sp(dc, sp);
     }
-    gen_goto_reg(dc, t);
+    gen_goto_reg(dc, t, sp);
 }
 
 /* --- LOOP, JCXZ: the counter has the address size --- */

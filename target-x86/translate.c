@@ -140,12 +140,19 @@ void gen_goto_lazy(DisasContext *dc, unsigned slot, uint64_t eip, bool lazy)
     dc->end = DISAS_NORETURN;
 }
 
-void gen_goto_reg(DisasContext *dc, Tv eip)
+void gen_goto_reg(DisasContext *dc, Tv eip, int sp)
 {
     TcgContext *s = dc->s;
 
     gen_sync_cc_op(dc);
+    if (dc->code64) { /* #GP at the branch: x86_check_branch() */
+        dc->tb->has_branch = true;
+        dc->tb->branch_off = dc->pc - dc->tb->pc;
+        dc->tb->branch_undo = sp;
+    }
     if (dc->plain_exits) {
+        if (dc->code64)
+            CALL_HELPER(dc, branch_target, NO_OUT, 3, tcg_env(s).i, eip.i, tcg_const(s, (uint32_t)sp).i);
         tcg_gen_st(s, eip, tcg_env(s), offsetof(CPUX86State, head.eip), 8);
         gen_leave_stored(dc);
         return;
@@ -298,6 +305,7 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
     uint32_t cs_limit;
 
     init_context(dc, cpu, tb, s, max_insns);
+    tb->has_branch = false; /* this may be a second, shorter attempt */
     bool check_cs = !dc->code64 && !(dc->flags & HF_FLAT_CS);
     bool flags_open = !check_cs && !dc->plain_exits && !(dc->flags & HF_CODE_BP); /* nothing has needed them yet */
     cs_limit = dc->env->segs[R_CS].limit;

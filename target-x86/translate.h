@@ -114,7 +114,8 @@ bool gen_flags_dead_at(DisasContext *dc, uint64_t eip);         /* code there ne
 void gen_goto_lazy(DisasContext *dc, unsigned slot, uint64_t eip, bool lazy);
 void gen_lazy_exit(DisasContext *dc, unsigned slot);            /* its state */
 bool insn_overwrites_flags(const DisasContext *dc, bool *open); /* lazy-exit.c */
-void gen_goto_reg(DisasContext *dc, Tv eip);                    /* truncated to the operand size */
+/* truncated to the operand size; sp: what the branch has added to the stack pointer */
+void gen_goto_reg(DisasContext *dc, Tv eip, int sp);
 void gen_leave(DisasContext *dc, uint64_t eip);                 /* eip stored, exit_tb */
 void gen_leave_stored(DisasContext *dc);                         /* the same when a helper has set env->eip */
 void gen_lookup_stored(DisasContext *dc);                        /* and without TF's trap */

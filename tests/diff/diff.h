@@ -51,6 +51,7 @@ typedef struct DiffInsn {
     bool any_c1;            /* leaves x87's C1 as AMD does or as Intel does */
     bool rep, string, cl_small, maskmov;
     bool leaves;            /* may go to DIFF_EXIT from here */
+    bool call_ind;
     bool x87_store;         /* sets exception flags and may fault */
     bool xsave, x87_trans;
     bool xm_fuzzy;          /* which exceptions of a sum of products are reported is up to the processor */

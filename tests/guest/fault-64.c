@@ -4,6 +4,8 @@
 
 static uint8_t page[3 * 4096] __attribute__((aligned(4096)));
 word fault_ip, fault_sp;
+word bad_target = 0x7fffffffffff + 1;
+struct __attribute__((packed)) { word ip; uint16_t cs; } bad_far = {0x8000000000000000, 8};
 
 #define FAULTS(name, text) \
     NOINLINE static void name(void) { __asm__ volatile("movq $1f, fault_ip\nmov %%rsp, fault_sp\n" text \
@@ -26,6 +28,13 @@ FAULTS(ud2, "1: ud2\n")
 FAULTS(bad_64, "1: .byte 0x06\n")
 FAULTS(non_canonical, "mov $0x800000000000, %%rax\n1: mov (%%rax), %%al\n")
 FAULTS(non_canonical_jump, "mov $0x800000000000, %%rax\n1: jmp *%%rax\n")
+FAULTS(non_canonical_jump_mem, "1: jmp *bad_target\n")
+FAULTS(non_canonical_call, "mov $0x800000000000, %%rcx\n1: call *%%rcx\n")
+FAULTS(non_canonical_call_mem, "1: call *bad_target\n")
+FAULTS(non_canonical_ret, "pushq bad_target\nmov %%rsp, fault_sp\n1: ret\n")
+FAULTS(non_canonical_ret_n, "pushq bad_target\nmov %%rsp, fault_sp\n1: ret $0x118\n")
+FAULTS(non_canonical_far, "mov $bad_far, %%ecx\n1: rex64 ljmp *(%%rcx)\n")
+FAULTS(non_canonical_iret, "push $0x10\npush $0\npushf\npush $8\npushq bad_target\nmov %%rsp, fault_sp\n1: iretq\n")
 FAULTS(non_canonical_cross, "mov $0x7ffffffffffc, %%rax\n1: mov (%%rax), %%rax\n")
 FAULTS(pf_read, "1: mov 0x1f0000, %%al\n")
 FAULTS(pf_write, "1: movb $0, 0x1f0000\n")
@@ -35,6 +44,8 @@ FAULTS(bad_cr3, "mov $0x7fff, %%rax\nshl $48, %%rax\n1: mov %%rax, %%cr3\n")
 FAULTS(bad_cr0, "mov $1, %%rax\nshl $32, %%rax\n1: mov %%rax, %%cr0\n")
 FAULTS(bad_efer, "mov $0xc0000080, %%ecx\nmov $-1, %%eax\nmov $-1, %%edx\n1: wrmsr\n")
 FAULTS(movaps, "mov $page + 1, %%eax\n1: .byte 0x0f, 0x28, 0x00\n")
+
+static bool eat_steps(Frame *f) { return f->vector == 1; }
 
 static void t_faults(void)
 {
@@ -51,7 +62,26 @@ static void t_faults(void)
     EXPECT(bad_efer, 13, 0);
     __asm__ volatile("mov %%cr4, %0; or $0x600, %0; mov %0, %%cr4" : "=r"(t));
     EXPECT(movaps, 13, 0);
-    CHECK_EQ(catching(non_canonical_jump), 13);
+    for (int i = 0; i < 3; i++) { /* the branch, not its target, also when what it does was translated before */
+        EXPECT(non_canonical_jump, 13, 0);
+        EXPECT(non_canonical_jump_mem, 13, 0);
+        EXPECT(non_canonical_call, 13, 0);
+        EXPECT(non_canonical_call_mem, 13, 0);
+        EXPECT(non_canonical_ret, 13, 0);
+        EXPECT(non_canonical_ret_n, 13, 0);
+        EXPECT(non_canonical_far, 13, 0);
+        EXPECT(non_canonical_iret, 13, 0);
+        bad_target = i ? 0xffff7fffffffffff : 0x1000000000000;
+    }
+    bad_target = 0x800000000000;
+    on_exception = eat_steps;
+    __asm__ volatile("pushfq\norl $0x100, (%%rsp)\npopfq" : : : "memory", "cc"); /* TF: the fault comes before the trap */
+    int v = catching(non_canonical_ret);
+    __asm__ volatile("pushfq\nandl $0xfffffeff, (%%rsp)\npopfq" : : : "memory", "cc");
+    on_exception = NULL;
+    CHECK_EQ(v, 13);
+    CHECK_EQ(exc.ip, fault_ip);
+    CHECK_EQ(exc.sp, fault_sp);
 }
 
 static word jump_to;
