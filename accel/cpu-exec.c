@@ -9,9 +9,18 @@
 
 __thread CPUState *current_cpu;
 
+/* Translated code may leave guest state in the host's x87. */
+static inline void leave_x87(CPUState *cpu)
+{
+    const TcgEnvHead *h = cpu_head(cpu);
+    if (h->x87_live | h->x87_modes)
+        cpu->ops->leave_code(cpu);
+}
+
 /* Translated code runs with the guest's MXCSR; a longjmp out of it skips the epilogue that saves it. */
 static void leave_code(CPUState *cpu)
 {
+    leave_x87(cpu);
     if (cpu->in_code) {
         cpu_head(cpu)->mxcsr_run = _mm_getcsr();
         _mm_setcsr(cpu_head(cpu)->mxcsr_host);
@@ -189,6 +198,7 @@ int cpu_exec(CPUState *cpu)
         cpu->in_code = true;
         uintptr_t r = jit_buf->enter(cpu->env, tb->code);
         cpu->in_code = false;
+        leave_x87(cpu);
         cpu->stats.exits++;
         slot = r & TB_EXIT_MASK;
         last = (TB *)(r & ~(uintptr_t)TB_EXIT_MASK);

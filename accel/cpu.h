@@ -46,6 +46,9 @@ typedef struct CPUOps {
     void (*translate)(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns);
     /* A fault in a TB: put eip and the front end's word (cc_op) into env. */
     void (*restore_state)(void *env, const uint64_t data[2]);
+    /* Translated code was left, in whatever way, and TcgEnvHead's x87_live or x87_modes is set: take the guest's state
+     * out of the host's x87 and leave that as C code expects it. */
+    void (*leave_code)(CPUState *cpu);
     /* Page walk: fill the TLB by tlb_set_page() and return true; on a fault raise it (noreturn), or
      * return false when probe. ra: see cpu_restore_state. */
     bool (*tlb_fill)(CPUState *cpu, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx, bool probe, uintptr_t ra);

@@ -283,6 +283,32 @@ static void slow_stv(void *env, vaddr addr, const void *src, MemOpIdx oi, uintpt
             cpu_st(cpu, addr + 8 * i, 8, v[i], m, ra);
 }
 
+/* Bytes of an x87 operand, 2 to 10: one piece of at most 8, and the rest. */
+static void slow_x87(void *env, vaddr addr, void *buf, uint32_t ctl, uintptr_t ra)
+{
+    CPUState *cpu = env_cpu(env);
+    MemOpIdx oi = ctl & SLOW_X87_OI;
+    unsigned size = ctl >> SLOW_X87_BYTES_SHIFT & 15, m = memopidx_mmu(oi), first = MIN(size, 8u);
+    uint64_t v[2] = {0};
+    cpu->stats.tlb_slow++;
+    check_aligned(cpu, addr, memopidx_op(oi), ctl & (SLOW_X87_PROBE | SLOW_X87_STORE) ? ACCESS_STORE : ACCESS_LOAD, ra);
+    if (ctl & SLOW_X87_PROBE) {
+        check_writable(cpu, addr, size, m, ra);
+        return;
+    }
+    if (ctl & SLOW_X87_STORE) {
+        memcpy(v, buf, size);
+        cpu_st(cpu, addr, first, v[0], m, ra);
+        if (size > first)
+            cpu_st(cpu, addr + first, size - first, v[1], m, ra);
+        return;
+    }
+    v[0] = cpu_ld(cpu, addr, first, m, ra);
+    if (size > first)
+        v[1] = cpu_ld(cpu, addr + first, size - first, m, ra);
+    memcpy(buf, v, sizeof v);
+}
+
 void tlb_fill_slow_paths(TcgGuest *g)
 {
     g->slow_ld = slow_ld;
@@ -291,6 +317,7 @@ void tlb_fill_slow_paths(TcgGuest *g)
     g->slow_cmpxchg = slow_cmpxchg;
     g->slow_ldv = slow_ldv;
     g->slow_stv = slow_stv;
+    g->slow_x87 = slow_x87;
 }
 
 static void *probe(CPUState *cpu, vaddr addr, unsigned len, AccessType type, unsigned mmu_idx, bool nofault, bool *fault,

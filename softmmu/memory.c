@@ -293,6 +293,24 @@ void memory_region_set_readonly(MemoryRegion *mr, bool readonly)
     }
 }
 
+MemoryRegion *memory_region_find(MemoryRegion *mr, hwaddr off, hwaddr *leaf_off)
+{
+    if (!mr->enabled || off >= mr->size)
+        return NULL;
+    if (mr->kind == MR_ALIAS)
+        return memory_region_find(mr->alias, mr->alias_offset + off, leaf_off);
+    if (mr->kind != MR_CONTAINER) {
+        *leaf_off = off;
+        return mr;
+    }
+    for (GList *l = mr->children; l; l = l->next) {
+        MemoryRegion *child = l->data, *leaf;
+        if (off >= child->addr && (leaf = memory_region_find(child, off - child->addr, leaf_off)))
+            return leaf;
+    }
+    return NULL;
+}
+
 uint8_t *memory_region_ram_ptr(const MemoryRegion *mr)
 {
     return mr->ram ? mr->ram->host + mr->ram_offset : NULL;

@@ -66,6 +66,10 @@ void memory_region_set_readonly(MemoryRegion *mr, bool readonly); /* alias to RA
 void memory_begin(void);
 void memory_commit(void);
 
+/* The leaf (RAM, ROM or MMIO) that answers at off inside mr, and the offset inside that leaf; NULL: nothing.
+ * It looks at the tree, not at a flat view, so mr may be covered or be no part of an address space. */
+MemoryRegion *memory_region_find(MemoryRegion *mr, hwaddr off, hwaddr *leaf_off);
+
 /* Host pointer to a RAM/ROM region's bytes. */
 uint8_t *memory_region_ram_ptr(const MemoryRegion *mr);
 uint64_t memory_region_ram_size(const MemoryRegion *mr);

@@ -68,8 +68,9 @@ void cpu_update_hflags(CPUX86State *env)
         h |= HF_RF;
     if (~env->mxcsr & 0x1f80)
         h |= HF_FP_UNMASKED;
-    if (~env->fpuc & 0x3f)
+    if (~env->fpuc & 0x3f || env->x87_slow)
         h |= HF_X87_UNMASKED;
+    x87_set_run_cw(env);
     if ((cr4 & CR4_OSXSAVE) && (env->xcr0 & 6) == 6)
         h |= HF_OSXSAVE;
     if ((cr4 & CR4_UMIP) && cpl > 0)
@@ -275,6 +276,7 @@ const CPUOps cpu_x86_ops = {
     .get_tb_state = x86_get_tb_state,
     .translate = x86_translate,
     .restore_state = x86_restore_state,
+    .leave_code = x86_leave_x87,
     .tlb_fill = x86_tlb_fill,
     .unaligned_access = x86_unaligned_access,
     .watch_access = x86_watch_access,

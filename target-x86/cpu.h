@@ -74,7 +74,8 @@ enum {
     HF_OSXSAVE = 1 << 29,                /* AVX enabled: CR4.OSXSAVE and XCR0 */
     HF_UMIP = 1 << 30,
 };
-/* the x87 control word unmasks an exception: waiting instructions look for a pending one (otherwise there is none) */
+/* the x87 control word unmasks an exception: waiting instructions look for a pending one (otherwise there is none), and
+ * every instruction is a helper call; also set for one instruction that generated code could not do (x87_slow) */
 #define HF_X87_UNMASKED (1u << 31)
 #define HF_FLAT_SEG(seg) (HF_FLAT_ES << (seg))
 
@@ -146,6 +147,7 @@ typedef struct CPUX86State {
     uint32_t fpstt;            /* TOP */
     uint16_t fpus, fpuc;       /* status without TOP; control word */
     uint8_t fptags[8];         /* 1: empty; physical numbering */
+    bool x87_slow;             /* the next x87 instruction is for a helper */
     uint64_t fpip, fpdp;
     uint16_t fpcs, fpds, fpop;
 
@@ -254,6 +256,13 @@ uint64_t cpu_x86_xinuse(CPUX86State *env);          /* XSAVE components not in t
 uint16_t cpu_get_fpsw(const CPUX86State *env);      /* status with TOP */
 uint16_t cpu_get_fptag(const CPUX86State *env);     /* full two-bit tag word */
 void cpu_fpu_reset(CPUX86State *env);               /* FNINIT */
+void x86_leave_x87(CPUState *cpu);                  /* CPUOps.leave_code */
+/* What the host's control word is to be while translated code runs; the prologue loads it. */
+static inline void x87_set_run_cw(CPUX86State *env)
+{
+    env->head.x87_cw = (env->fpuc & 0x3f) == 0x3f ? env->fpuc : 0x37f;
+    env->head.x87_modes = env->head.x87_cw != 0x37f;
+}
 
 /* translate.c */
 extern const TcgGuest x86_tcg_guest; /* slow paths are filled in by accel_init from cputlb */

@@ -12,6 +12,7 @@ static unsigned q_reg(const DisasContext *dc) { return dc->insn.modrm & 7; }
 Vv mmx_load(DisasContext *dc, unsigned n)
 {
     Vv t = tcg_tempv(dc->s, TCG_V128);
+    gen_x87_flush(dc);
     tcg_gen_ldv(dc->s, TCG_V128, t, tcg_env(dc->s), mmx_offset(n), 8);
     return t;
 }

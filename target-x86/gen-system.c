@@ -131,12 +131,24 @@ static void gen_stop(DisasContext *dc, const TcgHelperInfo *helper)
     dc->end = DISAS_NORETURN;
 }
 void gen_HLT(DisasContext *dc) { gen_stop(dc, &helper_info_hlt); }
-void gen_MWAIT(DisasContext *dc) { gen_stop(dc, &helper_info_mwait); }
+
+/* Outside of ring 0 these two are no instructions, rather than a fault of privilege. */
+void gen_MWAIT(DisasContext *dc)
+{
+    if (dc->cpl != 0)
+        gen_exception(dc, EXCP_UD);
+    else
+        gen_stop(dc, &helper_info_mwait);
+}
 
 void gen_MONITOR(DisasContext *dc)
 {
     Tv a = tcg_temp(dc->s);
 
+    if (dc->cpl != 0) {
+        gen_exception(dc, EXCP_UD);
+        return;
+    }
     gen_mask_addr(dc, a, gen_reg(R_EAX), dc->insn.asize);
     a = gen_add_seg(dc, dc->insn.seg, a, 1, false);
     CALL_HELPER(dc, monitor, NO_OUT, 2, ENV_I, a.i);

@@ -21,6 +21,8 @@ void gen_fp_pending(DisasContext *dc)
 {
     TcgContext *s = dc->s;
 
+    if (dc->insn.simd)
+        gen_x87_flush(dc);
     if (!(dc->flags & HF_X87_UNMASKED))
         return; /* ES is set only while an exception is unmasked */
     Tv t = tcg_temp(s);
@@ -242,6 +244,14 @@ static bool gen_memory(DisasContext *dc, unsigned esc, unsigned op)
     }
 }
 
+static Tv gen_fnstsw(DisasContext *dc)
+{
+    Tv t = tcg_temp(dc->s);
+    if (!gen_x87_status(dc, t))
+        CALLR0(fnstsw, t);
+    return t;
+}
+
 /* Control instructions with a memory operand: no pointers are noted. False: not one of them. */
 static bool gen_control_memory(DisasContext *dc, unsigned esc, unsigned op)
 {
@@ -256,6 +266,8 @@ static bool gen_control_memory(DisasContext *dc, unsigned esc, unsigned op)
             env_image(dc, &helper_info_fldenv, 14, 28, false);
             break;
         case 5:
+            if (gen_x87_fldcw(dc))
+                break;
             gen_fp_pending(dc);
             t = tcg_temp(s);
             CALLR1(fldcw, t, load(dc, MO_16));
@@ -282,9 +294,7 @@ static bool gen_control_memory(DisasContext *dc, unsigned esc, unsigned op)
     }
     if (esc == 5 && op == 7) {
         a = gen_mem_operand(dc, 2, true);
-        t = tcg_temp(s);
-        CALLR0(fnstsw, t);
-        gen_store(dc, t, a, MO_16);
+        gen_store(dc, gen_fnstsw(dc), a, MO_16);
         return true;
     }
     return false;
@@ -410,8 +420,7 @@ static bool gen_control_register(DisasContext *dc)
         return true; /* FNENI, FNDISI, FNSETPM do nothing since the 387 */
     }
     if (esc == 7 && modrm == 0xe0) { /* FNSTSW AX */
-        Tv t = tcg_temp(dc->s);
-        CALLR0(fnstsw, t);
+        Tv t = gen_fnstsw(dc);
         tcg_gen_deposit(dc->s, TCG_I64, gen_reg(R_EAX), gen_reg(R_EAX), t, 0, 16);
         return true;
     }
@@ -432,7 +441,7 @@ static bool is_defined_register(unsigned esc, unsigned op, unsigned i)
     }
 }
 
-void gen_x87_insn(DisasContext *dc)
+static void x87_insn(DisasContext *dc)
 {
     unsigned esc = dc->insn.opcode & 7, modrm = dc->insn.modrm, op = modrm >> 3 & 7;
     bool wait = dc->insn.opcode == 0x9b, mem = !wait && modrm < 0xc0;
@@ -456,12 +465,43 @@ void gen_x87_insn(DisasContext *dc)
         gen_exception(dc, EXCP_UD);
         return;
     }
+    if (mem ? gen_x87_mem(dc) : gen_x87_reg(dc)) {
+        if (mem)
+            note_data_pointer(dc);
+        return;
+    }
     gen_fp_pending(dc);
     if (mem)
         gen_memory(dc, esc, op);
     else
         gen_register(dc, esc, op, modrm & 7);
+    gen_x87_flush(dc); /* an older note must not come after this one */
     note_pointers(dc);
     if (mem)
         note_data_pointer(dc);
+}
+
+/* The instruction that generated code left to a helper has been done: back to the other TBs. */
+static void gen_slow_done(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+    Tv slow = tcg_temp(s), changed = tcg_temp(s);
+    TcgLabel on = tcg_label(s);
+
+    gen_sync_cc_op(dc);
+    tcg_gen_ld(s, slow, tcg_env(s), ENV_OFF(x87_slow), 1, false);
+    tcg_gen_brcondi(s, TCG_I32, TCG_COND_EQ, slow, 0, on);
+    CALLR0(x87_slow_done, changed);
+    if (!dc->plain_exits) {
+        gen_store_eip(dc, dc_next_eip(dc));
+        tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    }
+    tcg_gen_label(s, on);
+}
+
+void gen_x87_insn(DisasContext *dc)
+{
+    x87_insn(dc);
+    if (dc->end == DISAS_NEXT && dc->flags & HF_X87_UNMASKED)
+        gen_slow_done(dc);
 }

@@ -353,12 +353,22 @@ void helper_monitor(CPUX86State *env, uint64_t addr)
 {
     if ((uint32_t)env->head.gpr[R_ECX] != 0)
         raise_exception_err(env, EXCP_GP, 0, GETPC());
+    cpu_ld(env->cpu, addr, 1, cpu_mmu_index(env), GETPC()); /* faults as a load */
 }
 
 void helper_mwait(CPUX86State *env, uint64_t next_eip)
 {
-    if ((uint32_t)env->head.gpr[R_ECX] & ~1u)
+    uint32_t ecx = env->head.gpr[R_ECX];
+    if (ecx & ~1u)
         raise_exception_err(env, EXCP_GP, 0, GETPC());
+    /* It may end for no reason. So it does where a halt would not see what it waits for: an interrupt that is masked
+     * (ECX bit 0), and with more CPUs a store of theirs. */
+    if (accel_parallel || ((ecx & 1) && !(env->eflags & EFL_IF))) {
+        cpu_restore_state(env->cpu, GETPC());
+        env->head.eip = next_eip;
+        sched_yield();
+        cpu_loop_exit(env->cpu);
+    }
     halt(env, next_eip, GETPC());
 }
 

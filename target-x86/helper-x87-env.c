@@ -62,6 +62,7 @@ static void set_fptag(CPUX86State *env, uint16_t tag)
 
 static void set_fpsw(CPUX86State *env, uint16_t sw)
 {
+    x87_clear_host(env);
     env->fpus = sw & ~0x3800;
     env->fpstt = sw >> 11 & 7;
 }
@@ -123,6 +124,7 @@ static void load_env(CPUX86State *env, const Mem *m, uint32_t fmt)
 uint32_t helper_fnstenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
     Mem m = mem_at(env, addr, GETPC());
+    x87_fold(env);
     store_env(env, &m, fmt);
     env->fpuc |= FPUS_EXC;
     x87_update_es(env);
@@ -139,6 +141,7 @@ uint32_t helper_fldenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
 uint32_t helper_fnsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
     Mem m = mem_at(env, addr, GETPC());
+    x87_fold(env);
 
     store_env(env, &m, fmt);
     for (unsigned i = 0; i < 8; i++) {
@@ -199,6 +202,7 @@ void helper_fxsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
     uint8_t b[FX_XMM + 256] = {0};
     Mem m = mem_at(env, addr, GETPC());
     unsigned bytes = FX_XMM + (fmt ? 16 : 8) * 16;
+    x87_fold(env);
 
     if (addr & 15)
         raise_exception_err(env, EXCP_GP, 0, GETPC());
@@ -248,4 +252,63 @@ uint32_t helper_fxrstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
         memcpy(&env->xmm[i], b + FX_XMM + 16 * i, 16);
     cpu_set_mxcsr(env, *(uint32_t *)(b + 24));
     return env->hflags != old_hflags;
+}
+
+/* ---- translated code was left ---- */
+
+/* The image that FNSAVE makes of the host's x87 (protected mode, 32-bit format). */
+typedef struct HostSave {
+    uint16_t cw, r0, sw, r1, tw, r2;
+    uint32_t pointers[4];
+    uint8_t st[8][10];
+} HostSave;
+_Static_assert(sizeof(HostSave) == 108, "SDM vol. 1, figure 8-9");
+
+/* A slow path raised: guest registers that were on the host's stack go to env, as the x87_state op told. */
+static uint16_t complete_registers(CPUX86State *env)
+{
+    uint64_t w = env->head.x87_state;
+    uint16_t mask = 0;
+    HostSave save;
+
+    asm volatile("fnsave %0" : "=m"(save)); /* the host's is as after FNINIT then */
+    for (unsigned i = 0; i < X87_STATE_DEPTH(w); i++)
+        memcpy(&env->fpregs[(env->fpstt + X87_STATE_SLOT(w, i)) & 7], save.st[i], 10);
+    for (unsigned i = 0; i < 8; i++) {
+        if (X87_STATE_FILLED(w) >> i & 1)
+            env->fptags[(env->fpstt + i) & 7] = 0;
+        if (X87_STATE_EMPTIED(w) >> i & 1)
+            env->fptags[(env->fpstt + i) & 7] = 1;
+    }
+    env->fpstt = (env->fpstt + X87_STATE_TOP(w)) & 7;
+    if (X87_STATE_C1(w) != X87_C1_ENV)
+        mask |= FPUS_C1;
+    if (X87_STATE_CC(w))
+        mask |= FPUS_CC;
+    env->fpus = (env->fpus & ~mask) | (save.sw & mask & ~(X87_STATE_C1(w) == X87_C1_ZERO ? FPUS_C1 : 0));
+    env->head.x87_state = 0;
+    return save.sw;
+}
+
+void x86_leave_x87(CPUState *cpu)
+{
+    CPUX86State *env = X86_ENV(cpu);
+    uint16_t sw, default_cw = FPUC_DEFAULT;
+
+    if (env->head.x87_state & 1) { /* the high half stays behind */
+        sw = complete_registers(env);
+    } else {
+        asm volatile("fnstsw %0" : "=a"(sw));
+        if (sw & FPUS_EXC)
+            asm volatile("fnclex");
+        if (env->head.x87_modes)
+            asm volatile("fldcw %0" : : "m"(default_cw));
+    }
+    env->fpus |= sw & FPUS_EXC;
+    if (env->head.x87_live & X87_LIVE_SIDE_EXIT) {
+        env->x87_slow = true;
+        env->hflags |= HF_X87_UNMASKED;
+    }
+    env->head.x87_live = 0;
+    env->head.x87_modes = env->head.x87_cw != FPUC_DEFAULT;
 }

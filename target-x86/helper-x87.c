@@ -143,7 +143,7 @@ enum { SKIP_STORE = 1, DONE_STATUS_SHIFT = 16 };
  * fst_done. Otherwise it is left in place: should the store fault, the instruction runs again and sets the same. */
 static void store_prepare(CPUX86State *env, uint16_t old_fpus, bool skip)
 {
-    if (G_LIKELY((env->fpuc & FPUS_EXC) == FPUS_EXC))
+    if (!(env->hflags & HF_X87_UNMASKED))
         return;
     env->mm_scratch[SCRATCH_SKIP] = (uint32_t)env->fpus << DONE_STATUS_SHIFT | (skip ? SKIP_STORE : 0);
     env->fpus = old_fpus;
@@ -457,24 +457,42 @@ void helper_ffree(CPUX86State *env, uint32_t i, uint32_t pop)
 
 uint32_t helper_fldcw(CPUX86State *env, uint32_t val)
 {
+    x87_fold(env);
     env->fpuc = (val & 0x1f3f) | 0x40;
     x87_update_es(env);
     return x87_update_hflags(env);
 }
 
 uint16_t cpu_get_fpsw(const CPUX86State *env) { return (env->fpus & ~0x3800) | (env->fpstt & 7) << 11; }
-uint32_t helper_fnstsw(CPUX86State *env) { return cpu_get_fpsw(env); }
-void helper_fnclex(CPUX86State *env) { env->fpus &= ~(FPUS_EXC | FPUS_SF | FPUS_ES | FPUS_B); }
+uint32_t helper_fnstsw(CPUX86State *env)
+{
+    x87_fold(env);
+    return cpu_get_fpsw(env);
+}
+void helper_fnclex(CPUX86State *env)
+{
+    x87_clear_host(env);
+    env->fpus &= ~(FPUS_EXC | FPUS_SF | FPUS_ES | FPUS_B);
+}
 uint32_t helper_fninit(CPUX86State *env)
 {
     cpu_fpu_reset(env);
     return x87_update_hflags(env);
 }
 
+/* Generated code did not go on with an instruction (side_exit); a helper has done it. 1: TB flags changed. */
+uint32_t helper_x87_slow_done(CPUX86State *env)
+{
+    env->x87_slow = false;
+    return x87_update_hflags(env);
+}
+
 void cpu_fpu_reset(CPUX86State *env)
 {
+    x87_clear_host(env);
     env->fpus = 0;
     env->fpuc = FPUC_DEFAULT;
+    x87_set_run_cw(env);
     env->fpstt = 0;
     memset(env->fptags, 1, sizeof env->fptags);
     env->fpip = env->fpdp = 0;

@@ -76,6 +76,7 @@ void helper_xsave(CPUX86State *env, uint64_t addr, uint32_t ctl)
 {
     _Alignas(16) uint8_t b[OFF_HEADER] = {0};
     Area a = {env, addr, cpu_mmu_index(env), GETPC()};
+    x87_fold(env);
     uint64_t rfbm = request(env), use = cpu_x86_xinuse(env) & rfbm;
     unsigned form = ctl & XSAVE_FORM, n = ctl & XSAVE_REGS8 ? 8 : 16;
     uint32_t mxcsr = cpu_get_mxcsr(env);

@@ -51,8 +51,9 @@ void x86_restore_state(void *opaque, const uint64_t data[2])
     CPUX86State *env = opaque;
 
     env->head.eip = data[0];
-    if (data[1] != CC_OP_DYNAMIC)
-        env->cc_op = data[1];
+    if ((data[1] & X86_WORD_CC_OP) != CC_OP_DYNAMIC)
+        env->cc_op = data[1] & X86_WORD_CC_OP;
+    x87_restore_note(env, data);
 }
 
 /* --- leaving the TB --- */
@@ -99,7 +100,7 @@ void gen_flags_for_helper(DisasContext *dc)
     gen_compute_eflags(dc);
     gen_sync_cc_op(dc);
     /* The fault map's word for the instruction no longer holds: begin it once more. */
-    tcg_gen_insn_start(dc->s, dc_eip(dc), CC_OP_EFLAGS);
+    tcg_gen_insn_start(dc->s, dc_eip(dc), CC_OP_EFLAGS | gen_x87_note_word(dc));
     if (dc->max_insns > 1)
         dc->max_insns--;
 }
@@ -318,7 +319,7 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
             dc->end = DISAS_TOO_MANY;
             break;
         }
-        tcg_gen_insn_start(s, dc_eip(dc), dc->cc_op);
+        tcg_gen_insn_start(s, dc_eip(dc), dc->cc_op | gen_x87_note_word(dc));
         if (check_cs && dc->nb_insns == 0)
             limit_branch = gen_cs_limit_head(dc, last_eip);
         if ((dc->flags & HF_CODE_BP) && !((dc->flags & HF_RF) && dc->nb_insns == 0)) {

@@ -22,6 +22,24 @@ typedef struct AddrRef {
     int32_t disp;
 } AddrRef;
 
+/* Guest x87 registers on the host's register stack (gen-x87-stack.c). Slots are numbered from TOP at the beginning. */
+typedef struct X87Cache {
+    bool active;
+    uint8_t top;             /* TOP now, from TOP in env */
+    uint8_t depth, slot[8];  /* the host's ST(i) holds slot[i] */
+    uint8_t dirty;           /* bits of slots: env's value is old */
+    uint8_t known, valid;    /* bits of slots: the tag is known, and not empty */
+    uint8_t care, want;      /* the same, at the beginning: what is checked there */
+    uint8_t c1;              /* X87_C1_* */
+    bool cc_host;            /* C0, C2, C3 are in the host's status */
+    bool c1_dead;            /* the current instruction sets C1 and does not fault */
+    bool note;               /* FIP and FOP are not in env yet: */
+    uint16_t note_op;
+    uint64_t note_eip;
+    unsigned mask_op, exit_op; /* indices of the ops that check the tags */
+    uint64_t state;          /* the last x87_state op's */
+} X87Cache;
+
 typedef struct DisasContext {
     TcgContext *s;
     CPUState *cpu;
@@ -53,7 +71,19 @@ typedef struct DisasContext {
     enum { CMP_NONE, CMP_SUB, CMP_TEST, CMP_ZF /* cmp_a is ZF, 0 or 1 */ } cmp_kind;
     Tv cmp_a, cmp_b;
     unsigned cmp_op_index;
+    X87Cache x87;
 } DisasContext;
+
+/* Front-end word of insn_start: cc_op and, above it, FIP and FOP that are not in env yet (gen-x87-stack.c). */
+enum { X86_WORD_CC_OP = 0xff };
+uint64_t gen_x87_note_word(const DisasContext *dc);
+void x87_restore_note(CPUX86State *env, const uint64_t data[2]);
+/* False: nothing was emitted that matters, a helper has to do dc->insn. */
+bool gen_x87_mem(DisasContext *dc);
+bool gen_x87_reg(DisasContext *dc);
+bool gen_x87_fldcw(DisasContext *dc);
+bool gen_x87_status(DisasContext *dc, Tv d); /* d = status word */
+void gen_x87_flush(DisasContext *dc);   /* x87 registers are complete in env: before they are used otherwise */
 
 /* translate.c */
 static inline Tv gen_reg(unsigned n) { return tcg_global(G_GPR + n); }

@@ -7,6 +7,7 @@
 #ifndef TARGET_X86_X87_H
 #define TARGET_X86_X87_H
 
+#include "accel/cpu.h"
 #include "target-x86/helper.h"
 
 enum { /* status word */
@@ -45,12 +46,34 @@ static inline void x87_update_es(CPUX86State *env)
         env->fpus |= FPUS_ES | FPUS_B;
 }
 
-/* After the control word changed. 1: TB flags did. */
+/* The host's status word may hold flags that are the guest's too (head.x87_live). Guest flags are complete in env
+ * after x87_fold(); whoever takes flags away from the guest clears the host's as well. */
+static inline void x87_fold(CPUX86State *env)
+{
+    uint16_t sw;
+
+    if (!env->head.x87_live)
+        return;
+    asm volatile("fnstsw %0" : "=a"(sw));
+    env->fpus |= sw & FPUS_EXC;
+}
+static inline void x87_clear_host(CPUX86State *env)
+{
+    if (!env->head.x87_live)
+        return;
+    asm volatile("fnclex");
+    env->head.x87_live = 0;
+}
+
+/* After the control word changed, in a helper. 1: TB flags did. */
 static inline uint32_t x87_update_hflags(CPUX86State *env)
 {
     uint32_t old = env->hflags;
 
-    if (G_LIKELY(((env->fpuc & FPUS_EXC) != FPUS_EXC) == ((old & HF_X87_UNMASKED) != 0)))
+    x87_set_run_cw(env);
+    if (env->cpu == current_cpu && env->cpu->in_code)
+        asm volatile("fldcw %0" : : "m"(env->head.x87_cw));
+    if (G_LIKELY(((env->fpuc & FPUS_EXC) != FPUS_EXC || env->x87_slow) == ((old & HF_X87_UNMASKED) != 0)))
         return 0;
     cpu_update_hflags(env);
     return env->hflags != old;
@@ -78,14 +101,24 @@ static inline unsigned x87_note(CPUX86State *env, uint16_t sw)
     return unmasked;
 }
 
+/* An x87_state op's constant: what env lacks while guest registers are on the host's stack. Slots are numbered from
+ * TOP as env has it. */
+enum { X87_C1_ENV, X87_C1_ZERO, X87_C1_HOST };
+#define X87_STATE_DEPTH(w) ((w) >> 1 & 15)           /* values on the host's stack */
+#define X87_STATE_TOP(w) ((w) >> 5 & 7)              /* to be added to TOP */
+#define X87_STATE_SLOT(w, i) ((w) >> (8 + 3 * (i)) & 7) /* the host's ST(i) belongs there */
+#define X87_STATE_FILLED(w) ((w) >> 32 & 0xff)       /* slots whose tags changed, as bits */
+#define X87_STATE_EMPTIED(w) ((w) >> 40 & 0xff)
+#define X87_STATE_C1(w) ((w) >> 48 & 3)
+#define X87_STATE_CC(w) ((w) >> 50 & 1)              /* C0, C2, C3 are in the host's status */
+
 #define X87_UNPACK(...) __VA_ARGS__
 
 /* Run insn on the host; sw gets its status, unmasked the exceptions that the guest wants to see. outs: asm
  * outputs each with a leading comma (numbered from 1), ins: inputs.
  *
- * With the default control word nothing needs to be saved: the host's sticky flags are left alone, and only
- * when one shows that the guest does not have yet, the flags are cleared and insn is run again to see
- * whether it was this one's. Else insn runs under the guest's control word between two FNCLEX. With
+ * With the default control word, which is the host's then too, nothing needs to be saved: flags of the host are the
+ * guest's. Else insn runs under the guest's control word between two FNCLEX. With
  * mask_all it runs with all exceptions masked (insn's stack effect would depend on the exception), else
  * exactly as the guest would run it, so that the biased results of unmasked overflow are right. insn leaves
  * its status in ax through FNSTSW, or appends X87_SW. */
@@ -94,18 +127,18 @@ static inline unsigned x87_note(CPUX86State *env, uint16_t sw)
     do {                                                                                                               \
         if (G_LIKELY((env)->fpuc == FPUC_DEFAULT)) {                                                                   \
             asm volatile(insn : "=a"(sw)X87_UNPACK outs : X87_UNPACK ins : __VA_ARGS__);                               \
-            if (G_UNLIKELY(sw & FPUS_EXC & ~(env)->fpus)) {                                                            \
-                asm volatile("fnclex");                                                                                \
-                asm volatile(insn : "=a"(sw)X87_UNPACK outs : X87_UNPACK ins : __VA_ARGS__);                           \
-            }                                                                                                          \
+            (env)->head.x87_live |= X87_LIVE_FLAGS;                                                                    \
             (env)->fpus = ((env)->fpus & ~FPUS_C1) | (sw & (FPUS_EXC | FPUS_C1));                                      \
             unmasked = 0;                                                                                              \
         } else {                                                                                                       \
-            uint16_t cw_ = (env)->fpuc | (mask_all ? FPUS_EXC : 0), default_ = FPUC_DEFAULT;                           \
+            uint16_t cw_ = (env)->fpuc | (mask_all ? FPUS_EXC : 0), run_;                                              \
+            x87_fold(env);                                                                                             \
+            asm volatile("fnstcw %0" : "=m"(run_));                                                                    \
             asm volatile("fnclex\n\tfldcw %[cw]\n\t" insn "\n\tfnclex\n\tfldcw %[def]"                                 \
                          : "=a"(sw)X87_UNPACK outs                                                                     \
-                         : X87_UNPACK ins, [cw] "m"(cw_), [def] "m"(default_)                                          \
+                         : X87_UNPACK ins, [cw] "m"(cw_), [def] "m"(run_)                                              \
                          : __VA_ARGS__);                                                                               \
+            (env)->head.x87_live = 0;                                                                                  \
             if (mask_all && (sw & ~(env)->fpuc & FPUS_PRE)) /* the guest's would have stopped there */                 \
                 sw &= ~(FPUS_OE | FPUS_UE | FPUS_PE | FPUS_C1);                                                        \
             unmasked = x87_note(env, sw);                                                                              \

@@ -21,6 +21,7 @@ void tcg_begin(TcgContext *s)
     memset(s->lazy_exit, 0, sizeof s->lazy_exit);
     s->nb_insns = 0;
     s->nb_stubs = 0;
+    s->barrier = NULL;
 }
 
 TcgContext *tcg_context_new(const TcgGuest *guest, CodeBuf *buf)

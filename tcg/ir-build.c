@@ -63,6 +63,8 @@ TcgLabel tcg_label(TcgContext *s)
 
 static inline TcgOp *emit(TcgContext *s, TcgOpcode opc, TcgType type)
 {
+    if (unlikely(s->barrier != NULL) && (tcg_op_info[opc].flags & TCG_OPF_ENDS_BB || opc == TCG_OP_poll_exit))
+        s->barrier(s->barrier_opaque);
     TcgOp *op = &s->ops[s->nb_ops];
 
     if (unlikely(s->nb_ops >= TCG_MAX_OPS - 1))
@@ -527,6 +529,8 @@ void tcg_gen_vzeroupper(TcgContext *s, uint32_t env_offset, unsigned count)
 
 void tcg_gen_call(TcgContext *s, const TcgHelperInfo *h, TcgTempIdx out, unsigned nin, ...)
 {
+    if (s->barrier && !(h->flags & HELPER_PURE))
+        s->barrier(s->barrier_opaque);
     TcgOp *op = emit(s, TCG_OP_call, TCG_I64);
     va_list ap;
 
@@ -544,6 +548,26 @@ void tcg_gen_insn_start(TcgContext *s, uint64_t eip, uint64_t word)
 {
     emit2(s, TCG_OP_insn_start, TCG_I64, eip, word);
 }
+/* ---- x87 ---- */
+
+void tcg_gen_x87(TcgContext *s, unsigned insn) { emit1(s, TCG_OP_x87, TCG_I64, insn); }
+void tcg_gen_x87_mem(TcgContext *s, Tv base, int64_t off, uint64_t insn) { emit3(s, TCG_OP_x87_mem, TCG_I64, base.i, off, insn); }
+void tcg_gen_x87_flags(TcgContext *s, Tv d, unsigned insn) { emit2(s, TCG_OP_x87_flags, TCG_I64, d.i, insn); }
+void tcg_gen_x87_cmov(TcgContext *s, Tv cond, unsigned st) { emit2(s, TCG_OP_x87_cmov, TCG_I64, cond.i, st); }
+void tcg_gen_x87_state(TcgContext *s, uint64_t state) { emit1(s, TCG_OP_x87_state, TCG_I64, state); }
+
+void tcg_gen_guest_x87(TcgContext *s, Tv addr, int32_t disp, uint64_t insn, MemOpIdx oi)
+{
+    emit4(s, TCG_OP_guest_x87, TCG_I64, addr.i, (int64_t)disp, insn, oi);
+}
+
+TcgOp *tcg_gen_side_exit(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64_t eip)
+{
+    return tcg_emit(s, TCG_OP_side_exit, t, 4, (uint64_t)a.i, (uint64_t)b.i, (uint64_t)c, eip);
+}
+
+/* ---- ways out ---- */
+
 void tcg_gen_poll_exit(TcgContext *s, uint64_t eip) { emit1(s, TCG_OP_poll_exit, TCG_I64, eip); }
 void tcg_gen_goto_code(TcgContext *s, Tv code) { emit1(s, TCG_OP_goto_code, TCG_I64, code.i); }
 void tcg_gen_goto_tb(TcgContext *s, unsigned slot, uint64_t eip) { emit2(s, TCG_OP_goto_tb, TCG_I64, slot, eip); }

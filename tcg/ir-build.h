@@ -81,6 +81,15 @@ void tcg_gen_simd(TcgContext *s, TcgType t, TcgTempIdx d, TcgTempIdx a, TcgTempI
 void tcg_gen_simd_flags(TcgContext *s, Tv d, Vv a, Vv b, SimdEnc enc);
 void tcg_gen_vzeroupper(TcgContext *s, uint32_t env_offset, unsigned count); /* V256 globals, 32 bytes apart */
 
+/* host x87; see opc.def */
+void tcg_gen_x87(TcgContext *s, unsigned insn);
+void tcg_gen_x87_mem(TcgContext *s, Tv base, int64_t off, uint64_t insn);
+void tcg_gen_x87_flags(TcgContext *s, Tv d, unsigned insn);
+void tcg_gen_x87_cmov(TcgContext *s, Tv cond, unsigned st);
+void tcg_gen_guest_x87(TcgContext *s, Tv addr, int32_t disp, uint64_t insn, MemOpIdx oi);
+void tcg_gen_x87_state(TcgContext *s, uint64_t state);
+TcgOp *tcg_gen_side_exit(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64_t eip); /* the op: constants may be patched */
+
 /* helpers; out may be TCG_NO_TEMP */
 void tcg_gen_call(TcgContext *s, const TcgHelperInfo *h, TcgTempIdx out, unsigned nin, ...); /* Tv.i as int each */
 

@@ -93,12 +93,12 @@ static void dump_const(GString *out, const TcgOp *op, unsigned k, uint64_t c)
     case TCG_OP_set_label: case TCG_OP_br:
         g_string_append_printf(out, "$L%" PRIu64, c);
         return;
-    case TCG_OP_brcond: case TCG_OP_setcond: case TCG_OP_movcond:
+    case TCG_OP_brcond: case TCG_OP_setcond: case TCG_OP_movcond: case TCG_OP_side_exit:
         if (k == 0 && c < ARRAY_SIZE(cond_name)) {
             g_string_append(out, cond_name[c]);
             return;
         }
-        if (k == 1) {
+        if (k == 1 && op->opc != TCG_OP_side_exit) {
             g_string_append_printf(out, "$L%" PRIu64, c);
             return;
         }

@@ -101,7 +101,7 @@ static bool verify_consts(Verify *v, const TcgOp *op)
             return false;
         v->wanted[c[1]] = true;
         /* fall through */
-    case TCG_OP_setcond: case TCG_OP_movcond:
+    case TCG_OP_setcond: case TCG_OP_movcond: case TCG_OP_side_exit:
         return c[0] <= TCG_COND_TSTNE || bad(v, "no condition %" PRIu64, c[0]);
     case TCG_OP_extract: case TCG_OP_sextract: case TCG_OP_deposit:
         return (c[1] >= 1 && c[1] <= bits && c[0] <= bits - c[1]) ||
@@ -116,6 +116,10 @@ static bool verify_consts(Verify *v, const TcgOp *op)
             return bad(v, "no MMU mode %u", memopidx_mmu(c[1]));
         return (vec ? size >= MO_32 && size <= MO_256 : size <= MO_64) || bad(v, "access size %u", size);
     }
+    case TCG_OP_guest_x87:
+        if ((int64_t)c[0] != (int32_t)c[0])
+            return bad(v, "displacement does not fit 32 bits");
+        return memopidx_mmu(c[2]) < TCG_MMU_MODES || bad(v, "no MMU mode %u", memopidx_mmu(c[2]));
     case TCG_OP_ldv: case TCG_OP_stv:
         return c[1] == 4 || c[1] == 8 || c[1] == 16 || c[1] == 32 || bad(v, "%" PRIu64 " bytes", c[1]);
     case TCG_OP_goto_tb:

@@ -26,7 +26,7 @@ static inline void set_dead(Live *v, TcgTempIdx t) { v->live[t / 64] &= ~(1ull <
 /* May guest state be looked at during this op? */
 static bool observes_globals(const TcgOp *op)
 {
-    if (tcg_op_info[op->opc].flags & TCG_OPF_FAULT || op->opc == TCG_OP_poll_exit)
+    if (tcg_op_info[op->opc].flags & TCG_OPF_FAULT || op->opc == TCG_OP_poll_exit || op->opc == TCG_OP_side_exit)
         return true;
     if (op->opc != TCG_OP_call)
         return false;

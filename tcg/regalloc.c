@@ -663,6 +663,7 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
         return TCG_BUFFER_FULL;
     begin(l, s);
     s->nb_insns = s->nb_stubs = 0;
+    l->x87_state = 0;
     s->goto_tb_jump[0] = s->goto_tb_jump[1] = s->goto_tb_reset[0] = s->goto_tb_reset[1] = ~0u;
     for (unsigned i = 0; i < s->nb_ops && !l->too_big && !l->e.full; i++) {
         l->op = &s->ops[i];

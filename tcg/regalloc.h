@@ -62,12 +62,14 @@ typedef struct Stub {
     uint8_t *from[3], *back;   /* jumps to the stub; where it returns to */
     uint8_t *from_misaligned;  /* jump to its slow path, when shared */
     uint32_t snap, nb_snap;
+    uint64_t x87_insn, x87_state;
     uint64_t data[2];          /* insn_start's; data[0] is the eip for poll_exit */
 } Stub;
 
 static inline bool stub_is_exit(const Stub *st) /* not an access to guest memory */
 {
-    return st->opc == TCG_OP_poll_exit || st->opc == TCG_OP_goto_ptr || st->opc == TCG_OP_goto_code;
+    return st->opc == TCG_OP_poll_exit || st->opc == TCG_OP_goto_ptr || st->opc == TCG_OP_goto_code ||
+           st->opc == TCG_OP_side_exit;
 }
 
 enum { MAX_STUBS = 2048, MAX_SNAPS = 16384, MAX_FIXUPS = 1024, MAX_EXITS = 2048, CACHED_WORDS = TCG_MAX_TEMPS / 64 };
@@ -102,6 +104,7 @@ typedef struct Ra {
     bool uses_ymm;
     uint32_t rng;
     uint64_t insn_data[2];
+    uint64_t x87_state;              /* of the last x87_state op */
     uint32_t label_off[TCG_MAX_LABELS];
     uint16_t label_refs[TCG_MAX_LABELS]; /* jumps to it, but for those that became a goto_tb's */
     uint16_t label_op[TCG_MAX_LABELS];   /* index of its set_label */
@@ -169,6 +172,12 @@ bool lower_bits_op(Ra *l);    /* lower-bits.c */
 bool lower_vec_op(Ra *l);     /* lower-vec.c */
 bool lower_control_op(Ra *l); /* lower-control.c */
 bool lower_guest_op(Ra *l);   /* guest-ldst.c */
+bool lower_x87_op(Ra *l);     /* lower-x87.c */
+Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes, bool write, Reg t, Reg u); /* TLB check; see there */
+void x87_guest_stub(Ra *l, const Stub *st, const uint8_t *thunk);
+void x87_stub_state(Ra *l, const Stub *st, bool on); /* env's x87_state around a slow path */
+void stub_zero_groups(Ra *l, const Stub *st);         /* shared TLB checks that C code may have made wrong */
+void stub_return_address(Ra *l, const Stub *st);      /* right behind a thunk's call: the fault map's entry */
 X86Cond lower_compare(Ra *l, TcgType type, TcgCond cond, TcgTempIdx a, TcgTempIdx b); /* emits cmp or test */
 void lower_finish(Ra *l);     /* tails and fix-ups at the end of the TB */
 void guest_stubs(Ra *l);
@@ -180,7 +189,7 @@ void stub_store_snapshot(Ra *l, const Stub *st);
 void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s);
 
 /* frame.c */
-enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, NB_THUNKS };
+enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, THUNK_X87, NB_THUNKS };
 /* Looks for FRAME_RMW + 1 bytes at FRAME_ARG0 in the TLB: equal: their host address is in FRAME_RES. Changes no register. */
 const uint8_t *frame_check(const CodeBuf *b, unsigned mmu, bool write);
 const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live); /* of a slow path */

@@ -63,6 +63,15 @@ typedef enum RmwOp { /* new = old op b */
     RMW_OP = 15, RMW_LOCK = 16,
 } RmwOp;
 
+/* x87_mem's and guest_x87's instruction: escape byte, ModRM.reg, bytes of the memory operand, is it stored to. */
+#define X87_OP(esc, reg, bytes, store) ((uint64_t)(esc) << 8 | (reg) | (bytes) << 16 | (store) << 24)
+#define X87_OP_ESC(op) ((op) >> 8 & 0xff)
+#define X87_OP_REG(op) ((op) & 7)
+#define X87_OP_BYTES(op) ((op) >> 16 & 0xff)
+#define X87_OP_STORE(op) ((op) >> 24 & 1)
+/* slow_x87's ctl: MemOpIdx in the low 14 bits, bytes << 16, and what to do */
+enum { SLOW_X87_OI = 0x3fff, SLOW_X87_BYTES_SHIFT = 16, SLOW_X87_LOAD = 0, SLOW_X87_PROBE = 1 << 24, SLOW_X87_STORE = 2 << 24 };
+
 enum { TCG_GOTO_NOPOLL = 1 };
 /* What the epilogue returns: TB pointer | one of these (TBs are at least 8-aligned). */
 typedef enum TbExit {
@@ -166,6 +175,7 @@ typedef struct TcgGuest {
     uint64_t (*slow_cmpxchg)(void *env, vaddr addr, uint64_t cmp, uint64_t val, MemOpIdx oi, uintptr_t ra);
     void (*slow_ldv)(void *env, vaddr addr, void *dst, MemOpIdx oi, uintptr_t ra);       /* whole dst zero-filled above size */
     void (*slow_stv)(void *env, vaddr addr, const void *src, MemOpIdx oi, uintptr_t ra);
+    void (*slow_x87)(void *env, vaddr addr, void *buf, uint32_t ctl, uintptr_t ra); /* SLOW_X87_*: load, may be stored?, store */
 } TcgGuest;
 
 /* Where in a TB's host code a guest instruction ends, and what to restore for a fault inside it. */
@@ -206,6 +216,12 @@ struct TcgContext {
     bool no_chain;       /* goto_tb always leaves */
     bool random_regs;    /* test: random register choice */
     bool no_optimize;    /* test */
+    bool no_x87;         /* test: the front end must not use the x87 ops, which the interpreter does not know */
+
+    /* Called before an op that ends a basic block, calls a helper that is not pure, or leaves; set by the front end, which keeps state
+     * that must not live through those. */
+    void (*barrier)(void *opaque);
+    void *barrier_opaque;
 
     const TcgOp *interp_insn; /* the interpreter's last insn_start: a caller that catches a fault restores from it */
 

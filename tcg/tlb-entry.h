@@ -52,6 +52,8 @@ _Static_assert(sizeof(JumpCacheEntry) == 1 << JUMP_CACHE_ENTRY_BITS, "JUMP_CACHE
 static inline uint32_t jump_cache_index(uint64_t pc) { return pc & (JUMP_CACHE_SIZE - 1); }
 
 /* The first member of every guest's env; host rbp points at it while translated code runs. */
+enum { X87_LIVE_FLAGS = 1 /* in the host's status word */, X87_LIVE_SIDE_EXIT = 2 /* a side_exit op left */ };
+
 typedef struct TcgEnvHead {
     TlbFast tlb[TCG_MMU_MODES];
     JumpCacheEntry *jump_cache;
@@ -62,6 +64,13 @@ typedef struct TcgEnvHead {
     void *cpu;              /* CPUState of accel */
     uint64_t gpr[16];       /* guest general registers; pinned ones are stale while translated code runs */
     uint64_t eip;           /* architectural instruction pointer; stale inside a TB, right at every exit */
+    /* x87: while translated code runs the host's control word is x87_cw, and its status flags may hold guest flags
+     * that the guest's own copy does not have yet. */
+    uint64_t x87_state;     /* x87_state op's constant while a slow path runs, and after leaving from one; else 0 */
+    uint16_t x87_cw;        /* read only if x87_modes is set */
+    uint16_t x87_sw;        /* scratch */
+    uint8_t x87_modes;      /* x87_cw may differ from the host's default */
+    uint8_t x87_live;       /* 0 or X87_LIVE_*: what there is to do when translated code is left */
 } TcgEnvHead;
 
 #endif

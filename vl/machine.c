@@ -11,6 +11,7 @@
 #include "vl/machine.h"
 #include "vl/monitor.h"
 #include "vl/net-setup.h"
+#include "vl/object.h"
 
 static VlConfig *cfg;
 static PcMachine *pc;
@@ -151,6 +152,19 @@ static bool create_streams(GError **errp)
     return true;
 }
 
+static bool create_objects(ObjectPhase phase, GError **errp)
+{
+    for (guint i = 0; i < cfg->objects->len; i++) {
+        GError *err = NULL;
+        if (!object_create(g_ptr_array_index(cfg->objects, i), phase, &err)) {
+            error_set(errp, "-object %s: %s", (char *)g_ptr_array_index(cfg->objects, i), err->message);
+            g_error_free(err);
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool create_board(GError **errp)
 {
     const AccelOptions accel = {.tb_size = cfg->tb_size_mb * MiB, .one_insn_per_tb = cfg->one_insn_per_tb, .perfmap = cfg->perfmap};
@@ -181,6 +195,7 @@ static bool create_board(GError **errp)
     pc_cfg.boot_order = cfg->boot_order;
     pc_cfg.boot_once = cfg->boot_once;
     pc_cfg.boot_menu = cfg->boot_menu;
+    pc_cfg.boot_splash = cfg->boot_splash;
     pc_cfg.boot_menu_timeout_ms = cfg->boot_splash_ms;
     pc_cfg.boot_strict = cfg->boot_strict;
     pc_cfg.reboot_timeout_ms = cfg->reboot_timeout_ms;
@@ -195,10 +210,10 @@ static bool create_board(GError **errp)
     pc_cfg.rtc_localtime = cfg->rtc_localtime;
     pc_cfg.rtc_offset_s = cfg->rtc_offset_s;
     pc_cfg.cpu = cpu;
-    if (!net_setup_backends(cfg, errp))
+    if (!create_objects(OBJECTS_EARLY, errp) || !net_setup_backends(cfg, errp))
         return false;
     pc = pc_create(&pc_cfg, errp);
-    if (!pc || !net_setup_nics(cfg, pc, errp))
+    if (!pc || !net_setup_nics(cfg, pc, errp) || !create_objects(OBJECTS_LATE, errp))
         return false;
     for (guint i = 0; i < cfg->devices->len; i++) {
         const char *text = g_ptr_array_index(cfg->devices, i);
@@ -330,6 +345,7 @@ void machine_destroy(void)
     }
     drive_close_all(); /* data first: what follows can only lose memory */
     net_cleanup_all();
+    object_cleanup_all();
     g_clear_pointer(&lib_dirs, g_free);
     g_clear_pointer(&demo_image, g_free);
 }

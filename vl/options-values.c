@@ -4,6 +4,7 @@
 #include "host/base/log.h"
 #include "host/char/chardev.h"
 #include "host/display/keymap.h"
+#include "vl/object.h"
 #include "vl/options.h"
 #include "vl/net-setup.h"
 #include "hw/pc/pc.h"
@@ -265,6 +266,10 @@ bool option_boot(VlConfig *c, const char *val, GError **errp)
             g_free(c->boot_once);
             c->boot_once = g_strdup(once);
         }
+        if (keyval_get(kv, "splash")) {
+            g_free(c->boot_splash);
+            c->boot_splash = g_strdup(keyval_get(kv, "splash"));
+        }
         if (keyval_get(kv, "splash-time"))
             c->boot_splash_ms = (int)splash;
         if (rt)
@@ -426,6 +431,13 @@ bool option_value_help(const char *opt, const char *val)
             return false;
         return true;
     }
+    if (g_str_equal(opt, "object")) {
+        if (!plain)
+            return false;
+        object_help(out);
+        fputs(out->str, stdout);
+        return true;
+    }
     if (g_str_equal(opt, "device")) {
         char *comma = strchr(val, ',');
         if (plain) {
@@ -473,7 +485,7 @@ bool option_value_help(const char *opt, const char *val)
         printf("rtc options:\n  base=<str>\n  clock=<str>\n  driftfix=<str>\n");
     } else if (g_str_equal(opt, "boot")) {
         printf("boot-opts options:\n  menu=<bool>\n  once=<str>\n  order=<str>\n  reboot-timeout=<num>\n"
-               "  splash-time=<num>\n  strict=<bool>\n");
+               "  splash=<str>\n  splash-time=<num>\n  strict=<bool>\n");
     } else {
         return false;
     }

@@ -4,6 +4,7 @@
 #include "host/display/keymap.h"
 #include "vl/options.h"
 #include "vl/net-setup.h"
+#include "vl/object.h"
 
 enum OptId {
     OPT_HELP, OPT_VERSION, OPT_MACHINE, OPT_ACCEL, OPT_ENABLE_KVM, OPT_CPU, OPT_SMP, OPT_MEM, OPT_NAME, OPT_UUID,
@@ -12,7 +13,7 @@ enum OptId {
     OPT_APPEND, OPT_BIOS, OPT_LIBDIR, OPT_DEMO, OPT_NOGRAPHIC, OPT_DISPLAY, OPT_FULL_SCREEN, OPT_VGA, OPT_VNC,
     OPT_CURSES, OPT_KEYMAP,
     OPT_SERIAL, OPT_PARALLEL, OPT_MONITOR, OPT_CHARDEV, OPT_MON, OPT_QMP, OPT_DEBUGCON, OPT_ECHR, OPT_MSG, OPT_NIC,
-    OPT_NET, OPT_NETDEV, OPT_S_, OPT_NO_REBOOT, OPT_NO_SHUTDOWN, OPT_ACTION, OPT_DAEMONIZE, OPT_PIDFILE, OPT_LOG,
+    OPT_NET, OPT_NETDEV, OPT_OBJECT, OPT_S_, OPT_NO_REBOOT, OPT_NO_SHUTDOWN, OPT_ACTION, OPT_DAEMONIZE, OPT_PIDFILE, OPT_LOG,
     OPT_LOGFILE, OPT_DFILTER, OPT_ONE_INSN, OPT_PERFMAP, OPT_MAN_PAGE, OPT_SECTION,
 };
 
@@ -92,7 +93,7 @@ void options_print_man(FILE *f)
 static const char *const not_supported[] = {
     "add-fd*", "audio*", "audiodev*", "audio-help", "compat*",
     "dump-vmstate*", "fsdev*", "fw_cfg*", "g*", "gdb*", "global*", "icount*", "incoming*", "iscsi*", "loadvm*",
-    "mem-path*", "mem-prealloc", "mtdblock*", "no-fd-bootchk", "numa*", "object*", "only-migratable", "option-rom*",
+    "mem-path*", "mem-prealloc", "mtdblock*", "no-fd-bootchk", "numa*", "only-migratable", "option-rom*",
     "overcommit*", "pflash*", "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "run-with*", "runas*",
     "s", "sandbox*", "sd*", "seed*", "semihosting", "set*", "smbios*", "soundhw*", "spice*", "tb-size*", "tpmdev*",
     "trace*", "usb", "usbdevice*", "virtfs*", "watchdog*", "watchdog-action*", "writeconfig*", "xen-domid*",
@@ -275,6 +276,11 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
     case OPT_NET:
     case OPT_NETDEV:
         return option_net(c, opt, v, errp);
+    case OPT_OBJECT:
+        if (!object_check(v, errp))
+            return false;
+        add(c->objects, v);
+        return true;
     case OPT_S_:
         c->start_stopped = true;
         return true;
@@ -323,7 +329,7 @@ static void config_init(VlConfig *c)
 {
     *c = (VlConfig){.ram_size = 128 * MiB, .acpi = true, .hpet = true, .vga_std = true, .window_close = true, .echr = -1,
                     .boot_splash_ms = -1, .reboot_timeout_ms = -1};
-    GPtrArray **lists[] = {&c->netdevs, &c->nets, &c->devices, &c->blockdevs, &c->drives, &c->drive_opts, &c->lib_dirs, &c->serials, &c->parallels,
+    GPtrArray **lists[] = {&c->objects, &c->netdevs, &c->nets, &c->devices, &c->blockdevs, &c->drives, &c->drive_opts, &c->lib_dirs, &c->serials, &c->parallels,
                            &c->monitors, &c->chardevs, &c->mons, &c->debugcons};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         *lists[i] = g_ptr_array_new_with_free_func(g_free);
@@ -442,10 +448,10 @@ void options_set_defaults(VlConfig *c, bool have_window, bool on_terminal)
 
 void options_free(VlConfig *c)
 {
-    char **texts[] = {&c->cpu, &c->name, &c->uuid, &c->boot_order, &c->boot_once, &c->kernel, &c->initrd, &c->append,
+    char **texts[] = {&c->cpu, &c->name, &c->uuid, &c->boot_order, &c->boot_once, &c->boot_splash, &c->kernel, &c->initrd, &c->append,
                       &c->bios, &c->pidfile, &c->log_items, &c->log_file, &c->log_filter,
                       &c->grab_mod, &c->vnc, &c->vnc_opt, &c->keymap};
-    GPtrArray *lists[] = {c->netdevs, c->nets, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->serials, c->parallels,
+    GPtrArray *lists[] = {c->objects, c->netdevs, c->nets, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->serials, c->parallels,
                           c->monitors, c->chardevs, c->mons, c->debugcons};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         g_free(*texts[i]);

@@ -17,7 +17,7 @@ typedef struct VlConfig {
     bool rtc_localtime;
     int64_t rtc_offset_s;
     bool nodefaults;
-    GPtrArray *netdevs, *nets; /* of char *: -netdev texts; "-nic TEXT" and "-net TEXT" */
+    GPtrArray *objects, *netdevs, *nets; /* of char *: -netdev texts; "-nic TEXT" and "-net TEXT" */
     GPtrArray *devices;   /* of char *: option texts, in order */
     /* disks */
     GPtrArray *blockdevs; /* of char *: -blockdev texts */
@@ -25,7 +25,7 @@ typedef struct VlConfig {
     GPtrArray *drive_opts; /* of char *: how the user wrote each, for messages */
     bool snapshot, has_cdrom, has_floppy;
     /* boot */
-    char *boot_order, *boot_once;
+    char *boot_order, *boot_once, *boot_splash;
     bool boot_menu, boot_strict;
     int boot_splash_ms, reboot_timeout_ms;
     char *kernel, *initrd, *append, *bios;

@@ -184,6 +184,10 @@ bool net_send(NetClient *nc, const uint8_t *buf, size_t len)
 
     if (!to || !len || len > NET_MAX_FRAME || nc->link_down || to->link_down)
         return true; /* lost on the way, as on a wire that ends nowhere */
+    if (nc->capture)
+        nc->capture(nc->capture_opaque, true, buf, len);
+    if (to->capture)
+        to->capture(to->capture_opaque, false, buf, len);
     nc->sending++;
     if (!g_queue_is_empty(&to->in) || !may_enter(to) || !enter(to, buf, len)) {
         if (g_queue_get_length(&to->in) >= QUEUE_MAX) {

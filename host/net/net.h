@@ -29,6 +29,9 @@ struct NetClient {
     bool link_down, receiving, was_full;
     int sending;
     GQueue in;           /* of GBytes *, waiting for this client */
+    /* filter-dump: sees each frame that a network sends or is sent, or NULL */
+    void (*capture)(void *opaque, bool to_guest, const uint8_t *buf, size_t len);
+    void *capture_opaque;
 };
 
 /* A client in the list; name is copied. */
@@ -72,6 +75,10 @@ void net_info_usernet(GString *out);
 /* id NULL: the only (first) user network; rule as in hostfwd=. */
 bool net_hostfwd_add(const char *id, const char *rule, GError **errp);
 bool net_hostfwd_remove(const char *id, const char *rule, GError **errp);
+
+/* -object filter-dump; kv holds the whole option. */
+bool net_filter_dump_new(const GPtrArray *kv, const char *id, GError **errp);
+void net_filter_free_all(void);
 
 /* The constructors behind net_backend_new. */
 bool net_user_new(const GPtrArray *kv, const char *id, GError **errp);

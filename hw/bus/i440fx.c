@@ -1,19 +1,23 @@
 /* i440fx.c - 82441FX PCI and memory controller: configuration mechanism #1, PAM, SMRAM
  * Spec: Intel 440FX PCIset data sheet (82441FX PMC).
  * Guest view: function 0.0 (8086:1237), ports cf8h and cfch. Not modelled: DRAM timing and row registers,
- * error reporting; "reads from PCI, writes to RAM" (a PAM mode used only while copying) drops the writes. */
+ * error reporting. */
 #include "host/base/osdep.h"
 #include "hw/bus/i440fx.h"
 
 #include "host/base/bitops.h"
 #include "host/base/log.h"
+#include "softmmu/dirty.h"
+#include "softmmu/physmem.h"
 
 enum { REG_PAM = 0x59, REG_SMRAM = 0x72, PAM_SEGMENTS = 13 };
 enum { PAM_READ = 1, PAM_WRITE = 2 };
 enum { SMRAM_ENABLE = 0x08, SMRAM_LOCK = 0x10, SMRAM_CLOSE = 0x20, SMRAM_OPEN = 0x40, SMRAM_DEFAULT = 0x02 };
 
 typedef struct PamSegment {
-    MemoryRegion ram, rom, pci; /* exactly one is enabled */
+    MemoryRegion ram, rom, pci, copy; /* exactly one is enabled; copy reads PCI and writes RAM */
+    I440fxState *bridge;
+    hwaddr start;
 } PamSegment;
 
 struct I440fxState {
@@ -39,6 +43,33 @@ static unsigned segment_mode(const I440fxState *s, int i)
     return (i & 1 ? reg : reg >> 4) & 3;
 }
 
+/* A BIOS copies itself into RAM in this mode: it reads the ROM and writes to the same addresses. */
+static uint64_t copy_read(void *opaque, hwaddr off, unsigned size)
+{
+    PamSegment *p = opaque;
+    hwaddr at;
+    MemoryRegion *leaf = memory_region_find(p->bridge->pci_mem, p->start + off, &at);
+
+    if (!leaf)
+        return UINT64_MAX;
+    if (leaf->ram)
+        return ldl_n(memory_region_ram_ptr(leaf) + at, (unsigned)MIN(size, leaf->size - at));
+    return memory_region_read(leaf, at, size);
+}
+
+static void copy_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
+{
+    PamSegment *p = opaque;
+    MemoryRegion *ram = p->bridge->ram;
+
+    if (p->start + off + size > memory_region_ram_size(ram))
+        return;
+    dirty_write(ram->ram->offset + ram->ram_offset + p->start + off, size);
+    stl_n(memory_region_ram_ptr(ram) + p->start + off, size, val);
+}
+
+static const MemoryOps copy_ops = {copy_read, copy_write, 1, 8, false};
+
 static void update_routing(I440fxState *s)
 {
     uint8_t smram = s->pd.config[REG_SMRAM];
@@ -47,11 +78,10 @@ static void update_routing(I440fxState *s)
     memory_begin();
     for (int i = 0; i < PAM_SEGMENTS; i++) {
         unsigned mode = segment_mode(s, i);
-        if (mode == PAM_WRITE)
-            log_unimp("i440fx: PAM segment %d reads PCI and writes RAM\n", i);
         memory_region_set_enabled(&s->pam[i].ram, mode == (PAM_READ | PAM_WRITE));
         memory_region_set_enabled(&s->pam[i].rom, mode == PAM_READ);
-        memory_region_set_enabled(&s->pam[i].pci, !(mode & PAM_READ));
+        memory_region_set_enabled(&s->pam[i].copy, mode == PAM_WRITE);
+        memory_region_set_enabled(&s->pam[i].pci, mode == 0);
     }
     memory_region_set_enabled(&s->smram_region, !open);
     memory_region_set_enabled(&s->smram_low, open);
@@ -195,10 +225,14 @@ static bool i440fx_init(Device *dev, GError **errp)
         memory_region_init_alias(&s->pam[i].ram, "pam-ram", s->ram, start, size);
         memory_region_init_alias(&s->pam[i].rom, "pam-rom", s->ram, start, size);
         memory_region_init_alias(&s->pam[i].pci, "pam-pci", s->pci_mem, start, size);
+        s->pam[i].bridge = s;
+        s->pam[i].start = start;
+        memory_region_init_io(&s->pam[i].copy, &copy_ops, &s->pam[i], "pam-copy", size);
         memory_region_set_readonly(&s->pam[i].rom, true);
         memory_region_add(mem, start, &s->pam[i].ram, 1);
         memory_region_add(mem, start, &s->pam[i].rom, 1);
         memory_region_add(mem, start, &s->pam[i].pci, 1);
+        memory_region_add(mem, start, &s->pam[i].copy, 1);
     }
     update_routing(s);
     memory_commit();
@@ -224,6 +258,7 @@ static void i440fx_finalize(Device *dev)
         drop(mem, &s->pam[i].ram);
         drop(mem, &s->pam[i].rom);
         drop(mem, &s->pam[i].pci);
+        drop(mem, &s->pam[i].copy);
     }
     pci_device_finalize(&s->pd);
 }

@@ -96,9 +96,27 @@ static bool for_each(PcMachine *pc, const GPtrArray *texts, const char *opt,
     return true;
 }
 
+/* The picture that SeaBIOS shows with its boot menu. */
+static bool add_splash(PcMachine *pc, const char *file, GError **errp)
+{
+    g_autofree uint8_t *data = NULL;
+    size_t len;
+    bool bmp;
+
+    data = boot_read_file("-boot splash", file, ITEM_MAX, &len, errp);
+    if (!data)
+        return false;
+    bmp = len > 2 && !memcmp(data, "BM", 2);
+    if (!bmp && (len < 2 || memcmp(data, "\xff\xd8", 2)))
+        return error_set(errp, "-boot splash=%s: neither a BMP nor a JPEG file", file);
+    fw_cfg_set_file(pc_priv(pc)->fw_cfg, bmp ? "bootsplash.bmp" : "bootsplash.jpg", data, len);
+    return true;
+}
+
 bool pc_add_fw_items(PcMachine *pc, GError **errp)
 {
-    return for_each(pc, pc->cfg.fw_cfg_items, "-fw_cfg", add_item, errp) &&
+    return (!pc->cfg.boot_splash || add_splash(pc, pc->cfg.boot_splash, errp)) &&
+           for_each(pc, pc->cfg.fw_cfg_items, "-fw_cfg", add_item, errp) &&
            for_each(pc, pc->cfg.option_roms, "-option-rom", add_rom, errp);
 }
 

@@ -16,7 +16,10 @@
 #include "hw/net/nic.h"
 #include "hw/pc/isa-debug-exit.h"
 #include "hw/pc/pc-internal.h"
+#include "hw/virtio/virtio-balloon.h"
 #include "hw/virtio/virtio-blk.h"
+#include "hw/virtio/virtio-rng.h"
+#include "hw/virtio/virtio-serial.h"
 #include "hw/pc/pc-testdev.h"
 #include "hw/pc/pvpanic.h"
 
@@ -25,7 +28,29 @@ static const DeviceClass *const isa_classes[] = {&uart16550_class, &debugcon_cla
 /* PCI functions that need a slot and nothing else of the board. */
 static const DeviceClass *const pci_classes[] = {&pci_testdev_class, &pvpanic_pci_class,
                                                  &virtio_blk_class, &virtio_blk_transitional_class,
-                                                 &virtio_blk_non_transitional_class};
+                                                 &virtio_blk_non_transitional_class,
+                                                 &virtio_rng_class, &virtio_rng_transitional_class,
+                                                 &virtio_rng_non_transitional_class,
+                                                 &virtio_serial_class, &virtio_serial_transitional_class,
+                                                 &virtio_serial_non_transitional_class,
+                                                 &virtio_balloon_class, &virtio_balloon_transitional_class,
+                                                 &virtio_balloon_non_transitional_class};
+
+static const DeviceClass *const port_classes[] = {&virtconsole_class, &virtserialport_class};
+
+/* Shorter names that QEMU takes as well. */
+static const char *const aliases[][2] = {
+    {"virtio-blk", "virtio-blk-pci"}, {"virtio-net", "virtio-net-pci"}, {"virtio-rng", "virtio-rng-pci"},
+    {"virtio-serial", "virtio-serial-pci"}, {"virtio-balloon", "virtio-balloon-pci"},
+};
+
+static const char *full_name(const char *name)
+{
+    for (size_t i = 0; name && i < ARRAY_SIZE(aliases); i++)
+        if (!strcmp(aliases[i][0], name))
+            return aliases[i][1];
+    return name;
+}
 
 /* Devices that are no class of their own on this board. */
 static const struct {
@@ -92,6 +117,9 @@ static const DeviceClass *find_class(const char *name)
     for (size_t i = 0; i < ARRAY_SIZE(isa_classes); i++)
         if (!strcmp(isa_classes[i]->name, name))
             return isa_classes[i];
+    for (size_t i = 0; i < ARRAY_SIZE(port_classes); i++)
+        if (!strcmp(port_classes[i]->name, name))
+            return port_classes[i];
     if (find_pci_class(name))
         return find_pci_class(name);
     if (nic_find_model(name))
@@ -109,11 +137,16 @@ void pc_device_help(const char *name, GString *out)
         g_string_append(out, "\nNetwork devices:\n");
         for (const NicModel *m = nic_models; m->cls; m++)
             g_string_append_printf(out, "name \"%s\", bus PCI, desc \"%s\"\n", m->cls->name, m->cls->desc);
+        g_string_append(out, "\nVirtio serial ports:\n");
+        for (size_t i = 0; i < ARRAY_SIZE(port_classes); i++)
+            g_string_append_printf(out, "name \"%s\", bus %s, desc \"%s\"\n", port_classes[i]->name, port_classes[i]->bus,
+                                   port_classes[i]->desc);
         g_string_append(out, "\nMisc devices:\n");
         for (size_t i = 0; i < ARRAY_SIZE(pci_classes); i++)
             g_string_append_printf(out, "name \"%s\", bus PCI, desc \"%s\"\n", pci_classes[i]->name, pci_classes[i]->desc);
         return;
     }
+    name = full_name(name);
     if (find_class(name)) {
         g_string_append_printf(out, "%s options:\n", name);
         print_props(find_class(name)->props, out);
@@ -287,7 +320,7 @@ static bool add_pci(PcMachine *pc, const DeviceClass *cls, GPtrArray *kv, GError
 bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
 {
     GPtrArray *kv = keyval_parse(optstr, "driver");
-    const char *name = keyval_get(kv, "driver");
+    const char *name = full_name(keyval_get(kv, "driver"));
     bool ok;
 
     if (!name) {

@@ -18,6 +18,7 @@ typedef struct PcConfig {
     const char *boot_order;        /* "cad"; NULL: default */
     const char *boot_once;         /* or NULL */
     bool boot_menu;
+    const char *boot_splash;       /* BMP or JPEG file, or NULL */
     int boot_menu_timeout_ms;      /* splash-time, -1: not set */
     bool boot_strict;
     int reboot_timeout_ms;         /* -1 not set */

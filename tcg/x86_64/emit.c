@@ -453,6 +453,15 @@ void x86_align_nop(Emit *e, unsigned align, unsigned offset)
 
 /* ---- vectors ---- */
 
+void x86_x87_m(Emit *e, uint8_t esc, unsigned reg, X86Mem m) { op_rm(e, esc, reg, m); }
+
+void x86_x87_r(Emit *e, uint8_t esc, uint8_t modrm)
+{
+    insn_begin(e);
+    put8(e, esc);
+    put8(e, modrm);
+}
+
 void x86_ldmxcsr(Emit *e, X86Mem m) { op_rm(e, 0xae | M_0F, 2, m); }
 void x86_stmxcsr(Emit *e, X86Mem m) { op_rm(e, 0xae | M_0F, 3, m); }
 

@@ -95,6 +95,8 @@ void x86_call_r(Emit *e, Reg r);
 void x86_ret(Emit *e);
 void x86_align_nop(Emit *e, unsigned align, unsigned offset); /* until (p + offset) % align == 0 */
 /* vectors; registers are XMM0 + n */
+void x86_x87_m(Emit *e, uint8_t esc, unsigned reg, X86Mem m); /* D8-DF with a memory operand */
+void x86_x87_r(Emit *e, uint8_t esc, uint8_t modrm);           /* and without */
 void x86_ldmxcsr(Emit *e, X86Mem m);
 void x86_stmxcsr(Emit *e, X86Mem m);
 void x86_vzeroupper(Emit *e);

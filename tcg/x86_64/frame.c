@@ -82,6 +82,10 @@ static void gen_enter(Emit *e)
     uint8_t *same = x86_jcc(e, CC_E);
     x86_ldmxcsr(e, ENV(mxcsr_run));
     x86_patch_here(e, same);
+    x86_alu_mi(e, X86_CMP, 1, false, ENV(x87_modes), 0);
+    uint8_t *no_modes = x86_jcc(e, CC_E);
+    x86_x87_m(e, 0xd9, 5, ENV(x87_cw)); /* fldcw; whoever leaves the loop of TBs takes it back */
+    x86_patch_here(e, no_modes);
     move_pinned(e, false, ~0u);
     x86_jmp_r(e, R11);
 }
@@ -131,7 +135,7 @@ static void gen_thunk(Emit *e, const void *fn, unsigned kind, unsigned vec)
         x86_load(e, 4, EXT_ZERO, RDX, mem_at(RSP, DOWN + FRAME_OI));
         ra_reg = RCX;
         break;
-    case THUNK_LDV: case THUNK_STV:
+    case THUNK_LDV: case THUNK_STV: case THUNK_X87:
         x86_lea(e, true, RDX, mem_at(RSP, DOWN + FRAME_VBUF));
         x86_load(e, 4, EXT_ZERO, RCX, mem_at(RSP, DOWN + FRAME_OI));
         ra_reg = R8;
@@ -217,6 +221,7 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
     const void *fn[NB_THUNKS] = {
         [THUNK_LD] = guest->slow_ld, [THUNK_ST] = guest->slow_st, [THUNK_RMW] = guest->slow_rmw,
         [THUNK_CMPXCHG] = guest->slow_cmpxchg, [THUNK_LDV] = guest->slow_ldv, [THUNK_STV] = guest->slow_stv,
+        [THUNK_X87] = guest->slow_x87,
     };
     detect_features();
     uint8_t *at = (uint8_t *)ROUND_UP((uintptr_t)b->ptr, 16);

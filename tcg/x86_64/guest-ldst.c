@@ -33,6 +33,7 @@ Stub *stub_new(Ra *l, unsigned opc)
     st->tmp = NOREG;
     st->data[0] = l->insn_data[0];
     st->data[1] = l->insn_data[1];
+    st->x87_state = l->x87_state;
     return st;
 }
 
@@ -40,11 +41,11 @@ void stub_from(Stub *st, uint8_t *jump) { st->from[st->nb_from++] = jump; }
 
 /* The address's check, and for the first member of a group that of all its bytes. Afterwards t is the addend: the byte is
  * at [t + a + disp]. */
-static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, bool write, Reg t, Reg u)
+static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size, bool write, Reg t, Reg u)
 {
     Emit *e = &l->e;
     MemOp op = memopidx_op(st->oi);
-    unsigned size = memop_size(op), mmu = memopidx_mmu(st->oi) % TCG_MMU_MODES;
+    unsigned mmu = memopidx_mmu(st->oi) % TCG_MMU_MODES;
     unsigned align = g ? 0 : memop_align_mask(op); /* a group tests its members by themselves */
     int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast);
     int64_t first = (int64_t)st->disp + (g ? g->lo : 0);
@@ -52,7 +53,8 @@ static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, bool write, R
     int32_t tag = write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read);
     uint64_t addr;
 
-    if (ra_is_const(l, l->op->arg[1], &addr)) { /* every access has its address there; its group is in the same page */
+    /* every access has its address there; its group is in the same page */
+    if (ra_is_const(l, l->op->arg[l->op->opc == TCG_OP_guest_x87 ? 0 : 1], &addr)) {
         addr += (int64_t)st->disp;
         int64_t page = addr & TCG_PAGE_MASK;
         if (fits32(page) && !(((addr + size - 1) ^ addr) & TCG_PAGE_MASK) && !(addr & align)) {
@@ -130,16 +132,14 @@ static void test_alignment(Ra *l, Stub *st, Reg a)
 
 /* What every access does between having its inputs and scratch and writing the hit path's access. t and u are
  * NOREG for a follower. Returns with st->tmp the register of the addend. */
-static Stub *begin_access(Ra *l, const TcgOp *op, Reg a, int32_t disp, uint32_t oi, bool write, Reg pin, Reg t, Reg u)
+Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes, bool write, Reg t, Reg u)
 {
     unsigned gi = l->group_of[l->op_index];
     ShareGroup *g = group_here(l);
     bool follower = is_follower(l);
     Reg addend = follower ? ra_in(l, g->temp) : t;
-    Stub *st = stub_new(l, op->opc);
+    Stub *st = stub_new(l, l->op->opc);
 
-    if (pin != NOREG)
-        ra_evacuate(l, pin);
     ra_snapshot(l, st, 0);
     st->disp = disp;
     st->oi = oi;
@@ -153,7 +153,7 @@ static Stub *begin_access(Ra *l, const TcgOp *op, Reg a, int32_t disp, uint32_t 
         x86_test_rr(&l->e, true, addend, addend);
         stub_from(st, x86_jcc(&l->e, CC_E));
     } else {
-        tlb_check(l, st, g, a, g ? g->write : write, t, u);
+        tlb_check(l, st, g, a, bytes, g ? g->write : write, t, u);
     }
     if (g)
         test_alignment(l, st, a);
@@ -173,6 +173,13 @@ static Stub *begin_access(Ra *l, const TcgOp *op, Reg a, int32_t disp, uint32_t 
         l->live_group[i] = l->live_group[--l->nb_live_groups];
     }
     return st;
+}
+
+static Stub *begin_access(Ra *l, const TcgOp *op, Reg a, int32_t disp, uint32_t oi, bool write, Reg pin, Reg t, Reg u)
+{
+    if (pin != NOREG)
+        ra_evacuate(l, pin);
+    return guest_begin_access(l, a, disp, oi, memop_size(memopidx_op(oi)), write, t, u);
 }
 
 static void lower_guest_ld(Ra *l, const TcgOp *op)
@@ -409,7 +416,7 @@ void stub_store_snapshot(Ra *l, const Stub *st)
     }
 }
 
-static void add_stub_map(Ra *l, const Stub *st)
+void stub_return_address(Ra *l, const Stub *st)
 {
     TcgContext *s = l->s;
     if (s->nb_stubs == s->stub_cap) {
@@ -465,11 +472,22 @@ static void shared_stub(Ra *l, const Stub *st)
         x86_patch_here(e, st->from_misaligned);
 }
 
+void stub_zero_groups(Ra *l, const Stub *st)
+{
+    for (Reg r = R8; r <= R11; r++) {
+        if (st->zero_regs >> (r - R8) & 1)
+            x86_zero(&l->e, r);
+    }
+    for (unsigned i = 0; i < st->nb_zero; i++)
+        x86_store_imm(&l->e, 8, mem_at(RSP, st->zero_slot[i]), 0);
+}
+
 static void guest_stub(Ra *l, const Stub *st)
 {
     static const uint8_t kind_of[TCG_OP_COUNT] = {
         [TCG_OP_guest_ld] = THUNK_LD, [TCG_OP_guest_st] = THUNK_ST, [TCG_OP_guest_rmw] = THUNK_RMW,
         [TCG_OP_guest_cmpxchg] = THUNK_CMPXCHG, [TCG_OP_guest_ldv] = THUNK_LDV, [TCG_OP_guest_stv] = THUNK_STV,
+        [TCG_OP_guest_x87] = THUNK_X87,
     };
     Emit *e = &l->e;
     unsigned kind = kind_of[st->opc];
@@ -491,6 +509,11 @@ static void guest_stub(Ra *l, const Stub *st)
         }
         x86_store(e, 8, mem_at(RSP, FRAME_ARG0), a);
     }
+    x87_stub_state(l, st, true);
+    if (kind == THUNK_X87) {
+        x87_guest_stub(l, st, frame_thunk(l->s->buf, kind, st->vec_live));
+        return;
+    }
     if (kind == THUNK_STV)
         x86_vec_store(e, st->rmw, mem_at(RSP, FRAME_VBUF), st->arg[1].reg);
     else if (kind != THUNK_LD && kind != THUNK_LDV)
@@ -501,17 +524,13 @@ static void guest_stub(Ra *l, const Stub *st)
         x86_store_imm(e, 4, mem_at(RSP, FRAME_RMW), st->rmw);
     x86_store_imm(e, 4, mem_at(RSP, FRAME_OI), st->oi);
     x86_call_rx(e, frame_thunk(l->s->buf, kind, st->vec_live));
-    add_stub_map(l, st);
+    stub_return_address(l, st);
+    x87_stub_state(l, st, false);
     if (kind == THUNK_LDV)
         x86_vec_load(e, st->rmw, host_features.avx, st->out, mem_at(RSP, FRAME_VBUF)); /* zero above what was loaded */
     else if (st->out != NOREG)
         x86_load(e, 8, EXT_ZERO, st->out, mem_at(RSP, FRAME_RES));
-    for (Reg r = R8; r <= R11; r++) {
-        if (st->zero_regs >> (r - R8) & 1)
-            x86_zero(e, r);
-    }
-    for (unsigned i = 0; i < st->nb_zero; i++)
-        x86_store_imm(e, 8, mem_at(RSP, st->zero_slot[i]), 0);
+    stub_zero_groups(l, st);
     x86_jmp_to(e, st->back);
 }
 

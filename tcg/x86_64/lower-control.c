@@ -318,6 +318,17 @@ static void lower_poll_exit(Ra *l, const TcgOp *op)
     stub_from(st, x86_jcc(&l->e, CC_NE));
 }
 
+static void lower_side_exit(Ra *l, const TcgOp *op)
+{
+    X86Cond cc = lower_compare(l, op->type, op->arg[2], op->arg[0], op->arg[1]);
+    Stub *st = stub_new(l, TCG_OP_side_exit);
+    ra_snapshot(l, st, 0);
+    st->data[0] = op->arg[3];
+    st->tmp = NOREG;
+    stub_from(st, x86_jcc(&l->e, cc));
+    ra_kill(l);
+}
+
 static void end_tb_path(Ra *l)
 {
     ra_end_bb(l);
@@ -422,6 +433,14 @@ static void exit_stub(Ra *l, const Stub *st)
         lower_exit(l, x86_jmp(e), TB_EXIT_LOOKUP);
         return;
     }
+    if (st->opc == TCG_OP_side_exit) {
+        stub_store_snapshot(l, st);
+        x87_stub_state(l, st, true);
+        x86_alu_mi(e, X86_OR, 1, false, ENV(x87_live), X87_LIVE_SIDE_EXIT);
+        store_eip(l, st->data[0]);
+        lower_exit(l, x86_jmp(e), TB_EXIT_LOOKUP);
+        return;
+    }
     if (st->opc == TCG_OP_poll_exit) {
         if (st->oi)
             lazy_state(l, &s->lazy_exit[st->oi - 1], st);
@@ -507,6 +526,7 @@ bool lower_control_op(Ra *l)
     case TCG_OP_brcond: lower_brcond(l, op); break;
     case TCG_OP_call: lower_call(l, op); break;
     case TCG_OP_poll_exit: lower_poll_exit(l, op); break;
+    case TCG_OP_side_exit: lower_side_exit(l, op); break;
     case TCG_OP_goto_tb: lower_goto_tb(l, op); break;
     case TCG_OP_goto_ptr: lower_goto_ptr(l, op); break;
     case TCG_OP_goto_code: lower_goto_code(l, op); break;

@@ -365,6 +365,7 @@ bool lower_alu_op(Ra *l)
 
 void lower_op(Ra *l)
 {
-    if (!lower_alu_op(l) && !lower_guest_op(l) && !lower_control_op(l) && !lower_bits_op(l) && !lower_vec_op(l))
+    if (!lower_alu_op(l) && !lower_guest_op(l) && !lower_control_op(l) && !lower_bits_op(l) && !lower_vec_op(l) &&
+        !lower_x87_op(l))
         g_error("back end: op %s is not lowered", tcg_op_info[l->op->opc].name);
 }

@@ -118,6 +118,7 @@ void guest_set_mode(int m)
     jit_one_insn = m == RUN_ONE_INSN;
     jit_context->no_optimize = m == RUN_NO_OPT;
     jit_context->random_regs = m == RUN_RANDOM_REGS;
+    jit_context->no_x87 = m == RUN_INTERP;
 }
 
 static void load_segments(CPUX86State *e, const DiffState *st)

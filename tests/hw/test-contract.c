@@ -26,7 +26,10 @@
 #include "hw/timer/hpet.h"
 #include "hw/timer/i8254.h"
 #include "hw/timer/mc146818.h"
+#include "hw/virtio/virtio-balloon.h"
 #include "hw/virtio/virtio-blk.h"
+#include "hw/virtio/virtio-rng.h"
+#include "hw/virtio/virtio-serial.h"
 #include "softmmu/runstate.h"
 #include "tests/lib/bus-harness.h"
 
@@ -85,7 +88,8 @@ static const struct {
     {&e1000_class, wire_nic}, {&virtio_net_class, wire_nic}, {&virtio_net_transitional_class, wire_nic},
     {&virtio_net_non_transitional_class, wire_nic}, {&pc_testdev_class, NULL}, {&pci_testdev_class, wire_pci},
     {&virtio_blk_class, wire_virtio_blk}, {&virtio_blk_transitional_class, wire_virtio_blk},
-    {&virtio_blk_non_transitional_class, wire_virtio_blk},
+    {&virtio_blk_non_transitional_class, wire_virtio_blk}, {&virtio_rng_class, wire_pci}, {&virtio_balloon_class, wire_pci},
+    {&virtio_serial_class, wire_pci},
 };
 
 static void test_class(gconstpointer data)

@@ -31,7 +31,7 @@ static void test_qemu64(void)
     cpuid(0x12345678, 0, r); /* beyond the last leaf: as the last */
     g_assert_cmphex(r[0] | r[1] | r[2] | r[3], ==, 0);
     cpuid(0x40000000, 0, r);
-    g_assert_cmpmem(&r[1], 12, "VireoVireoVi", 12);
+    g_assert_cmpmem(&r[1], 12, "TCGTCGTCGTCG", 12);
     harness_stop();
 }
 
@@ -88,10 +88,30 @@ static void test_switches(void)
     harness_stop();
     harness_start("max");
     g_assert_true(cpu_has(env, X86F_SMAP));
-    g_assert_true(cpu_has(env, X86F_SVM)); /* and VM_CR says that it is switched off */
+    g_assert_false(cpu_has(env, X86F_SVM)); /* QEMU's has it */
+    g_assert_true(cpu_has(env, X86F_MONITOR));
     g_assert_false(cpu_has(env, X86F_VMX));
-    cpuid(0x8000000a, 0, r);
+    cpuid(4, 0, r); /* AMD has no such leaf */
+    g_assert_cmphex(r[0], ==, 0);
+    cpuid(5, 0, r);
+    g_assert_cmphex(r[2], ==, 3);
+    harness_stop();
+    harness_start("Westmere");
+    cpuid(4, 0, r);
+    g_assert_cmphex(r[0], ==, 0x121);
+    cpuid(2, 0, r);
     g_assert_cmphex(r[0], ==, 1);
+    harness_stop();
+    harness_start("qemu64,-popcnt,+popcnt,sse4.1=off,+sse4.1,avx=on,-avx"); /* + and then - after all others */
+    g_assert_false(cpu_has(env, X86F_POPCNT));
+    g_assert_true(cpu_has(env, X86F_SSE41));
+    g_assert_false(cpu_has(env, X86F_AVX));
+    harness_stop();
+    harness_start("Haswell-noTSX,enforce");
+    g_assert_false(cpu_has(env, X86F_RTM));
+    g_assert_true(cpu_has(env, X86F_MOVBE));
+    harness_stop();
+    harness_start("qemu64,enforce,check=off,hv-relaxed,kvm=off");
     harness_stop();
     harness_start("486");
     cpuid(1, 0, r);
@@ -118,6 +138,11 @@ static void test_errors(void)
     check_error("qemu64,family=x", "family=x");
     check_error("qemu64,vendor=Short", "Short");
     check_error("qemu64,enforce,+vmx", "vmx");
+    check_error("qemu64,+vmx,+rtm,enforce", "CPUID.01H:ECX.vmx, CPUID.07H:EBX.rtm");
+    check_error("Haswell,enforce", "hle");
+    check_error("EPYC,enforce=on", "osvw");
+    check_error("max,phys-bits=60", "60");
+    check_error("max,enforce=maybe", "maybe");
     g_autoptr(GString) out = g_string_new(NULL);
     cpu_x86_list_models(out);
     g_assert_true(g_str_has_prefix(out->str, "Available CPUs:\n"));

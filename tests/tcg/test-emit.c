@@ -223,6 +223,10 @@ static void test_memory(void)
     CHECK("cmovle r8, qword ptr [r13 + 0x40]", x86_cmov_rm(e, CC_LE, true, R8, m));
     CHECK("jmp qword ptr [r13 + 0x40]", x86_jmp_m(e, m));
     CHECK("ldmxcsr dword ptr [r13 + 0x40]", x86_ldmxcsr(e, m));
+    CHECK("fldcw word ptr [r13 + 0x40]", x86_x87_m(e, 0xd9, 5, m));
+    CHECK("fstp xword ptr [r13 + 0x40]", x86_x87_m(e, 0xdb, 7, m));
+    CHECK("fadd qword ptr [r9 + rax + 4]", x86_x87_m(e, 0xdc, 0, mem_idx(R9, RAX, 0, 4)));
+    CHECK("fxch st(3)", x86_x87_r(e, 0xd9, 0xcb));
     CHECK("stmxcsr dword ptr [r13 + 0x40]", x86_stmxcsr(e, m));
 }
 

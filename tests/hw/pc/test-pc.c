@@ -75,6 +75,12 @@ static void test_firmware(void)
     outb(0xcfd, 0x10); /* read-only RAM */
     physmem_st(&address_space_memory, 0xf0000, 1, 0x66);
     g_assert_cmphex(physmem_ld(&address_space_memory, 0xf0000, 1), ==, 0x55);
+    outb(0xcfd, 0x20); /* reads ROM, writes RAM */
+    physmem_st(&address_space_memory, 0xf0000, 4, 0x77665544);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xf0000, 1), ==, rom);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xffff0, 1), ==, 0xea);
+    outb(0xcfd, 0x30);
+    g_assert_cmphex(physmem_ld(&address_space_memory, 0xf0000, 4), ==, 0x77665544);
     device_reset_all();
     g_assert_cmphex(physmem_ld(&address_space_memory, 0xffff0, 1), ==, 0xea);
     stop(pc);
@@ -191,6 +197,9 @@ static void test_bad_items(void)
     refused(&c.fw_cfg_items, &c, "opt/a,file=/tmp,x=1", "x");
     refused(&c.fw_cfg_items, &c, "etc/e820,string=x", "exists already");
     refused(&c.option_roms, &c, "/proc/self/exe", "could not load it");
+    c.boot_splash = "/proc/self/cmdline";
+    refused(&c.smbios, &c, "type=0,vendor=x", "neither a BMP nor a JPEG file");
+    c.boot_splash = NULL;
     refused(&c.smbios, &c, "type=5,a=b", "type=5: fields can be set for types");
     refused(&c.smbios, &c, "type=1,colour=red", "colour");
     refused(&c.smbios, &c, "type=1,uuid=1-2", "uuid=1-2: not of the form");

@@ -1,0 +1,98 @@
+/* object.c - the types of -object. Spec: QEMU's manual, "Generic object creation". JSON is not taken. */
+#include "host/base/osdep.h"
+#include "vl/object.h"
+
+#include "host/base/keyval.h"
+#include "host/net/net.h"
+#include "host/rng/rng.h"
+
+static bool new_rng_builtin(const GPtrArray *kv, const char *id, GError **errp)
+{
+    return keyval_check(kv, "rng-builtin", "qom-type id", errp) && rng_source_new(id, NULL, errp);
+}
+
+static bool new_rng_random(const GPtrArray *kv, const char *id, GError **errp)
+{
+    const char *file = keyval_get(kv, "filename");
+
+    return keyval_check(kv, "rng-random", "qom-type id filename", errp) &&
+           rng_source_new(id, file ? file : "/dev/urandom", errp);
+}
+
+static const struct {
+    const char *name;
+    ObjectPhase phase;
+    bool (*create)(const GPtrArray *kv, const char *id, GError **errp);
+} types[] = {
+    {"filter-dump", OBJECTS_LATE, net_filter_dump_new},
+    {"rng-builtin", OBJECTS_EARLY, new_rng_builtin},
+    {"rng-random", OBJECTS_EARLY, new_rng_random},
+};
+
+static GPtrArray *ids; /* of char *: taken */
+
+void object_help(GString *out)
+{
+    g_string_append(out, "List of user creatable objects:\n");
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+        g_string_append_printf(out, "  %s\n", types[i].name);
+}
+
+static int find_type(const char *name)
+{
+    for (size_t i = 0; name && i < ARRAY_SIZE(types); i++)
+        if (!strcmp(types[i].name, name))
+            return (int)i;
+    return -1;
+}
+
+bool object_check(const char *text, GError **errp)
+{
+    GPtrArray *kv;
+    const char *type;
+    bool ok = true;
+
+    if (text[0] == '{')
+        return error_set(errp, "JSON is not supported here (write TYPE,id=ID,key=value,...)");
+    kv = keyval_parse(text, "qom-type");
+    type = keyval_get(kv, "qom-type");
+    if (find_type(type) < 0) {
+        g_autoptr(GString) names = g_string_new(NULL);
+        for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+            g_string_append_printf(names, "%s%s", i ? " " : "", types[i].name);
+        ok = error_set(errp, "'%s' is no type of object (choices: %s)", type ? type : "", names->str);
+    } else if (!keyval_get(kv, "id")) {
+        ok = error_set(errp, "Parameter 'id' is missing");
+    }
+    keyval_free(kv);
+    return ok;
+}
+
+bool object_create(const char *text, ObjectPhase phase, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(text, "qom-type");
+    int i = find_type(keyval_get(kv, "qom-type"));
+    const char *id = keyval_get(kv, "id");
+    bool ok = true;
+
+    g_assert(i >= 0); /* object_check() has seen it */
+    if (types[i].phase == phase) {
+        if (!ids)
+            ids = g_ptr_array_new_with_free_func(g_free);
+        if (g_ptr_array_find_with_equal_func(ids, id, g_str_equal, NULL))
+            ok = error_set(errp, "id=%s is taken by another object", id);
+        else
+            ok = types[i].create(kv, id, errp);
+        if (ok)
+            g_ptr_array_add(ids, g_strdup(id));
+    }
+    keyval_free(kv);
+    return ok;
+}
+
+void object_cleanup_all(void)
+{
+    net_filter_free_all();
+    rng_source_free_all();
+    g_clear_pointer(&ids, g_ptr_array_unref);
+}
