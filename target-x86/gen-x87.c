@@ -167,8 +167,8 @@ static void store(DisasContext *dc, StoreKind kind, unsigned fist, bool pop)
         tcg_gen_mov(s, TCG_I64, addr, a.addr);
         a.addr = addr;
     }
-    if (ten) /* two stores; a fault of the second must not find the first done, nor the status changed */
-        tcg_gen_call(s, &helper_info_probe_write, TCG_NO_TEMP, 3, tcg_env(s).i, gen_linear(dc, a).i, konst(dc, 10).i);
+    /* a fault must find the status as it was, and the first of two stores not done */
+    tcg_gen_call(s, &helper_info_x87_probe, TCG_NO_TEMP, 3, tcg_env(s).i, gen_linear(dc, a).i, konst(dc, ten ? 10 : memop_size(op)).i);
     switch (kind) {
     case ST_M32: CALLR0(fst_m32, v); break;
     case ST_M64: CALLR0(fst_m64, v); break;

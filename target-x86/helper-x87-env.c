@@ -67,6 +67,18 @@ static void set_fpsw(CPUX86State *env, uint16_t sw)
     env->fpstt = sw >> 11 & 7;
 }
 
+void helper_x87_probe(CPUX86State *env, uint64_t addr, uint32_t bytes)
+{
+    MemOp op = bytes == 2 ? MO_16 : bytes == 4 ? MO_32 : MO_64;
+    unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK), mmu = cpu_mmu_index(env);
+
+    if (env->hflags & HF_AC && addr & (memop_size(op) - 1))
+        env->cpu->ops->unaligned_access(env->cpu, addr, ACCESS_STORE, op | MO_ALIGN_AC, GETPC());
+    probe_access(env->cpu, addr, MIN(first, bytes), ACCESS_STORE, mmu, GETPC());
+    if (first < bytes)
+        probe_access(env->cpu, addr + first, bytes - first, ACCESS_STORE, mmu, GETPC());
+}
+
 /* ---- environment ---- */
 
 static unsigned env_bytes(uint32_t fmt) { return fmt & X87_ENV_32 ? 28 : 14; }

@@ -1,8 +1,7 @@
 /* helper-x87-trans.c - the one-byte x87 operations D9 E0-FF: signs, examination, roots, remainders,
  * transcendental functions, stack pointer. Executed by the host's x87.
  * Compiled without SSE and MMX, as helper-x87.c.
- * Spec: Intel SDM vol. 1 section 8.3.5-8.3.8, vol. 2.   Not modelled: results of unmasked overflow and
- * underflow of these functions are those of the masked case, without the exponent bias. */
+ * Spec: Intel SDM vol. 1 section 8.3.5-8.3.8, vol. 2. */
 #include "host/base/osdep.h"
 #include "target-x86/x87.h"
 
@@ -129,7 +128,7 @@ static void two_operands_pop(CPUX86State *env, unsigned op)
 /* The instruction pushes a second result unless C2 says that the operand was out of range. */
 #define TWO_RESULTS(insn)                                                                                              \
     X87_RUN_(env, sw, unmasked, 1,                                                                                     \
-             "fldt %[x]\n\t" insn "\n\tfnstsw %%ax\n\ttestb $4, %%ah\n\tjnz 1f\n\tfstpt %[top]\n1:\tfstpt %[low]",     \
+             "fldt %[x]\n\t" insn "\n\tfnstsw %%ax\n\tfnclex\n\ttestb $4, %%ah\n\tjnz 1f\n\tfstpt %[top]\n1:\tfstpt %[low]",     \
              (, [top] "=m"(top), [low] "=m"(low)), ([x] "m"(*x87_st(env, 0))), "memory", "st", "st(1)", "cc")
 
 static void two_results(CPUX86State *env, unsigned op)
@@ -155,7 +154,7 @@ static void two_results(CPUX86State *env, unsigned op)
     case X_FPTAN: TWO_RESULTS("fptan"); break;
     case X_FSINCOS: TWO_RESULTS("fsincos"); break;
     default: /* FXTRACT leaves C2 alone */
-        X87_RUN_(env, sw, unmasked, 1, "fldt %[x]\n\tfxtract\n\tfnstsw %%ax\n\tfstpt %[top]\n\tfstpt %[low]",
+        X87_RUN_(env, sw, unmasked, 1, "fldt %[x]\n\tfxtract\n\tfnstsw %%ax\n\tfnclex\n\tfstpt %[top]\n\tfstpt %[low]",
                  (, [top] "=m"(top), [low] "=m"(low)), ([x] "m"(*x87_st(env, 0))), "memory", "st", "st(1)");
         sw &= ~FPUS_C2;
         break;

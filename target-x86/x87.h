@@ -119,9 +119,10 @@ enum { X87_C1_ENV, X87_C1_ZERO, X87_C1_HOST };
  *
  * With the default control word, which is the host's then too, nothing needs to be saved: flags of the host are the
  * guest's. Else insn runs under the guest's control word between two FNCLEX. With
- * mask_all it runs with all exceptions masked (insn's stack effect would depend on the exception), else
- * exactly as the guest would run it, so that the biased results of unmasked overflow are right. insn leaves
- * its status in ax through FNSTSW, or appends X87_SW. */
+ * mask_all it runs with all exceptions masked first (insn's stack effect depends on those detected before the result
+ * is computed), and once more, with overflow and underflow as the guest has them, if it is to take place. Else it runs
+ * exactly as the guest would run it. So the biased results of unmasked overflow are right. insn leaves its status in ax
+ * through FNSTSW, or appends X87_SW; it has no waiting instruction behind the one that may raise. */
 #define X87_SW "\n\tfnstsw %%ax"
 #define X87_RUN_(env, sw, unmasked, mask_all, insn, outs, ins, ...)                                                    \
     do {                                                                                                               \
@@ -134,10 +135,15 @@ enum { X87_C1_ENV, X87_C1_ZERO, X87_C1_HOST };
             uint16_t cw_ = (env)->fpuc | (mask_all ? FPUS_EXC : 0), run_;                                              \
             x87_fold(env);                                                                                             \
             asm volatile("fnstcw %0" : "=m"(run_));                                                                    \
-            asm volatile("fnclex\n\tfldcw %[cw]\n\t" insn "\n\tfnclex\n\tfldcw %[def]"                                 \
-                         : "=a"(sw)X87_UNPACK outs                                                                     \
-                         : X87_UNPACK ins, [cw] "m"(cw_), [def] "m"(run_)                                              \
-                         : __VA_ARGS__);                                                                               \
+            for (;;) {                                                                                                 \
+                asm volatile("fnclex\n\tfldcw %[cw]\n\t" insn "\n\tfnclex\n\tfldcw %[def]"                             \
+                             : "=a"(sw)X87_UNPACK outs                                                                 \
+                             : X87_UNPACK ins, [cw] "m"(cw_), [def] "m"(run_)                                          \
+                             : __VA_ARGS__);                                                                           \
+                if (!mask_all || (sw & ~(env)->fpuc & FPUS_PRE) || (cw_ & ~(env)->fpuc & (FPUS_OE | FPUS_UE)) == 0)    \
+                    break;                                                                                             \
+                cw_ = (env)->fpuc | FPUS_PRE; /* it does take place: now as the guest would run it */                  \
+            }                                                                                                          \
             (env)->head.x87_live = 0;                                                                                  \
             if (mask_all && (sw & ~(env)->fpuc & FPUS_PRE)) /* the guest's would have stopped there */                 \
                 sw &= ~(FPUS_OE | FPUS_UE | FPUS_PE | FPUS_C1);                                                        \

@@ -134,11 +134,7 @@ static bool known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
             return true;
         if (here && g->any_addr && (n->vector == EXCP_SS || n->vector == EXCP_GP) && (v->vector == EXCP_SS || v->vector == EXCP_GP))
             return true;
-        /* x87 stores: exception flags are set before the store faults */
         here = n->vector != DIFF_VECTOR_NONE && n->rip == q->start + q->at[i];
-        if (here && g->x87_store && (n->vector == EXCP_PF || n->vector == EXCP_GP || n->vector == EXCP_SS) &&
-            get16(n->xs + XS_FSW) != get16(v->xs + XS_FSW))
-            return true;
         if (here && g->any_addr && n->vector == EXCP_PF) /* all 512 bytes, or those that count */
             return true;
         /* Vectors through SS beyond its limit: AMD says #GP. Unaligned ones beyond the limit: which of the two comes first. */
@@ -154,8 +150,6 @@ static bool known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
         if (here && g->any_addr && (n->vector == EXCP_GP || n->vector == EXCP_SS || n->vector == EXCP_NP) && v->vector == n->vector)
             return true; /* CALLF: what was pushed before the fault */
         if (here && n->vector + v->vector == EXCP_UD + EXCP_GP && g->n >= 15) /* undefined, or too long? */
-            return true;
-        if (g->x87_trans && (q->unmask || (n->xs[XS_FCW] & 0x30) != 0x30)) /* results scaled for an unmasked handler */
             return true;
         if (here && g->xm_fuzzy && n->vector == EXCP_XM && v->vector == EXCP_XM)
             return true;

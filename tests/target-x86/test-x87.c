@@ -2,6 +2,7 @@
  * memory, flags and #MF must agree. One case per encoding, then random programs, then state images. */
 #include "host/base/osdep.h"
 #include "target-x86/x87.h"
+#include "accel/cputlb.h"
 #include "tests/lib/x86-native.h"
 
 enum { OFF_ST = 32, MODRM_SI_DISP32 = 0x86 };
@@ -262,6 +263,90 @@ static void test_images(void)
     g_rand_free(r);
 }
 
+/* Paging for the Vireo CPU, with tables in the snippet's data: the first GiB is there, NOT_MAPPED is not. */
+enum { PML4_OFF = 0x2000, PDPT_OFF = 0x3000, PG_ALL = 0x67 /* present, writable, user, accessed, dirty */, PG_LARGE = 0x80 };
+#define NOT_MAPPED 0x7000000000
+
+static void paging(bool on, X86NState *st)
+{
+    CPUX86State *env = x86n_env();
+
+    x86n_cr0 = on ? x86n_cr0 | CR0_PG : x86n_cr0 & ~CR0_PG;
+    x86n_cr4 = on ? x86n_cr4 | CR4_PAE : x86n_cr4 & ~CR4_PAE;
+    env->cr[3] = on ? X86N_DATA + PML4_OFF : 0;
+    tlb_flush(env->cpu);
+    if (!on)
+        return;
+    memset(st->data + PML4_OFF, 0, 0x1000);
+    memset(st->data + PDPT_OFF, 0, 0x1000);
+    *(uint64_t *)(st->data + PML4_OFF) = (X86N_DATA + PDPT_OFF) | PG_ALL;
+    *(uint64_t *)(st->data + PDPT_OFF) = PG_ALL | PG_LARGE;
+}
+
+/* FIP, FDP and FOP of the last instruction, whether it ran in a group, before a fault, or was done by a helper. */
+static void test_pointers(void)
+{
+    static const struct { uint8_t code[16]; size_t len; unsigned ip, op; bool dp, fault; } cases[] = {
+        {{0xd9, 0xe8, 0xdc, 0x46, 0x10, 0x90}, 6, 2, 0x446, true, false},             /* fld1; fadd 16(%rsi); nop */
+        {{0xdd, 0x46, 0x10, 0xd9, 0xe8}, 5, 3, 0x1e8, true, false},                   /* fldl 16(%rsi); fld1 */
+        {{0xdd, 0x46, 0x10, 0xd9, 0xeb, 0x48, 0x8b, 0x0f}, 8, 3, 0x1eb, true, true},  /* fldl 16(%rsi); fldpi; mov (%rdi),%rcx */
+        {{0xdd, 0x46, 0x10, 0xdd, 0x1f}, 5, 0, 0x546, true, true},                    /* fldl 16(%rsi); fstpl (%rdi) */
+        {{0xd9, 0xe8, 0xd8, 0xc3}, 4, 2, 0xc3, false, false},                         /* fld1; fadd %st(3): empty */
+        {{0xd9, 0xe8, 0xd9, 0xfe, 0xd9, 0xe0}, 6, 4, 0x1e0, false, false},            /* fld1; fsin; fchs */
+    };
+    static const uint8_t where[] = {0x48, 0x8d, 0x05, 0, 0, 0, 0}; /* lea (%rip),%rax */
+    GRand *r = g_rand_new_with_seed(89);
+    static X86NState st;
+    CPUX86State *env = x86n_env();
+
+    for (unsigned i = 0; i < G_N_ELEMENTS(cases); i++) {
+        uint8_t code[32];
+        memcpy(code, where, sizeof where);
+        memcpy(code + sizeof where, cases[i].code, cases[i].len);
+        x86n_random(&st, r);
+        st.gpr[R_ESI] = X86N_DATA;
+        st.gpr[R_EDI] = NOT_MAPPED;
+        memset(st.data + 16, 0, 8);
+        paging(true, &st);
+        env->fpip = env->fpdp = env->fpop = 0;
+        x86n_vireo(&st, code, sizeof where + cases[i].len);
+        g_assert_cmpint(st.vector, ==, cases[i].fault ? EXCP_PF : -1);
+        g_assert_cmphex(env->fpip, ==, st.gpr[R_EAX] + cases[i].ip);
+        g_assert_cmphex(env->fpop, ==, cases[i].op);
+        g_assert_cmphex(env->fpdp, ==, cases[i].dp ? X86N_DATA + 16 : 0);
+    }
+    paging(false, &st);
+    g_rand_free(r);
+}
+
+/* A store that faults changes neither registers nor status, with exceptions masked or not (SDM vol. 1, 8.1.3). */
+static void test_store_fault(void)
+{
+    static const uint8_t stores[][2] = {
+        {0xd9, 0x17}, {0xd9, 0x1f}, {0xdd, 0x17}, {0xdd, 0x1f}, {0xdb, 0x17}, {0xdb, 0x1f}, {0xdb, 0x0f}, {0xdd, 0x0f},
+        {0xdf, 0x0f}, {0xdf, 0x17}, {0xdf, 0x1f}, {0xdf, 0x3f}, {0xdf, 0x37}, {0xdb, 0x3f},
+    };
+    GRand *r = g_rand_new_with_seed(90);
+    static X86NState st;
+
+    sw_mask = 0xffff;
+    for (unsigned i = 0; i < 40 * G_N_ELEMENTS(stores) && !g_test_failed(); i++) {
+        Code c = {.n = 0};
+        if (i & 2) {
+            add(&c, 0xd8); /* fadd %st, %st: C1 and PE are there before */
+            add(&c, 0xc0);
+        }
+        add(&c, stores[i % G_N_ELEMENTS(stores)][0]);
+        add(&c, stores[i % G_N_ELEMENTS(stores)][1]);
+        random_state(&st, r, i & 4, i & 1);
+        st.gpr[R_EDI] = NOT_MAPPED;
+        paging(true, &st);
+        run(&c, &st);
+    }
+    paging(false, &st);
+    g_rand_free(r);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -282,5 +367,7 @@ int main(int argc, char **argv)
     }
     g_test_add_func("/target-x86/x87/images", test_images);
     g_test_add_func("/target-x86/x87/programs", test_programs);
+    g_test_add_func("/target-x86/x87/pointers", test_pointers);
+    g_test_add_func("/target-x86/x87/store-fault", test_store_fault);
     return g_test_run();
 }
