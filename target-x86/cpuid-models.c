@@ -341,7 +341,7 @@ static void want_model(Request *r, const CPUX86Model *m, const char *name)
 
     if (!m->features) {
         for (unsigned f = 0; f < ARRAY_SIZE(features); f++)
-            if (cpuid_feature_supported(f) && f != X86F_INVTSC)
+            if (cpuid_feature_supported(f) && f != X86F_INVTSC && f != X86F_X2APIC) /* Linux asks for interrupt remapping with it */
                 want_feature(r, f, true);
         return;
     }
