@@ -260,8 +260,15 @@ static void timer_schedule(LapicState *s)
 
     timer_del(s->timer);
     if (timer_mode(s) == 2) {
-        if (s->deadline && s->w.cpu && s->w.cpu->tsc_to_ns)
-            timer_mod(s->timer, MAX(s->w.cpu->tsc_to_ns(s->w.cpu_opaque, s->deadline), now));
+        if (!s->deadline || !s->w.cpu || !s->w.cpu->tsc_to_ns)
+            return;
+        next = s->w.cpu->tsc_to_ns(s->w.cpu_opaque, s->deadline);
+        if (next > now) {
+            timer_mod(s->timer, next);
+        } else { /* gone by: the interrupt is there with the next instruction */
+            s->deadline = 0;
+            lvt_signal(s, LVT_TIMER);
+        }
         return;
     }
     if (!p || timer_mode(s) == 3 || s->timer_stopped)
