@@ -127,6 +127,7 @@ typedef struct CPUX86State {
     int32_t df;                /* 1 or -1 */
     uint64_t eflags;           /* all but CC_MASK and DF (bit 1 always set) */
     uint32_t hflags;           /* HF_* that cpu_update_hflags keeps */
+    bool port_in;              /* IN executes: a device may use the registers (vmport) */
     uint32_t inhibit_irq;      /* during the shadow: SHADOW_STI or SHADOW_MOVSS */
 
     SegCache segs[6], ldt, tr;

@@ -308,7 +308,9 @@ uint64_t helper_in(CPUX86State *env, uint32_t port, uint32_t size)
         val = ioport_read(port, size);
     } else {
         bql_lock();
+        env->port_in = true;
         val = ioport_read(port, size);
+        env->port_in = false;
         bql_unlock();
     }
     if (unlikely(env->hflags & HF_IOBP))

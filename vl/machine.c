@@ -1,6 +1,7 @@
 /* machine.c - builds the machine from the options, and carries out what guest and user request:
  * reset, power off, stop, continue. All under the BQL in the main thread. */
 #include "host/base/osdep.h"
+#include "host/audio/audio.h"
 #include "host/block/block.h"
 #include "host/char/chardev.h"
 #include "host/net/net.h"
@@ -165,6 +166,23 @@ static bool create_objects(ObjectPhase phase, GError **errp)
     return true;
 }
 
+static bool create_audio(GError **errp)
+{
+    for (guint i = 0; i < cfg->audiodevs->len; i++) {
+        const char *text = g_ptr_array_index(cfg->audiodevs, i);
+        GError *err = NULL;
+        if (!audio_new(text, &err)) {
+            error_set(errp, "-audiodev %s: %s", text, err->message);
+            g_error_free(err);
+            return false;
+        }
+    }
+    if (!cfg->pcspk_audiodev)
+        return true;
+    pc_cfg.pcspk = audio_find(cfg->pcspk_audiodev);
+    return pc_cfg.pcspk || error_set(errp, "-machine pcspk-audiodev=%s: there is no -audiodev with that id", cfg->pcspk_audiodev);
+}
+
 static bool create_board(GError **errp)
 {
     const AccelOptions accel = {.tb_size = cfg->tb_size_mb * MiB, .one_insn_per_tb = cfg->one_insn_per_tb, .perfmap = cfg->perfmap};
@@ -202,6 +220,7 @@ static bool create_board(GError **errp)
     pc_cfg.vga = cfg->vga_std;
     pc_cfg.acpi = cfg->acpi;
     pc_cfg.hpet = cfg->hpet;
+    pc_cfg.vmport = cfg->vmport;
     pc_cfg.smbus = true;
     pc_cfg.graphics = !cfg->nographic;
     pc_cfg.smp_cpus = 1;
@@ -235,7 +254,7 @@ bool machine_create(VlConfig *config, GError **errp)
     memory_init();
     net_set_running(false);
     system_set_panic_action(cfg->panic_action);
-    return create_drives(errp) && create_streams(errp) && create_board(errp);
+    return create_drives(errp) && create_streams(errp) && create_audio(errp) && create_board(errp);
 }
 
 /* ---- running ---- */
@@ -345,6 +364,7 @@ void machine_destroy(void)
     }
     drive_close_all(); /* data first: what follows can only lose memory */
     net_cleanup_all();
+    audio_cleanup_all();
     object_cleanup_all();
     g_clear_pointer(&lib_dirs, g_free);
     g_clear_pointer(&demo_image, g_free);

@@ -1,5 +1,6 @@
 /* options-values.c - the values of options that have a syntax of their own, and their `help` texts. */
 #include "host/base/osdep.h"
+#include "host/audio/audio.h"
 #include "host/base/keyval.h"
 #include "host/base/log.h"
 #include "host/char/chardev.h"
@@ -17,7 +18,7 @@ static const char *const machine_props[][2] = {
     {"hpet", "bool> - Enable the HPET"},               {"usb", "bool> - USB controller (off)"},
     {"graphics", "bool> - Tell the firmware of a screen"}, {"dump-guest-core", "bool> - accepted"},
     {"mem-merge", "bool> - accepted"},                 {"kernel-irqchip", "str> - accepted (off)"},
-    {"vmport", "OnOffAuto> - accepted"},               {"smm", "OnOffAuto> - accepted"},
+    {"vmport", "OnOffAuto> - Enable the VMware back door and its mouse"}, {"pcspk-audiodev", "str> - ID of the audiodev of the PC speaker"},               {"smm", "OnOffAuto> - accepted"},
     {"suppress-vmdesc", "bool> - accepted"},
 };
 
@@ -59,10 +60,13 @@ bool option_machine(VlConfig *c, const char *val, GError **errp)
         } else if (g_str_equal(k->key, "accel")) {
             if (!set_accel_list(c, k->val, errp))
                 goto out;
-        } else if (g_str_equal(k->key, "acpi") || g_str_equal(k->key, "hpet")) {
-            bool *b = k->key[0] == 'a' ? &c->acpi : &c->hpet;
+        } else if (g_str_equal(k->key, "acpi") || g_str_equal(k->key, "hpet") || g_str_equal(k->key, "vmport")) {
+            bool *b = k->key[0] == 'a' ? &c->acpi : k->key[0] == 'h' ? &c->hpet : &c->vmport;
             if (!g_str_equal(k->val, "auto") && !parse_bool(k->key, k->val, b, errp))
                 goto out;
+        } else if (g_str_equal(k->key, "pcspk-audiodev")) {
+            g_free(c->pcspk_audiodev);
+            c->pcspk_audiodev = g_strdup(k->val);
         } else if (g_str_equal(k->key, "usb")) {
             if (!parse_bool(k->key, k->val, &usb, errp))
                 goto out;
@@ -467,6 +471,9 @@ bool option_value_help(const char *opt, const char *val)
     } else if (g_str_equal(opt, "display")) {
         printf("Available display backend types:\nnone\n%s%s%s", CONFIG_SDL ? "sdl\n" : "", CONFIG_CURSES ? "curses\n" : "",
                CONFIG_VNC ? "vnc\n" : "");
+    } else if (g_str_equal(opt, "audiodev")) {
+        audio_print_drivers(out);
+        printf("Available audio drivers:\n%s", out->str);
     } else if (g_str_equal(opt, "k")) {
         keymap_print_layouts(out);
         g_strdelimit(out->str, " ", '\n');

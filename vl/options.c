@@ -11,7 +11,7 @@ enum OptId {
     OPT_RTC, OPT_LOCALTIME, OPT_NO_ACPI, OPT_NO_HPET, OPT_DEVICE, OPT_NODEFAULTS, OPT_NO_USER_CONFIG, OPT_HDA, OPT_HDB,
     OPT_HDC, OPT_HDD, OPT_CDROM, OPT_FDA, OPT_FDB, OPT_DRIVE, OPT_BLOCKDEV, OPT_SNAPSHOT, OPT_BOOT, OPT_KERNEL, OPT_INITRD,
     OPT_APPEND, OPT_BIOS, OPT_LIBDIR, OPT_DEMO, OPT_NOGRAPHIC, OPT_DISPLAY, OPT_FULL_SCREEN, OPT_VGA, OPT_VNC,
-    OPT_CURSES, OPT_KEYMAP,
+    OPT_CURSES, OPT_KEYMAP, OPT_AUDIODEV,
     OPT_SERIAL, OPT_PARALLEL, OPT_MONITOR, OPT_CHARDEV, OPT_MON, OPT_QMP, OPT_DEBUGCON, OPT_ECHR, OPT_MSG, OPT_NIC,
     OPT_NET, OPT_NETDEV, OPT_OBJECT, OPT_S_, OPT_NO_REBOOT, OPT_NO_SHUTDOWN, OPT_ACTION, OPT_DAEMONIZE, OPT_PIDFILE, OPT_LOG,
     OPT_LOGFILE, OPT_DFILTER, OPT_ONE_INSN, OPT_PERFMAP, OPT_MAN_PAGE, OPT_SECTION,
@@ -91,7 +91,7 @@ void options_print_man(FILE *f)
 /* Options of QEMU that are not there yet: the message says so, instead of "invalid option". A star: it
  * has a value. */
 static const char *const not_supported[] = {
-    "add-fd*", "audio*", "audiodev*", "audio-help", "compat*",
+    "add-fd*", "audio*", "audio-help", "compat*",
     "dump-vmstate*", "fsdev*", "fw_cfg*", "g*", "gdb*", "global*", "icount*", "incoming*", "iscsi*", "loadvm*",
     "mem-path*", "mem-prealloc", "mtdblock*", "no-fd-bootchk", "numa*", "only-migratable", "option-rom*",
     "overcommit*", "pflash*", "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "run-with*", "runas*",
@@ -241,6 +241,9 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
         return option_vnc(c, "-vnc ", v, errp);
     case OPT_CURSES:
         return option_display(c, "curses", errp);
+    case OPT_AUDIODEV:
+        add(c->audiodevs, v);
+        return true;
     case OPT_KEYMAP:
         set(&c->keymap, v);
         return keymap_load(v, errp);
@@ -327,10 +330,10 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
 
 static void config_init(VlConfig *c)
 {
-    *c = (VlConfig){.ram_size = 128 * MiB, .acpi = true, .hpet = true, .vga_std = true, .window_close = true, .echr = -1,
+    *c = (VlConfig){.ram_size = 128 * MiB, .acpi = true, .hpet = true, .vga_std = true, .window_close = true, .vmport = true, .echr = -1,
                     .boot_splash_ms = -1, .reboot_timeout_ms = -1};
     GPtrArray **lists[] = {&c->objects, &c->netdevs, &c->nets, &c->devices, &c->blockdevs, &c->drives, &c->drive_opts, &c->lib_dirs, &c->serials, &c->parallels,
-                           &c->monitors, &c->chardevs, &c->mons, &c->debugcons};
+                           &c->monitors, &c->chardevs, &c->mons, &c->debugcons, &c->audiodevs};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         *lists[i] = g_ptr_array_new_with_free_func(g_free);
 }
@@ -450,9 +453,9 @@ void options_free(VlConfig *c)
 {
     char **texts[] = {&c->cpu, &c->name, &c->uuid, &c->boot_order, &c->boot_once, &c->boot_splash, &c->kernel, &c->initrd, &c->append,
                       &c->bios, &c->pidfile, &c->log_items, &c->log_file, &c->log_filter,
-                      &c->grab_mod, &c->vnc, &c->vnc_opt, &c->keymap};
+                      &c->grab_mod, &c->vnc, &c->vnc_opt, &c->keymap, &c->pcspk_audiodev};
     GPtrArray *lists[] = {c->objects, c->netdevs, c->nets, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->serials, c->parallels,
-                          c->monitors, c->chardevs, c->mons, c->debugcons};
+                          c->monitors, c->chardevs, c->mons, c->debugcons, c->audiodevs};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         g_free(*texts[i]);
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)

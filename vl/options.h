@@ -10,7 +10,9 @@ typedef struct VlConfig {
     char *cpu;
     uint64_t ram_size;
     char *name, *uuid;
-    bool acpi, hpet;
+    bool acpi, hpet, vmport;
+    char *pcspk_audiodev; /* -machine pcspk-audiodev= */
+    GPtrArray *audiodevs; /* of char *: -audiodev texts */
     bool kvm_wanted, cpu_host_wanted;
     uint64_t tb_size_mb;
     bool one_insn_per_tb, perfmap;

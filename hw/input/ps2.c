@@ -336,6 +336,15 @@ void ps2_mouse_event(Ps2Mouse *m, int dx, int dy, int dz, unsigned buttons)
     ps2_mouse_refill(m);
 }
 
+void ps2_mouse_poke(Ps2Mouse *m)
+{
+    uint8_t bytes[4];
+    if (!(m->status & MOUSE_STATUS_ENABLED) || (m->status & MOUSE_STATUS_REMOTE) || m->wrap || ps2_pending(&m->port))
+        return; /* what is under way interrupts as well */
+    unsigned n = mouse_packet(m, bytes);
+    queue_put(&m->port, bytes, n);
+}
+
 /* IntelliMouse: sample rates 200, 100, 80 unlock the wheel; 200, 200, 80 the five buttons. */
 static void mouse_detect(Ps2Mouse *m, uint8_t rate)
 {

@@ -49,6 +49,8 @@ void ps2_keyboard_key(Ps2Keyboard *k, KeyCode key, bool down);
 void ps2_mouse_reset(Ps2Mouse *m);
 void ps2_mouse_write(Ps2Mouse *m, uint8_t val);
 void ps2_mouse_event(Ps2Mouse *m, int dx, int dy, int dz, unsigned buttons);
+/* A packet without movement, so that the mouse's interrupt comes (vmmouse has news). */
+void ps2_mouse_poke(Ps2Mouse *m);
 bool ps2_pending(const Ps2Port *p);
 uint8_t ps2_take(Ps2Port *p); /* next byte; only when ps2_pending */
 /* The queue ran low: the mouse may report what it gathered meanwhile. */

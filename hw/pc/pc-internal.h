@@ -26,7 +26,7 @@ typedef struct PcPriv {
     LapicState *lapic;
     RtcState *rtc;
     FwCfgState *fw_cfg;
-    Device *i440fx, *piix3, *pm, *ide, *fdc, *i8042, *pit, *dma;
+    Device *i440fx, *piix3, *pm, *ide, *fdc, *i8042, *vmmouse, *pit, *dma;
     bool have_ram, have_pci_mem, have_ports;
     const char *kernel_rom; /* name for the boot order, or NULL */
     GPtrArray *rom_entries; /* of BootEntry: option ROMs with a place in the boot order */

@@ -7,6 +7,7 @@
 #include "host/base/bitops.h"
 #include "host/base/keyval.h"
 #include "host/base/log.h"
+#include "hw/audio/pcspk.h"
 #include "hw/block/fdc.h"
 #include "hw/block/ide.h"
 #include "hw/bus/i440fx.h"
@@ -22,6 +23,7 @@
 #include "hw/pc/pc-internal.h"
 #include "hw/pc/port92.h"
 #include "hw/pc/smbios.h"
+#include "hw/pc/vmport.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/i8254.h"
 #include "softmmu/runstate.h"
@@ -343,6 +345,27 @@ static void wire_port92(PcMachine *pc, Device *dev)
     ((Port92State *)dev)->a20 = irq_line(a20_line, pc, 0);
 }
 
+static void wire_pcspk(PcMachine *pc, Device *dev)
+{
+    pcspk_wire(dev, (PitState *)pc_priv(pc)->pit, pc->cfg.pcspk);
+}
+
+static void wire_vmmouse(PcMachine *pc, Device *dev)
+{
+    pc_priv(pc)->vmmouse = dev;
+    vmmouse_wire(dev, (I8042State *)pc_priv(pc)->i8042);
+}
+
+static void wire_vmport(PcMachine *pc, Device *dev)
+{
+    vmport_wire(dev, pc->cfg.cpu, (VmMouse *)pc_priv(pc)->vmmouse, pc->cfg.ram_size);
+}
+
+static bool want_vmport(const PcConfig *c)
+{
+    return c->vmport;
+}
+
 static bool want_hpet(const PcConfig *c)
 {
     return c->hpet;
@@ -364,9 +387,12 @@ static const Chip chips[] = {
     {&piix3_class, wire_piix3, NULL},
     {&i8237_class, wire_dma, NULL},
     {&i8254_class, wire_pit, NULL},
+    {&pcspk_class, wire_pcspk, NULL},
     {&mc146818_class, wire_rtc, NULL},
     {&hpet_class, wire_hpet, want_hpet},
     {&i8042_class, wire_i8042, NULL},
+    {&vmmouse_class, wire_vmmouse, want_vmport},
+    {&vmport_class, wire_vmport, want_vmport},
     {&port92_class, wire_port92, NULL},
     {&fdc_class, wire_fdc, NULL},
     {&ide_controller_class, wire_ide, NULL},

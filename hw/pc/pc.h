@@ -24,6 +24,8 @@ typedef struct PcConfig {
     int reboot_timeout_ms;         /* -1 not set */
     bool vga;                      /* -vga std */
     bool acpi, hpet, smbus;        /* -machine acpi=off hpet=off */
+    struct AudioDev *pcspk;        /* of the PC speaker, or NULL */
+    bool vmport;                   /* -machine vmport=: back door and vmmouse */
     bool graphics;                 /* false with -nographic: firmware is told so */
     unsigned smp_cpus;             /* 1 */
     Chardev *serial[4];            /* NULL: that port is absent */

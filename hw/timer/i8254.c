@@ -2,7 +2,7 @@
  * Spec: Intel 8254 data sheet; port 61h as in the IBM AT Technical Reference.
  * Guest view: ports 40h-43h; counter 0 drives IRQ 0; 61h gates counter 2 and shows its output and the
  * refresh toggle. Counters are not stepped: each is a start time and a formula.
- * Not modelled: sound; DRAM refresh on counter 1 beyond the toggle bit. */
+ * The loudspeaker is hw/audio/pcspk.c. Not modelled: DRAM refresh on counter 1 beyond the toggle bit. */
 #include "host/base/osdep.h"
 #include "hw/timer/i8254.h"
 
@@ -35,6 +35,8 @@ struct PitState {
     Timer *timer;
     PitCounter counter[3];
     uint8_t speaker;      /* port 61h bits 0-3 as written */
+    const SpeakerOps *listener; /* wiring */
+    void *listener_opaque;
     uint8_t irq_disabled; /* HPET has IRQ 0 */
 };
 
@@ -271,7 +273,7 @@ static void control_write(PitState *s, uint8_t val)
         pit_update_irq(s);
 }
 
-static void pit_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
+static void pit_store(void *opaque, hwaddr off, uint64_t val, unsigned size)
 {
     PitState *s = opaque;
     PitCounter *c;
@@ -296,6 +298,35 @@ static void pit_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
         c->write_high_next ^= 1;
         break;
     }
+}
+
+static void tell(const PitState *s, bool after)
+{
+    if (s->listener)
+        (after ? s->listener->after : s->listener->before)(s->listener_opaque);
+}
+
+static void pit_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
+{
+    bool audible = off >= 2; /* counter 2, control */
+    if (audible)
+        tell(opaque, false);
+    pit_store(opaque, off, val, size);
+    if (audible)
+        tell(opaque, true);
+}
+
+void i8254_set_speaker(PitState *s, const SpeakerOps *ops, void *opaque)
+{
+    s->listener = ops;
+    s->listener_opaque = opaque;
+}
+
+bool i8254_speaker_on(const PitState *s) { return s->speaker & SPKR_DATA; }
+
+bool i8254_speaker_level(const PitState *s, int64_t ns)
+{
+    return (s->speaker & SPKR_DATA) && counter_out(&s->counter[2], ns);
 }
 
 static uint64_t pit_read(void *opaque, hwaddr off, unsigned size)
@@ -353,8 +384,10 @@ static void port61_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
 {
     PitState *s = opaque;
 
+    tell(s, false);
     s->speaker = val & 0x0f;
     counter_set_gate(&s->counter[2], val & SPKR_GATE2);
+    tell(s, true);
 }
 
 static const MemoryOps pit_ops = {pit_read, pit_write, 1, 1, false};

@@ -12,4 +12,13 @@ void i8254_set_output(PitState *s, IrqLine irq); /* counter 0's OUT; before real
 /* HPET legacy replacement takes IRQ 0 away from counter 0 (n unused). */
 void i8254_disable_irq(void *opaque, int n, int disable);
 
+/* Port 61h's loudspeaker. The listener hears before and after every write that may change it. */
+typedef struct SpeakerOps {
+    void (*before)(void *opaque);
+    void (*after)(void *opaque);
+} SpeakerOps;
+void i8254_set_speaker(PitState *s, const SpeakerOps *ops, void *opaque); /* NULL: nobody */
+bool i8254_speaker_on(const PitState *s);                 /* the output is let through */
+bool i8254_speaker_level(const PitState *s, int64_t ns); /* at this VM time, with the registers as they are */
+
 #endif

@@ -1,6 +1,7 @@
 /* test-contract.c - what every device class promises: reset twice = reset once, save-load-save is
  * byte-identical, random port and MMIO accesses never crash. */
 #include "host/base/osdep.h"
+#include "hw/audio/pcspk.h"
 #include "hw/block/fdc.h"
 #include "hw/block/ide.h"
 #include "hw/bus/i440fx.h"
@@ -22,7 +23,9 @@
 #include "hw/pc/fw-cfg.h"
 #include "hw/pc/isa-debug-exit.h"
 #include "hw/pc/pc-testdev.h"
+#include "hw/input/vmmouse.h"
 #include "hw/pc/port92.h"
+#include "hw/pc/vmport.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/i8254.h"
 #include "hw/timer/mc146818.h"
@@ -79,6 +82,7 @@ static const struct {
     void (*wire)(Device *d);
 } all[] = {
     {&i8259_class, NULL},      {&ioapic_class, NULL},     {&lapic_class, NULL},
+    {&vmmouse_class, NULL},    {&vmport_class, NULL},    {&pcspk_class, NULL},
     {&i8254_class, NULL},      {&mc146818_class, NULL},   {&hpet_class, NULL},
     {&i8237_class, NULL},      {&i440fx_class, wire_i440fx}, {&piix3_class, wire_piix3},
     {&piix4_pm_class, wire_pm}, {&fw_cfg_class, NULL},    {&port92_class, NULL},
