@@ -161,6 +161,7 @@ typedef struct CPUX86State {
     bool exception_is_int;     /* INT n / INT3 / INTO: eip of the next instruction is pushed */
     uint64_t exception_next_eip;
     int32_t old_exception;     /* for #DF; -1 none */
+    uint32_t insn_stack;       /* of the instruction whose state was restored last: INSN_STACK... */
     bool nmi_masked, nmi_pending, in_smm;
     bool shutdown;             /* triple fault: waits for the reset */
     uint32_t pending_db;       /* DR6 bits of a data or I/O breakpoint hit: #DB after this instruction */
@@ -176,6 +177,16 @@ typedef struct CPUX86State {
     struct { uint32_t signature, level, xlevel; char vendor[13], model_id[49]; } cpuid;
     CPUState *cpu;
 } CPUX86State;
+
+/* What translation notes of each instruction for its faults, beside eip; in CPUX86State.insn_stack the upper ones. */
+enum {
+    INSN_CC_OP = 0xff,          /* cc_op before it */
+    INSN_STACK = 1 << 8,        /* pushes or pops, 64-bit code */
+    INSN_OPERAND = 1 << 9,      /* has an operand in memory */
+    INSN_OPERAND_SS = 1 << 10,  /* whose segment is SS */
+    INSN_X87_NOTE = 1 << 11,    /* this and all above: FIP and FOP that are not in env yet (gen-x87-stack.c) */
+};
+_Static_assert((int)CC_OP_COUNT <= (int)INSN_CC_OP, "cc_op");
 
 /* Temps' numbers in TcgGuest.globals (x86_tcg_guest in translate.c). cc_op is no global: it is a
  * constant while translating, and stored with st32 when it changes. */

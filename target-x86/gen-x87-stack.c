@@ -64,16 +64,16 @@ uint64_t gen_x87_note_word(const DisasContext *dc)
     const X87Cache *x = &dc->x87;
     if (!x->note)
         return 0;
-    return 1 << 8 | dc->code64 << 9 | (uint64_t)x->note_op << 10 | (dc_eip(dc) - x->note_eip) << 21;
+    return INSN_X87_NOTE | dc->code64 << 12 | (uint64_t)x->note_op << 13 | (dc_eip(dc) - x->note_eip) << 24;
 }
 
 void x87_restore_note(CPUX86State *env, const uint64_t data[2])
 {
-    if (!(data[1] >> 8 & 1))
+    if (!(data[1] & INSN_X87_NOTE))
         return;
-    env->fpip = data[0] - (data[1] >> 21);
-    env->fpop = data[1] >> 10 & 0x7ff;
-    env->fpcs = data[1] >> 9 & 1 ? 0 : env->segs[R_CS].selector;
+    env->fpip = data[0] - (data[1] >> 24);
+    env->fpop = data[1] >> 13 & 0x7ff;
+    env->fpcs = data[1] >> 12 & 1 ? 0 : env->segs[R_CS].selector;
 }
 
 static void flush_note(DisasContext *dc)

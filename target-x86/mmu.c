@@ -248,63 +248,19 @@ static void log_fill(const char *what, vaddr linear, AccessType type, unsigned m
               r->page_size, r->global ? " global" : "", what);
 }
 
-/* Does the instruction at eip (64-bit code) reach addr through SS? Only its opcode tells: the accesses themselves
- * do not carry their segment. Spec: Intel SDM vol. 1, table 3-5; vol. 2, table 2-7. */
-static bool insn_uses_ss(CPUX86State *env, vaddr addr)
+/* Does the access go through SS? The instruction tells; where it uses the stack and an operand in memory, the address
+ * does, since whichever of them faults is the one that is out of range.
+ * Spec: Intel SDM vol. 1, table 3-5; vol. 2, table 2-7. */
+static bool access_is_stack(const CPUX86State *env, vaddr addr)
 {
-    uint8_t b[16] = {0};
-    unsigned i = 0, rex = 0, op, map = 0;
-    bool stack = addr - env->head.gpr[R_ESP] + 16 < 32, override = false;
-
-    for (unsigned n = 0; n < 15 && cpu_memory_rw_debug(env->cpu, env->segs[R_CS].base + env->head.eip + n, b + n, 1, false); n++)
-        ;
-    for (;; i++) {
-        if (i == 15)
-            return false;
-        if ((b[i] & 0xf0) == 0x40)
-            rex = b[i];
-        else if ((b[i] & 0xfe) == 0x64)
-            override = true, rex = 0; /* FS and GS do not concern the stack */
-        else if (b[i] == 0x66 || b[i] == 0x67 || b[i] == 0xf0 || b[i] == 0xf2 || b[i] == 0xf3 || (b[i] & 0xe7) == 0x26)
-            rex = 0;
-        else
-            break;
-    }
-    op = b[i++];
-    if (op == 0xc4 || op == 0xc5) { /* VEX */
-        rex = op == 0xc4 ? ~b[i] >> 5 & 1 : 0;
-        i += op == 0xc4 ? 3 : 2;
-        map = 1;
-    } else if (op == 0x0f) {
-        map = 1;
-        op = b[i++];
-        if (op == 0x38 || op == 0x3a)
-            i++;
-        else if ((op & 0xf6) == 0xa0)
-            return true; /* PUSH, POP FS, GS */
-    } else if ((op & 0xf0) == 0x50 || op == 0x68 || op == 0x6a || op == 0x9c || op == 0x9d || op == 0xe8 ||
-               (op >= 0xc8 && op <= 0xcb) || op == 0xc2 || op == 0xc3 || op == 0xcf) {
+    if ((env->insn_stack & INSN_STACK) && (!(env->insn_stack & INSN_OPERAND) || addr - env->head.gpr[R_ESP] + 16 < 32))
         return true;
-    }
-    if (!map && ((op & 0xfc) == 0xa0 || (op >= 0xa4 && op <= 0xa7) || (op >= 0xaa && op <= 0xaf) || op == 0xd7 || (op & 0xfc) == 0x6c))
-        return false; /* moffs, strings, XLAT */
-    if (!map && stack && (op == 0x8f || op == 0xff))
-        return true;
-    if (override)
-        return false;
-    unsigned mod = b[i & 15] >> 6, rm = b[i & 15] & 7, base = rm;
-    if (rm == 4)
-        base = b[(i + 1) & 15] & 7;
-    if (mod == 3 || (mod == 0 && base == 5) || (rex & 1))
-        return false;
-    return base == R_ESP || base == R_EBP;
+    return env->insn_stack & INSN_OPERAND_SS;
 }
 
 void raise_not_canonical(CPUX86State *env, vaddr addr, AccessType type, uintptr_t ra)
 {
-    if (ra)
-        cpu_restore_state(env->cpu, ra);
-    bool ss = type != ACCESS_CODE && ra && (env->hflags & HF_CS64) && insn_uses_ss(env, addr);
+    bool ss = type != ACCESS_CODE && cpu_restore_state(env->cpu, ra) && access_is_stack(env, addr);
     raise_exception_err(env, ss ? EXCP_SS : EXCP_GP, 0, 0);
 }
 

@@ -51,9 +51,30 @@ void x86_restore_state(void *opaque, const uint64_t data[2])
     CPUX86State *env = opaque;
 
     env->head.eip = data[0];
-    if ((data[1] & X86_WORD_CC_OP) != CC_OP_DYNAMIC)
-        env->cc_op = data[1] & X86_WORD_CC_OP;
+    if ((data[1] & INSN_CC_OP) != CC_OP_DYNAMIC)
+        env->cc_op = data[1] & INSN_CC_OP;
     x87_restore_note(env, data);
+    env->insn_stack = data[1] & (INSN_STACK | INSN_OPERAND | INSN_OPERAND_SS);
+}
+
+void gen_CALL(DisasContext *dc);
+void gen_JMP_IND(DisasContext *dc);
+void gen_RETF(DisasContext *dc);
+void gen_IRET(DisasContext *dc);
+/* What a fault in 64-bit code has to know of the instruction's way to memory: see raise_not_canonical(). */
+static uint32_t stack_use(const DisasContext *dc, DecodeResult r)
+{
+    const Insn *i = &dc->insn;
+    uint32_t use = 0;
+
+    if (!dc->code64 || r != DECODE_OK)
+        return 0;
+    bool jump = i->row && (i->row->gen == gen_JMP_IND || i->row->op[0] == O_Jb || (i->row->op[0] == O_Jz && i->row->gen != gen_CALL));
+    if (i->row && !jump && ((i->row->attr & (ROW_D64 | ROW_F64)) || i->row->gen == gen_RETF || i->row->gen == gen_IRET))
+        use |= INSN_STACK;
+    if (i->has_modrm && i->mod != 3)
+        use |= i->seg == R_SS ? INSN_OPERAND | INSN_OPERAND_SS : INSN_OPERAND;
+    return use;
 }
 
 /* --- leaving the TB --- */
@@ -100,7 +121,7 @@ void gen_flags_for_helper(DisasContext *dc)
     gen_compute_eflags(dc);
     gen_sync_cc_op(dc);
     /* The fault map's word for the instruction no longer holds: begin it once more. */
-    tcg_gen_insn_start(dc->s, dc_eip(dc), CC_OP_EFLAGS | gen_x87_note_word(dc));
+    tcg_gen_insn_start(dc->s, dc_eip(dc), CC_OP_EFLAGS | stack_use(dc, DECODE_OK) | gen_x87_note_word(dc));
     if (dc->max_insns > 1)
         dc->max_insns--;
 }
@@ -319,7 +340,7 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
             dc->end = DISAS_TOO_MANY;
             break;
         }
-        tcg_gen_insn_start(s, dc_eip(dc), dc->cc_op | gen_x87_note_word(dc));
+        tcg_gen_insn_start(s, dc_eip(dc), dc->cc_op | stack_use(dc, r) | gen_x87_note_word(dc));
         if (check_cs && dc->nb_insns == 0)
             limit_branch = gen_cs_limit_head(dc, last_eip);
         if ((dc->flags & HF_CODE_BP) && !((dc->flags & HF_RF) && dc->nb_insns == 0)) {

@@ -74,8 +74,7 @@ typedef struct DisasContext {
     X87Cache x87;
 } DisasContext;
 
-/* Front-end word of insn_start: cc_op and, above it, FIP and FOP that are not in env yet (gen-x87-stack.c). */
-enum { X86_WORD_CC_OP = 0xff };
+/* Part of insn_start's word: INSN_X87_NOTE. */
 uint64_t gen_x87_note_word(const DisasContext *dc);
 void x87_restore_note(CPUX86State *env, const uint64_t data[2]);
 /* False: nothing was emitted that matters, a helper has to do dc->insn. */
