@@ -3,12 +3,14 @@
 #include "target-x86/flags.h"
 #include "target-x86/translate.h"
 
-/* MOV to or from a control register that there is not. */
+/* MOV to or from a control or debug register that there is not. */
 static bool insn_names_no_cr(const DisasContext *dc)
 {
     const OpcodeRow *r = dc->insn.row;
     unsigned n = dc->insn.reg;
 
+    if (r->op[0] == O_Dy || r->op[1] == O_Dy)
+        return n > 7;
     return (r->op[0] == O_Cy || r->op[1] == O_Cy) && (n == 1 || (n > 4 && n != 8));
 }
 

@@ -10,7 +10,7 @@ const char *const diff_family_name[FAM_COUNT] = {"int", "string", "flow", "sys",
 uint64_t diff_rng = 1;
 
 static const struct { const char *name, *why; } skipped[] = {
-    {"SYSCALL", "enters the host's kernel"}, {"SYSENTER", "enters the host's kernel"}, {"CPUID", "the model's numbers, not the host's"},
+    {"SYSCALL", "enters the host's kernel"}, {"SYSENTER", "enters the host's kernel"},
     {"SGDT", "UMIP: the host's kernel emulates it"}, {"SIDT", "UMIP: the host's kernel emulates it"},
     {"SMSW", "UMIP: the host's kernel emulates it"}, {"SLDT", "UMIP: the host's kernel emulates it"},
     {"STR", "UMIP: the host's kernel emulates it"}, {"INT1", "hypervisors differ in the address"},
@@ -18,7 +18,7 @@ static const struct { const char *name, *why; } skipped[] = {
 
 /* What leaves other numbers each time: executed, and these registers are not compared. */
 static const struct { const char *name; uint16_t regs; } clobbers[] = {
-    {"RDTSC", 1 << R_EAX | 1 << R_EDX}, {"RDTSCP", 1 << R_EAX | 1 << R_EDX | 1 << R_ECX}, {"XGETBV", 1 << R_EAX | 1 << R_EDX},
+    {"CPUID", 15}, {"RDTSC", 1 << R_EAX | 1 << R_EDX}, {"RDTSCP", 1 << R_EAX | 1 << R_EDX | 1 << R_ECX}, {"XGETBV", 1 << R_EAX | 1 << R_EDX},
 };
 static const char *const string_names[] = {"MOVS", "CMPS", "STOS", "LODS", "SCAS"};
 static const char *const flow_names[] = {"JCC", "LOOPNE", "LOOPE", "LOOP", "JCXZ", "CALL", "JMP", "CALL_IND", "JMP_IND", "RET",
@@ -88,7 +88,7 @@ static void classify(unsigned row)
                 why = skipped[i].why;
         if (!strcmp(r->name, "X87") && r->opcode != 0x9b)
             why = "see the x87 rows";
-        else if (r->feature >= 0 && !(cpu_has(guest_env(), r->feature) && cpuid_feature_supported(r->feature)))
+        else if (r->feature >= 0 && r->feature != X86F_MONITOR /* #UD in ring 3, with and without */ && !(cpu_has(guest_env(), r->feature) && cpuid_feature_supported(r->feature)))
             why = "feature not offered";
         fam = why ? -1 : in_list(r->name, seg_names, G_N_ELEMENTS(seg_names)) ? FAM_SEG : r->opcode == 0x9b && r->map == MAP_1 ? FAM_X87 : in_list(r->name, string_names, G_N_ELEMENTS(string_names)) ? FAM_STRING
             : in_list(r->name, flow_names, G_N_ELEMENTS(flow_names)) ? FAM_FLOW
@@ -501,7 +501,7 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
             g->clobber = clobbers[i].regs;
     if (!strcmp(r->name, "RDRAND") || !strcmp(r->name, "RDPID"))
         g->clobber = 1 << ((e.modrm & 7) | (bits == 64 ? e.b << 3 : 0));
-    if (!strcmp(r->name, "RETF") || !strcmp(r->name, "IRET") || !strncmp(r->name, "CALLF", 5) || !strncmp(r->name, "JMPF", 4) ||
+    if (!strcmp(r->name, "RETF") || !strcmp(r->name, "IRET") || !strncmp(r->name, "CALLF", 5) || !strncmp(r->name, "JMPF", 4) || !strcmp(r->name, "BOUND") ||
         (r->name[0] == 'L' && r->name[2] == 'S' && r->op[1] == O_M)) /* order of the parts of a frame or far pointer */
         g->any_addr = true;
     g->seg = in_list(r->name, seg_names, G_N_ELEMENTS(seg_names));
@@ -696,7 +696,7 @@ static bool gen_insn(DiffInsn *g, DiffSeq *q, int family)
         good = gen_x87(g, q, row - X87_AT);
     else
         good = gen_simd(g, q, &vex_rows[row - VEX_AT]);
-    if (good && below(12) == 0 && !(row < SIMD_AT && strstr(opcode_rows[row].name, "_CR"))) /* 66 changes which flags a shift defines, what POPF pops, and where a branch goes */
+    if (good && !g->clobber && below(12) == 0 && !(row < SIMD_AT && strstr(opcode_rows[row].name, "_CR"))) /* 66 changes which flags a shift defines, what POPF pops, and where a branch goes */
         gen_mutate(g, bits, !g->string && !g->no_rep, !g->no_66 && g->rel_at < 0 && family != FAM_FLOW && family != FAM_SEG);
     return good;
 }
@@ -763,7 +763,7 @@ bool gen_seq(DiffSeq *q, int family, int mode_bits)
         if (g->row >= (int)SIMD_AT || g->string || (g->row < (int)SIMD_AT && opcode_rows[g->row].op[0] == O_Iw))
             q->ac_ok = false;
         q->n++;
-        if (g->fuzzy_mem || g->clobber)
+        if (g->fuzzy_mem || g->clobber || g->lsl)
             break;
     }
     q->leaves = leaves;
