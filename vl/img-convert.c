@@ -26,45 +26,117 @@ static int copy_run(BlockImage *dst, uint64_t off, uint8_t *buf, uint64_t len, u
 }
 
 typedef struct Copy {
-    bool compressed, progress, target_zero, backing;
-    uint64_t sparse, total, done;
+    bool compressed, progress, target_zero, unordered, salvage;
+    unsigned threads;
+    uint64_t sparse, total;
+    /* of the source that is copied now */
+    BlockImage *src, *dst;
+    uint64_t base, len;    /* where it begins in dst, bytes */
+    GMutex lock;           /* of what follows */
+    GCond turn;
+    uint64_t next, seq, written, done; /* next byte; pieces handed out and written; bytes done of all sources */
+    int ret;
 } Copy;
+
+typedef struct Piece {
+    uint64_t at, len, seq;
+    bool zero;
+} Piece;
+
+/* The next piece of the source, under lock. false: the end. */
+static bool next_piece(Copy *c, uint64_t unit, Piece *p)
+{
+    BlockStatus st;
+    if (c->ret || c->next >= c->len)
+        return false;
+    uint64_t n = MIN(unit, c->len - c->next);
+    int ret = block_status(c->src, c->next, c->compressed ? n : c->len - c->next, &st);
+    if (ret && !c->salvage) {
+        c->ret = ret;
+        return false;
+    }
+    bool zero = !ret && (st.zero || (!st.allocated && !st.data));
+    if (c->compressed)
+        zero = zero && st.len >= n;
+    else if (!ret)
+        n = zero ? st.len : MIN(n, st.len);
+    *p = (Piece){.at = c->next, .len = n, .seq = c->seq++, .zero = zero};
+    c->next += n;
+    return true;
+}
+
+/* One piece from source to destination; the writes come in the pieces' order unless they need not. */
+static int copy_piece(Copy *c, const Piece *p, uint8_t *buf, uint8_t *packed, uint64_t unit)
+{
+    uint64_t to = c->base + p->at;
+    size_t n = 0;
+    bool zero = p->zero;
+    int ret = 0;
+    if (!zero) {
+        if (c->compressed)
+            memset(buf + p->len, 0, unit - p->len);
+        ret = block_pread(c->src, p->at, buf, p->len);
+        if (ret && c->salvage) {
+            warn_report("error while reading offset %" PRIu64 ": %s", p->at, strerror(-ret));
+            memset(buf, 0, p->len);
+            ret = 0;
+        }
+        if (c->compressed && !ret) {
+            zero = buffer_is_zero(buf, p->len);
+            n = zero ? 0 : qcow2_compress(block_node(c->dst), buf, packed);
+        }
+    }
+    g_mutex_lock(&c->lock);
+    while (!c->unordered && c->written != p->seq && !c->ret)
+        g_cond_wait(&c->turn, &c->lock);
+    ret = ret ? ret : c->ret;
+    g_mutex_unlock(&c->lock);
+    if (!ret && zero)
+        ret = c->target_zero ? 0 : block_write_zeroes(c->dst, to, p->len, true);
+    else if (!ret && c->compressed)
+        ret = qcow2_write_packed(block_node(c->dst), to, buf, packed, n);
+    else if (!ret)
+        ret = copy_run(c->dst, to, buf, p->len, c->sparse, c->target_zero);
+    g_mutex_lock(&c->lock);
+    c->written++;
+    c->done += p->len;
+    c->ret = c->ret ? c->ret : ret;
+    g_cond_broadcast(&c->turn);
+    img_progress(c->progress && c->done < c->total, (double)c->done / (double)c->total);
+    g_mutex_unlock(&c->lock);
+    return ret;
+}
+
+static gpointer copy_thread(gpointer opaque)
+{
+    Copy *c = opaque;
+    uint64_t unit = c->compressed ? block_node(c->dst)->cluster_size : COPY_BUF;
+    g_autofree uint8_t *buf = g_malloc(unit), *packed = c->compressed ? g_malloc(unit) : NULL;
+    Piece p;
+    for (int ret = 0; !ret;) {
+        g_mutex_lock(&c->lock);
+        bool more = next_piece(c, unit, &p);
+        g_mutex_unlock(&c->lock);
+        if (!more)
+            break;
+        ret = copy_piece(c, &p, buf, packed, unit);
+    }
+    return NULL;
+}
 
 static int copy_image(BlockImage *src, BlockImage *dst, uint64_t base, Copy *c)
 {
-    uint64_t cs = c->compressed ? ((Qcow2 *)block_node(dst)->state)->cluster_size : COPY_BUF;
-    uint64_t len = MIN(block_length(src), block_length(dst) - base);
-    g_autofree uint8_t *buf = g_malloc(cs);
-    int ret = 0;
-    for (uint64_t at = 0; at < len && !ret;) {
-        BlockStatus st;
-        uint64_t n = MIN(cs, len - at);
-        ret = block_status(src, at, c->compressed ? n : len - at, &st);
-        if (ret)
-            break;
-        bool skip = !st.allocated && st.zero;
-        if (c->compressed) {
-            memset(buf + n, 0, cs - n);
-            ret = block_pread(src, at, buf, n);
-            if (!ret && !buffer_is_zero(buf, cs))
-                ret = qcow2_write_compressed(block_node(dst), base + at, buf);
-            else if (!ret && !c->target_zero)
-                ret = block_write_zeroes(dst, base + at, n, true);
-        } else if (skip || st.zero) {
-            n = st.len;
-            if (!c->target_zero)
-                ret = block_write_zeroes(dst, base + at, n, true);
-        } else {
-            n = MIN(st.len, cs);
-            ret = block_pread(src, at, buf, n);
-            if (!ret)
-                ret = copy_run(dst, base + at, buf, n, c->sparse, c->target_zero);
-        }
-        at += n;
-        c->done += n;
-        img_progress(c->progress && c->done < c->total, (double)c->done / (double)c->total);
-    }
-    return ret;
+    c->src = src;
+    c->dst = dst;
+    c->base = base;
+    c->len = MIN(block_length(src), block_length(dst) - base);
+    c->next = c->seq = c->written = 0;
+    GThread *t[16];
+    for (unsigned i = 0; i < c->threads; i++)
+        t[i] = g_thread_new("copy", copy_thread, c);
+    for (unsigned i = 0; i < c->threads; i++)
+        g_thread_join(t[i]);
+    return c->ret;
 }
 
 int img_convert(int argc, char **argv)
@@ -76,6 +148,8 @@ int img_convert(int argc, char **argv)
     g_autoptr(GString) opts = g_string_new("");
     Copy cp = {.sparse = 4096};
     bool no_create = false, target_zero = false;
+    GError *err = NULL;
+    uint64_t threads = 4;
     int c, rc = 1;
     while ((c = getopt_long(argc, argv, "f:O:B:F:co:pqnS:m:WUt:T:l:r:C", longs, NULL)) != -1) {
         switch (c) {
@@ -89,10 +163,16 @@ int img_convert(int argc, char **argv)
         case 'n': no_create = true; break;
         case 'S': if (!img_size(optarg, &cp.sparse)) return 1; if (cp.sparse % SECTOR || cp.sparse > COPY_BUF) return img_error("Invalid buffer size for sparse output specified. Valid sizes are multiples of 512 up to %d. Select 0 to disable sparse detection (fully allocates output).", COPY_BUF); break;
         case 'U': in.force_share = true; break;
-        case 'l': return img_error("convert: -l is not supported (apply the snapshot to a copy)");
+        case 'l': in.snapshot = optarg; break;
+        case 'm':
+            if (!parse_uint("number of coroutines", optarg, 1, 16, &threads, &err))
+                return img_fail(err);
+            break;
+        case 'W': cp.unordered = true; break;
+        case OPT_SALVAGE: cp.salvage = true; break;
         case OPT_IMAGE_OPTS: in.image_opts = true; break;
         case OPT_TARGET_ZERO: target_zero = true; break;
-        case 'q': case 'm': case 'W': case 't': case 'T': case 'r': case 'C': case OPT_SALVAGE: break;
+        case 'q': case 't': case 'T': case 'r': case 'C': break;
         default: return 1;
         }
     }
@@ -110,7 +190,9 @@ int img_convert(int argc, char **argv)
         g_ptr_array_add(src, img);
         cp.total += block_length(img);
     }
-    GError *err = NULL;
+    g_mutex_init(&cp.lock);
+    g_cond_init(&cp.turn);
+    cp.threads = (unsigned)threads;
     Qcow2CreateOpts q = {.backing = backing, .backing_format = backing_format};
     GPtrArray *kv = keyval_parse(opts->str, NULL);
     bool ok = img_qcow2_opts(kv, &q);

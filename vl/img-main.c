@@ -1,6 +1,6 @@
 /* img-main.c - vireo-img: makes, shows, checks and changes disk images; the command line of qemu-img.
  * Commands are in img-*.c; this file has the table of commands and what they share.
- * Not modelled: amend, bitmap, encryption (--object secrets), image formats other than raw and qcow2. */
+ * Not modelled: bitmaps, encryption (--object secrets), writing of other formats than raw and qcow2. */
 #include "host/base/osdep.h"
 #include "vl/img.h"
 #include <getopt.h>
@@ -9,11 +9,13 @@ static const struct {
     const char *name, *args;
     ImgCommand *run;
 } commands[] = {
+    {"amend", "[-q] [-f fmt] [-p] -o options filename", img_amend},
     {"bench", "[-c count] [-d depth] [-f fmt] [-s buffer_size] [-w] filename", img_bench},
+    {"bitmap", "(persistent bitmaps are not supported)", img_bitmap},
     {"check", "[-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-U] filename", img_check},
     {"commit", "[-q] [-f fmt] [-b base] [-d] [-p] filename", img_commit},
     {"compare", "[-f fmt] [-F fmt] [-p] [-q] [-s] [-U] filename1 filename2", img_compare},
-    {"convert", "[-U] [-c] [-p] [-q] [-n] [-f fmt] [-O output_fmt] [-B backing_file [-F backing_fmt]] [-o options] [-S sparse_size] [-m n] [-W] filename [filename2 [...]] output_filename", img_convert},
+    {"convert", "[-U] [-c] [-p] [-q] [-n] [-f fmt] [-O output_fmt] [-B backing_file [-F backing_fmt]] [-o options] [-l snapshot] [-S sparse_size] [-m threads] [-W] [--salvage] filename [filename2 [...]] output_filename", img_convert},
     {"create", "[-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] filename [size]", img_create},
     {"dd", "[-U] [-f fmt] [-O output_fmt] [bs=block_size] [count=blocks] [skip=blocks] if=input of=output", img_dd},
     {"info", "[-f fmt] [--output=ofmt] [--backing-chain] [-U] filename", img_info},
@@ -45,23 +47,28 @@ BlockImage *img_open(const char *filename, const ImgOpen *o)
 {
     GError *err = NULL;
     BlockOpenOpts opts = {.filename = filename, .format = o->format, .read_only = !o->write, .lock = !o->force_share,
-                          .no_backing = o->no_backing, .no_repair = o->no_repair, .check = o->check, .discard_unmap = o->discard};
-    GPtrArray *kv = NULL;
+                          .no_backing = o->no_backing, .no_repair = o->no_repair, .check = o->check, .discard_unmap = o->discard,
+                          .share_writers = true};
+    BlockOptions *table = NULL;
     if (o->image_opts) {
-        kv = keyval_parse(filename, NULL);
-        const char *f = keyval_get(kv, "file.filename");
-        opts.filename = f ? f : keyval_get(kv, "filename");
-        const char *d = keyval_get(kv, "driver");
-        opts.format = d && !g_str_equal(d, "file") ? d : opts.format;
-        if (!opts.filename) {
-            keyval_free(kv);
-            img_error("Could not open '%s': the options name no file.filename", filename);
+        opts.filename = NULL;
+        opts.options = table = blkopts_parse(filename, &err);
+        if (!table) {
+            img_error("Could not open '%s': %s", filename, err->message);
+            g_error_free(err);
             return NULL;
         }
     }
     BlockImage *img = block_open(&opts, &err);
-    if (kv)
-        keyval_free(kv);
+    blkopts_free(table);
+    if (img && o->snapshot && !(img_is_qcow2(img) ? qcow2_snapshot_open(block_node(img), o->snapshot, &err)
+                                                  : error_set(&err, "Failed to load snapshot: Can't find snapshot '%s'", o->snapshot))) {
+        block_close(img);
+        img = NULL;
+        error_report("%s", err->message);
+        g_error_free(err);
+        return NULL;
+    }
     if (!img) {
         if (strstr(err->message, "Could not open '"))
             error_report("%s", err->message);
@@ -115,7 +122,7 @@ static void usage(FILE *f)
                "    '-V', '--version'    output version information and exit\n\nCommand syntax:\n", VIREO_VERSION);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
         fprintf(f, "  %s %s\n", commands[i].name, commands[i].args);
-    fprintf(f, "\nSupported formats: raw qcow2\n");
+    fprintf(f, "\nSupported formats: raw qcow2; to read only: vmdk vpc vhdx vdi\n");
 }
 
 int main(int argc, char **argv)

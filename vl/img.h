@@ -7,7 +7,7 @@
 
 typedef int ImgCommand(int argc, char **argv);
 ImgCommand img_create, img_info, img_convert, img_check, img_resize, img_snapshot, img_rebase, img_commit, img_compare,
-    img_map, img_measure, img_dd, img_bench;
+    img_map, img_measure, img_dd, img_bench, img_amend, img_bitmap;
 
 /* Every command returns the program's exit status. */
 /* One line "vireo-img: text", status 1; frees err. */
@@ -16,6 +16,7 @@ int img_error(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 
 typedef struct ImgOpen {
     const char *format;
+    const char *snapshot; /* read this internal snapshot instead of the disk */
     bool write, force_share, no_backing, no_repair, check, image_opts;
     bool discard;
 } ImgOpen;

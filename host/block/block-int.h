@@ -28,7 +28,7 @@ typedef struct BlockFile {
     unsigned refs;    /* under the BQL; file_close() lets one go */
 } BlockFile;
 
-enum { FILE_LOCK = 1, FILE_LOCK_RESIZE = 2, FILE_AUTO_READ_ONLY = 4, FILE_READ_ONLY = 8 };
+enum { FILE_LOCK = 1, FILE_LOCK_RESIZE = 2, FILE_AUTO_READ_ONLY = 4, FILE_READ_ONLY = 8, FILE_SHARE = 16 };
 /* NULL and one clear line in errp. No locks are taken yet: see file_lock. */
 BlockFile *file_open(const char *filename, unsigned flags, GError **errp);
 bool file_lock(BlockFile *f, unsigned flags, GError **errp);

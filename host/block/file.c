@@ -198,6 +198,42 @@ static bool byte_is_locked_by_other(int fd, off_t byte)
     return fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
 }
 
+/* " by process 123 (name)" of one that has a lock on the file, or "": a lock of this kind does not say whose it is,
+ * but each process shows which of its open files has locks. */
+static char *lock_holder(const BlockFile *f)
+{
+    GDir *procs = g_dir_open("/proc", 0, NULL);
+    char *found = NULL;
+    for (const char *pid; procs && !found && (pid = g_dir_read_name(procs));) {
+        g_autofree char *fds = g_strdup_printf("/proc/%s/fd", pid);
+        GDir *d = g_ascii_isdigit(pid[0]) ? g_dir_open(fds, 0, NULL) : NULL;
+        for (const char *n; d && !found && (n = g_dir_read_name(d));) {
+            g_autofree char *link = g_strdup_printf("%s/%s", fds, n), *info = g_strdup_printf("/proc/%s/fdinfo/%s", pid, n);
+            g_autofree char *text = NULL, *comm = NULL, *comm_path = g_strdup_printf("/proc/%s/comm", pid);
+            struct stat st;
+            bool own = atoi(pid) == getpid() && atoi(n) == f->fd;
+            if (own || stat(link, &st) < 0 || st.st_dev != f->dev || st.st_ino != f->ino || !g_file_get_contents(info, &text, NULL, NULL) ||
+                !strstr(text, "OFDLCK"))
+                continue;
+            if (!g_file_get_contents(comm_path, &comm, NULL, NULL))
+                comm = g_strdup("?");
+            found = g_strdup_printf(" by process %s (%s)", pid, g_strstrip(comm));
+        }
+        if (d)
+            g_dir_close(d);
+    }
+    if (procs)
+        g_dir_close(procs);
+    return found ? found : g_strdup("");
+}
+
+static bool lock_error(const BlockFile *f, const char *shared, int perm, GError **errp)
+{
+    g_autofree char *who = lock_holder(f);
+    return error_set(errp, "Failed to get %s\"%s\" lock: is another process using the image [%s]? It is locked%s", shared, perm_name[perm], f->name,
+                     who[0] ? who : " by another process");
+}
+
 bool file_lock(BlockFile *f, unsigned flags, GError **errp)
 {
     bool writes = !f->read_only && !(flags & FILE_READ_ONLY);
@@ -210,6 +246,8 @@ bool file_lock(BlockFile *f, unsigned flags, GError **errp)
         used |= 1 << PERM_RESIZE;
     else if (writes)
         shared |= 1 << PERM_RESIZE;
+    else if (flags & FILE_SHARE)
+        shared |= 1 << PERM_WRITE | 1 << PERM_RESIZE;
     for (int i = 0; i < PERM_COUNT; i++) {
         if ((used & 1 << i) && lock_byte(f->fd, LOCK_PERM_BASE + i) < 0)
             return true; /* locks are not available here: go without, as on NFS without lockd */
@@ -218,11 +256,9 @@ bool file_lock(BlockFile *f, unsigned flags, GError **errp)
     }
     for (int i = 0; i < PERM_COUNT; i++) {
         if ((used & 1 << i) && byte_is_locked_by_other(f->fd, LOCK_SHARED_BASE + i))
-            return error_set(errp, "Failed to get \"%s\" lock: is another process using the image [%s]?",
-                             perm_name[i], f->name);
+            return lock_error(f, "", i, errp);
         if (!(shared & 1 << i) && byte_is_locked_by_other(f->fd, LOCK_PERM_BASE + i))
-            return error_set(errp, "Failed to get shared \"%s\" lock: is another process using the image [%s]?",
-                             perm_name[i], f->name);
+            return lock_error(f, "shared ", i, errp);
     }
     return true;
 }

@@ -216,7 +216,7 @@ static bool open_format(BlockNode *n, BlockFile *f, const char *format, BlockOpt
         format = probe(f);
     int i = find_format(format);
     g_autofree char *what = g_strdup_printf("Block format '%s'", format);
-    unsigned flags = (p->lock && !f->no_lock ? FILE_LOCK : 0) | (g_str_equal(format, "raw") ? 0 : FILE_LOCK_RESIZE);
+    unsigned flags = (p->lock && !f->no_lock ? FILE_LOCK : 0) | (!g_str_equal(format, "raw") ? FILE_LOCK_RESIZE : p->share_writers ? FILE_SHARE : 0);
     if (i < 0) {
         error_set(errp, had_format ? "'%s': Unknown driver '%s' (supported image formats: " FORMAT_NAMES ")"
                                    : "'%s': image format '%s' is not supported (supported: " FORMAT_NAMES "; `qemu-img convert` makes one)", n->filename, format);

@@ -108,9 +108,15 @@ static int alloc_bytes(Qcow2 *s, size_t n, uint64_t *offset)
 
 int qcow2_write_compressed(BlockNode *node, uint64_t off, const uint8_t *buf)
 {
+    g_autofree uint8_t *dst = g_malloc(((Qcow2 *)node->state)->cluster_size);
+    return qcow2_write_packed(node, off, buf, dst, qcow2_compress(node, buf, dst));
+}
+
+size_t qcow2_compress(BlockNode *node, const uint8_t *buf, uint8_t *dst) { return deflate_cluster(node->state, buf, dst); }
+
+int qcow2_write_packed(BlockNode *node, uint64_t off, const uint8_t *buf, const uint8_t *dst, size_t n)
+{
     Qcow2 *s = node->state;
-    g_autofree uint8_t *dst = g_malloc(s->cluster_size);
-    size_t n = deflate_cluster(s, buf, dst);
     unsigned x = 62 - (s->cluster_bits - 8);
     Qcow2Map m;
     MetaTable *t;

@@ -137,11 +137,19 @@ static void extend_end(Qcow2 *s, uint64_t cluster)
     s->alloc_end = MAX(s->alloc_end, (cluster + 1) << s->cluster_bits);
 }
 
+/* A cluster that a table is in: noted so, or in the cache, where somebody may be using it right now (the damaged
+ * tables of an image may name what is counted as free). */
+static bool holds_table(const Qcow2 *s, uint64_t cluster)
+{
+    uint64_t offset = cluster << s->cluster_bits;
+    return cluster == 0 || qcow2_is_meta(s, cluster) || g_hash_table_lookup(s->cache, &offset);
+}
+
 /* Clusters that nothing counts must not hold tables either. */
 static int check_unused(Qcow2 *s, uint64_t cluster, uint64_t n)
 {
     for (uint64_t c = cluster; c < cluster + n; c++)
-        if (qcow2_is_meta(s, c))
+        if (holds_table(s, c))
             return qcow2_corrupt(s, "cluster 0x%" PRIx64 " holds metadata but is counted as free", c << s->cluster_bits);
     return 0;
 }
@@ -340,7 +348,7 @@ int qcow2_alloc(Qcow2 *s, uint64_t min, uint64_t *n, uint64_t *offset)
             start = c + 1;
             continue;
         }
-        if (qcow2_is_meta(s, c) || c == 0)
+        if (holds_table(s, c))
             return qcow2_corrupt(s, "cluster 0x%" PRIx64 " holds metadata but is counted as free", c << s->cluster_bits);
         if (first_free) {
             s->free_hint = c;

@@ -271,6 +271,31 @@ static int load_l1(Qcow2 *s, const Qcow2Snapshot *x, uint64_t **l1)
     return ret;
 }
 
+bool qcow2_snapshot_open(BlockNode *node, const char *name, GError **errp)
+{
+    Qcow2 *s = node->state;
+    const char *id = g_str_has_prefix(name, "snapshot.id=") ? name + 12 : g_str_has_prefix(name, "snapshot.name=") ? name + 14 : name;
+    int i = find_snapshot(s, id);
+    uint64_t *l1;
+    if (i < 0 || s->writable)
+        return error_set(errp, i < 0 ? "Failed to load snapshot: Can't find snapshot '%s'" : "Failed to load snapshot '%s': the image is open for writing", id);
+    const Qcow2Snapshot *x = &g_array_index(s->snapshots, Qcow2Snapshot, i);
+    uint64_t need = (x->disk_size >> (s->cluster_bits + s->l2_bits)) + ((x->disk_size & MASK64(s->cluster_bits + s->l2_bits)) != 0);
+    if (need > x->l1_size || x->disk_size > INT64_MAX)
+        return error_set(errp, "Failed to load snapshot '%s': its L1 table is too small", id);
+    int ret = load_l1(s, x, &l1);
+    if (ret) {
+        g_free(l1);
+        return error_set_errno(errp, -ret, "Failed to load snapshot '%s'", id);
+    }
+    g_free(s->l1);
+    s->l1 = l1;
+    s->l1_off = x->l1_off;
+    s->l1_size = x->l1_size;
+    s->size = node->length = x->disk_size;
+    return true;
+}
+
 static int delete_locked(Qcow2 *s, int i)
 {
     Qcow2Snapshot x = g_array_index(s->snapshots, Qcow2Snapshot, i);

@@ -158,6 +158,9 @@ uint64_t qcow2_compressed_host(const Qcow2 *s, uint64_t entry, uint64_t *bytes);
 int qcow2_read_compressed(Qcow2 *s, uint64_t entry, uint64_t in_cluster, const struct iovec *iov, int cnt, uint64_t skip, uint64_t len);
 /* One whole cluster (the last may be shorter than the image's end): compressed if that is smaller. Not locked. */
 int qcow2_write_compressed(BlockNode *n, uint64_t off, const uint8_t *buf);
+/* The same in two steps, of which the first may run in several threads: bytes in dst (room for a cluster), 0: not smaller. */
+size_t qcow2_compress(BlockNode *n, const uint8_t *buf, uint8_t *dst);
+int qcow2_write_packed(BlockNode *n, uint64_t off, const uint8_t *buf, const uint8_t *dst, size_t len);
 
 /* qcow2.c: not locked */
 int qcow2_read(Qcow2 *s, uint64_t off, void *buf, uint64_t len);
@@ -170,6 +173,8 @@ void qcow2_free_snapshots(Qcow2 *s);
 GArray *qcow2_snapshots(BlockNode *n);
 bool qcow2_snapshot_create(BlockNode *n, const char *name, GError **errp);
 bool qcow2_snapshot_delete(BlockNode *n, const char *name, GError **errp);
+/* From now on the (read-only) node shows what the snapshot has. */
+bool qcow2_snapshot_open(BlockNode *n, const char *name, GError **errp);
 bool qcow2_snapshot_apply(BlockNode *n, const char *name, GError **errp);
 
 void qcow2_snapshot_table(GArray *list, GString *out); /* info.c: the columns of `info snapshots` */
@@ -189,6 +194,11 @@ typedef struct Qcow2CreateOpts {
     bool lazy, zstd, ext_l2;
     const char *backing, *backing_format, *preallocation; /* off metadata falloc full */
 } Qcow2CreateOpts;
+/* Other values for an open, writable image's header: as `amend` changes them. */
+typedef struct Qcow2Amend {
+    int version, lazy; /* -1: as it is */
+} Qcow2Amend;
+bool qcow2_amend(BlockNode *n, const Qcow2Amend *a, GError **errp);
 bool qcow2_create(const char *filename, const Qcow2CreateOpts *o, GError **errp);
 int qcow2_truncate(void *opaque, uint64_t len);
 int qcow2_make_empty(BlockNode *n); /* every cluster unallocated: the backing file shows */
