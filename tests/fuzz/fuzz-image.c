@@ -292,5 +292,9 @@ int main(int argc, char **argv)
     printf("fuzz-image: %" PRIi64 " cases (format %s, seeds from %" PRIi64 "), nothing wrong\n", k, format ? format : "all", first);
     unlink(path);
     unlink(back_path);
+    g_free(path);
+    g_free(back_path);
+    g_free(disk);
+    g_option_context_free(c);
     return 0;
 }
