@@ -3,10 +3,14 @@
 #include "hw/net/nic.h"
 
 #include "hw/net/e1000.h"
+#include "hw/net/ne2k-pci.h"
+#include "hw/net/rtl8139.h"
 #include "hw/net/virtio-net.h"
 
 const NicModel nic_models[] = {
     {&e1000_class, "efi-e1000.rom", NULL},
+    {&ne2k_pci_class, "efi-ne2k_pci.rom", NULL},
+    {&rtl8139_class, "efi-rtl8139.rom", NULL},
     {&virtio_net_class, "efi-virtio.rom", "virtio"},
     {&virtio_net_transitional_class, "efi-virtio.rom", NULL},
     {&virtio_net_non_transitional_class, "efi-virtio.rom", NULL},

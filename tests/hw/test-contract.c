@@ -15,7 +15,9 @@
 #include "hw/dma/i8237.h"
 #include "hw/input/i8042.h"
 #include "hw/net/e1000.h"
+#include "hw/net/ne2k-pci.h"
 #include "hw/net/nic.h"
+#include "hw/net/rtl8139.h"
 #include "hw/net/virtio-net.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/ioapic.h"
@@ -89,7 +91,7 @@ static const struct {
     {&isa_debug_exit_class, NULL}, {&i8042_class, NULL},  {&uart16550_class, wire_uart},
     {&parallel_class, wire_lpt}, {&debugcon_class, wire_debugcon}, {&fdc_class, wire_fdc},
     {&ide_controller_class, wire_ide}, {&vga_pci_class, wire_vga},
-    {&e1000_class, wire_nic}, {&virtio_net_class, wire_nic}, {&virtio_net_transitional_class, wire_nic},
+    {&e1000_class, wire_nic}, {&rtl8139_class, wire_nic}, {&ne2k_pci_class, wire_nic}, {&virtio_net_class, wire_nic}, {&virtio_net_transitional_class, wire_nic},
     {&virtio_net_non_transitional_class, wire_nic}, {&pc_testdev_class, NULL}, {&pci_testdev_class, wire_pci},
     {&virtio_blk_class, wire_virtio_blk}, {&virtio_blk_transitional_class, wire_virtio_blk},
     {&virtio_blk_non_transitional_class, wire_virtio_blk}, {&virtio_rng_class, wire_pci}, {&virtio_balloon_class, wire_pci},
