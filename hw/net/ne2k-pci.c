@@ -59,18 +59,25 @@ static bool ring_usable(const Ne2kState *s)
 
 static unsigned ring_free(const Ne2kState *s)
 {
-    unsigned curr = s->curr << 8, bnry = s->bnry << 8;
+    unsigned curr = s->curr << 8, bnry = s->bnry << 8, all = s->stop - s->start;
 
-    if (!ring_usable(s) || bnry < s->start || bnry >= s->stop)
+    if (!ring_usable(s) || bnry >= s->stop)
         return 0;
-    return curr < bnry ? bnry - curr : s->stop - s->start - (curr - bnry);
+    if (bnry < s->start) /* drivers write "the page before the next frame", also when that is the first */
+        bnry = s->stop - 256u;
+    return curr < bnry ? bnry - curr : all - (curr - bnry);
+}
+
+static bool room_for_one(const Ne2kState *s)
+{
+    return ring_free(s) >= MAX_FRAME + RX_HEADER + 256;
 }
 
 static bool client_can_receive(NetClient *nc)
 {
     const Ne2kState *s = (Ne2kState *)nic_of(nc);
 
-    return (s->cmd & CMD_STOP) || ring_free(s) >= MAX_FRAME + RX_HEADER + 256;
+    return (s->cmd & CMD_STOP) || room_for_one(s);
 }
 
 /* DP8390D 10.0: the upper 6 bits of the address's CRC choose the bit in MAR. */
@@ -199,6 +206,10 @@ static void page0_write(Ne2kState *s, unsigned reg, uint8_t v)
         break;
     case W_ISR:
         s->isr &= (uint8_t)~(v & ISR_IRQ);
+        /* Frames wait on this wire instead of overrunning a full ring, so no further one would tell of those in it:
+         * a driver that acknowledges after its last look has to look again. */
+        if ((v & ISR_PRX) && !(s->cmd & CMD_STOP) && ring_usable(s) && !room_for_one(s))
+            s->isr |= ISR_PRX;
         update_irq(s);
         break;
     case W_RSAR0:
