@@ -52,6 +52,7 @@ enum { SAVED_JUMPS = 96 };
 typedef struct SavedJumps {
     unsigned n;
     struct { uint64_t pc, key; ram_addr_t phys_pc; TB *tb; } e[SAVED_JUMPS]; /* oldest first */
+    uint64_t flushes; /* of all code, when these were saved: after another one nothing of it is there */
 } SavedJumps;
 void jump_cache_save(CPUState *cpu, SavedJumps *out); /* then clears, but for global pages */
 void jump_cache_restore(CPUState *cpu, const SavedJumps *in);

@@ -7,11 +7,12 @@
  * bitmap says which 64-byte pieces hold code, so that data beside code costs no search. */
 #include "accel/internal.h"
 #include "host/base/log.h"
+#include "host/base/mem.h"
 #include "softmmu/dirty.h"
 #include "softmmu/physmem.h"
 
 enum {
-    HASH_BITS = 15, TB_CHUNK = 1024, PIECE_BITS = 6,
+    HASH_BITS = 18, TB_CHUNK = 2 * MiB / sizeof(TB) /* round up to a huge page */, PIECE_BITS = 6,
     STICKY_INVALIDATIONS = 16, /* after so many a page stays protected: see tb_invalidate_range */
 };
 
@@ -22,7 +23,7 @@ typedef struct CodePage {
 } CodePage;
 
 static GMutex lock;
-static TB *hash[1 << HASH_BITS];
+static TB **hash;             /* in huge pages like the TBs: a look-up that misses pays for page walks, too */
 static CodePage **code_pages; /* by RAM page, in groups of 512, made when first used */
 static uint64_t nb_code_groups;
 static GPtrArray *chunks;     /* of TB[TB_CHUNK] */
@@ -42,19 +43,33 @@ static void invalidate_hook(ram_addr_t addr, uint64_t len)
         dirty_set(DIRTY_CODE, addr, len);
 }
 
+static void *huge_alloc(size_t size)
+{
+    GError *err = NULL;
+    void *p = mem_alloc_ram(size, &err);
+    if (!p)
+        g_error("%s", err->message); /* as g_malloc() does */
+    return p;
+}
+
+static void chunk_free(void *p) { mem_free(p, TB_CHUNK * sizeof(TB)); }
+
 void tb_cache_init(void)
 {
     static const DirtyHooks hooks = {invalidate_hook, tlb_protect_ram};
     if (!chunks) {
-        chunks = g_ptr_array_new_with_free_func(g_free);
+        chunks = g_ptr_array_new_with_free_func(chunk_free);
+        hash = huge_alloc((1 << HASH_BITS) * sizeof *hash);
         by_host = g_ptr_array_new();
     }
     dirty_set_hooks(&hooks);
 }
 
-static uint32_t hash_of(ram_addr_t phys_pc, uint64_t cs_base, uint32_t flags)
+/* pc too: with randomised addresses each process has a library's page somewhere else. */
+static uint32_t hash_of(ram_addr_t phys_pc, vaddr pc, uint64_t cs_base, uint32_t flags)
 {
-    uint64_t h = phys_pc * 0x9e3779b97f4a7c15ULL ^ cs_base ^ (uint64_t)flags * 0xc2b2ae3d27d4eb4fULL;
+    uint64_t h = (phys_pc ^ (pc & TCG_PAGE_MASK) << 16 ^ pc >> 32) * 0x9e3779b97f4a7c15ULL ^ cs_base ^
+                 (uint64_t)flags * 0xc2b2ae3d27d4eb4fULL;
     return (h ^ h >> 29) >> 17 & ((1 << HASH_BITS) - 1);
 }
 
@@ -175,6 +190,7 @@ void jump_cache_save(CPUState *cpu, SavedJumps *out)
     const JumpCacheEntry *cache = cpu_head(cpu)->jump_cache;
     unsigned n = 0;
     out->n = 0;
+    out->flushes = jit_totals.flushes;
     if (!cache)
         return;
     /* From the newest on; a slot that was filled twice is in the list once, at its older place. */
@@ -206,6 +222,8 @@ static bool jump_still_right(const SavedJumps *in, unsigned i)
 
 void jump_cache_restore(CPUState *cpu, const SavedJumps *in)
 {
+    if (in->flushes != jit_totals.flushes)
+        return;
     for (unsigned i = 0; i < in->n; i++) {
         TB *tb = in->e[i].tb;
         if (!jump_still_right(in, i))
@@ -238,25 +256,35 @@ void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len)
 /* Without the lock: TBs enter a chain by one store, leave it by one store and keep their link, and their
  * memory is used again only after tb_flush_all() or, never having been in a chain, tb_drop_last(). Whoever
  * uses what is found looks at ->invalid after making it known. */
-static TB *chain_find(const TbState *st, uint32_t cflags, ram_addr_t phys_pc, bool two_pages, ram_addr_t page1)
+static inline bool is_tb(const TB *tb, const TbState *st, uint32_t cflags, ram_addr_t phys_pc)
 {
-    TB *tb = __atomic_load_n(&hash[hash_of(phys_pc, st->cs_base, st->flags)], __ATOMIC_ACQUIRE);
-    for (; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
-        if (tb->phys_pc == phys_pc && tb->pc == st->pc && tb->cs_base == st->cs_base && tb->flags == st->flags &&
-            tb->cflags == cflags && (tb->page[1] != NO_PAGE) == two_pages && (page1 == NO_PAGE || tb->page[1] == page1))
-            return tb;
-    return NULL;
+    return tb->pc == st->pc && tb->phys_pc == phys_pc && tb->cs_base == st->cs_base && tb->flags == st->flags &&
+           tb->cflags == cflags;
 }
 
 TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc)
 {
-    TB *tb = chain_find(st, cflags, phys_pc, false, NO_PAGE);
-    if (tb || !chain_find(st, cflags, phys_pc, true, NO_PAGE))
-        return tb;
+    TB *first = __atomic_load_n(&hash[hash_of(phys_pc, st->pc, st->cs_base, st->flags)], __ATOMIC_ACQUIRE);
+    bool two_pages = false;
+
+    for (TB *tb = first; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE)) {
+        if (!is_tb(tb, st, cflags, phys_pc))
+            continue;
+        if (tb->page[1] == NO_PAGE)
+            return tb;
+        two_pages = true;
+    }
+    if (!two_pages)
+        return NULL;
     /* TBs on two pages: the second page must still be where it was. Its look-up may fault, as
      * fetching the instruction would. */
     ram_addr_t page1 = tlb_code_addr(cpu, (st->pc & TCG_PAGE_MASK) + TCG_PAGE_SIZE, NULL, NULL);
-    return page1 == NO_PAGE ? NULL : chain_find(st, cflags, phys_pc, true, page1 & TCG_PAGE_MASK);
+    if (page1 == NO_PAGE)
+        return NULL;
+    for (TB *tb = first; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
+        if (is_tb(tb, st, cflags, phys_pc) && tb->page[1] == (page1 & TCG_PAGE_MASK))
+            return tb;
+    return NULL;
 }
 
 TB *tb_find_host(uintptr_t host_pc)
@@ -285,7 +313,7 @@ TB *tb_find_host(uintptr_t host_pc)
 TB *tb_alloc(void)
 {
     if (chunk_used == chunks->len * TB_CHUNK)
-        g_ptr_array_add(chunks, g_new(TB, TB_CHUNK));
+        g_ptr_array_add(chunks, huge_alloc(TB_CHUNK * sizeof(TB)));
     TB *tb = (TB *)chunks->pdata[chunk_used / TB_CHUNK] + chunk_used % TB_CHUNK;
     chunk_used++;
     memset(tb, 0, sizeof *tb);
@@ -344,7 +372,7 @@ void tb_insert(CPUState *cpu, TB *tb)
         p->first = (TB *)((uintptr_t)tb | n);
         tb_protect_page(tb->page[n]);
     }
-    uint32_t h = hash_of(tb->phys_pc, tb->cs_base, tb->flags);
+    uint32_t h = hash_of(tb->phys_pc, tb->pc, tb->cs_base, tb->flags);
     tb->hash_next = hash[h];
     __atomic_store_n(&hash[h], tb, __ATOMIC_RELEASE);
 }
@@ -390,7 +418,7 @@ static void tb_invalidate(TB *tb)
 {
     tb->invalid = true;
     log_print(LOG_PAGE, "page: TB %016" PRIx64 " at RAM %08" PRIx64 " invalidated\n", tb->pc, tb->phys_pc);
-    for (TB **p = &hash[hash_of(tb->phys_pc, tb->cs_base, tb->flags)]; *p; p = &(*p)->hash_next)
+    for (TB **p = &hash[hash_of(tb->phys_pc, tb->pc, tb->cs_base, tb->flags)]; *p; p = &(*p)->hash_next)
         if (*p == tb) {
             __atomic_store_n(p, tb->hash_next, __ATOMIC_RELEASE);
             break;
@@ -474,7 +502,7 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
 void tb_flush_all(CPUState *cpu)
 {
     tb_lock();
-    memset(hash, 0, sizeof hash);
+    memset(hash, 0, (1 << HASH_BITS) * sizeof *hash);
     for (uint64_t g = 0; g < nb_code_groups; g++)
         if (code_pages[g])
             memset(code_pages[g], 0, 512 * sizeof **code_pages);

@@ -8,6 +8,9 @@ struct TB {
     vaddr pc;
     uint64_t cs_base;
     uint32_t flags, cflags;
+    ram_addr_t page[2];       /* ram_addr of the page(s); ~0: none (second), or not RAM (first: never cached) */
+    ram_addr_t phys_pc;       /* ram_addr of the first byte */
+    TB *hash_next;            /* up to here: one cache line, all that a look-up reads */
     uint16_t size;            /* guest bytes, 1 .. 2 pages */
     uint16_t icount;
     bool has_branch;          /* ends in an indirect branch, whose target CPUOps.check_branch looks at; next two: */
@@ -16,13 +19,10 @@ struct TB {
     bool invalid;
     bool skips_state;         /* overwrites what lazy exits leave out (TcgLazyExit) before anything can look at it */
     uint8_t lazy_slots;       /* bit n: goto_tb slot n may only be linked to such a TB */
-    ram_addr_t page[2];       /* ram_addr of the page(s); ~0: none (second), or not RAM (first: never cached) */
-    ram_addr_t phys_pc;       /* ram_addr of the first byte */
     uint8_t *code;            /* rx */
     uint32_t code_size;
     uint8_t *search;          /* encoded fault map */
     uint32_t search_size;
-    TB *hash_next;
     TB *page_next[2];         /* next TB of page[n]; see tb-cache.c */
     uint32_t jump_off[2], reset_off[2]; /* goto_tb slots; ~0 unused */
     TB *jump_dest[2];         /* linked target or NULL */

@@ -147,6 +147,7 @@ void tlb_set_space(CPUState *cpu, uint32_t space, bool keep)
     if (keep)
         jump_cache_restore(cpu, &sp->jumps);
     sp->jumps.n = jumps.n;
+    sp->jumps.flushes = jumps.flushes;
     memcpy(sp->jumps.e, jumps.e, jumps.n * sizeof jumps.e[0]);
     sp->valid = true;
     sp->number = tlb->space;

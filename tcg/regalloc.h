@@ -163,6 +163,15 @@ X86Mem ra_home(Ra *l, TcgTempIdx t);
 void ra_move_opnd(Ra *l, Reg d, Opnd o);       /* 64 bits; leaves the flags alone */
 void ra_store_value(Ra *l, X86Mem m, unsigned bytes, Opnd o, Reg tmp); /* tmp: NOREG or free */
 
+/* The op behind op i that is not a nop; s->nb_ops: none. */
+static inline unsigned ra_next_op(Ra *l, unsigned i)
+{
+    do
+        i++;
+    while (i < l->s->nb_ops && l->s->ops[i].opc == TCG_OP_nop);
+    return i;
+}
+
 static inline bool fits32(int64_t v) { return v == (int32_t)v; }
 
 /* lower*.c: one op each */

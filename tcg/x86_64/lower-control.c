@@ -65,14 +65,6 @@ static void lower_br(Ra *l, const TcgOp *op)
         to_label(l, x86_jmp(&l->e), label);
 }
 
-static unsigned next_op(Ra *l, unsigned i)
-{
-    do
-        i++;
-    while (i < l->s->nb_ops && l->s->ops[i].opc == TCG_OP_nop);
-    return i;
-}
-
 static bool is_op(Ra *l, unsigned i, TcgOpcode opc) { return i < l->s->nb_ops && l->s->ops[i].opc == opc; }
 
 static const TcgLazyExit *lazy_of(Ra *l, const TcgOp *goto_tb) { return &l->s->lazy_exit[goto_tb->arg[0] & 1]; }
@@ -136,7 +128,7 @@ static void chain_jump(Ra *l, const TcgOp *op, int cc /* -1: always */)
 static TcgOp *branch_to_goto_tb(Ra *l, unsigned label, bool *invert)
 {
     TcgContext *s = l->s;
-    unsigned at = l->label_op[label], next = next_op(l, l->op_index), behind = next_op(l, at), before = at;
+    unsigned at = l->label_op[label], next = ra_next_op(l, l->op_index), behind = ra_next_op(l, at), before = at;
 
     if (l->label_refs[label] != 1 || at < l->op_index)
         return NULL;
@@ -148,7 +140,7 @@ static TcgOp *branch_to_goto_tb(Ra *l, unsigned label, bool *invert)
         return &s->ops[behind];
     }
     *invert = true;
-    if (is_op(l, next, TCG_OP_goto_tb) && next_op(l, next) == at)
+    if (is_op(l, next, TCG_OP_goto_tb) && ra_next_op(l, next) == at)
         return &s->ops[next];
     return NULL;
 }
@@ -308,7 +300,7 @@ static void lower_call(Ra *l, const TcgOp *op)
 static void lower_poll_exit(Ra *l, const TcgOp *op)
 {
     Stub *st = stub_new(l, TCG_OP_poll_exit);
-    unsigned next = next_op(l, l->op_index);
+    unsigned next = ra_next_op(l, l->op_index);
     const TcgLazyExit *z = is_op(l, next, TCG_OP_goto_tb) ? lazy_of(l, &l->s->ops[next]) : NULL;
     st->oi = z && z->dead ? 1 + (l->s->ops[next].arg[0] & 1) : 0; /* 0: no lazy exit, or slot + 1 */
     ra_snapshot(l, st, st->oi ? lazy_computed(z) : 0);
@@ -402,8 +394,8 @@ static void lower_goto_ptr(Ra *l, const TcgOp *op)
         x86_load(e, 8, EXT_ZERO, t, ENV(jump_cache));
         compare_mem_imm64(l, mem_at(t, slot + offsetof(JumpCacheEntry, pc)), pc, u);
     } else {
-        x86_mov_rr(e, false, t, target.reg);
-        x86_alu_ri(e, X86_AND, false, t, JUMP_CACHE_SIZE - 1);
+        _Static_assert(JUMP_CACHE_SIZE == 1 << 16, "the width of movzx");
+        x86_movx_rr(e, 2, EXT_ZERO, t, target.reg);
         x86_shift_ri(e, X86_SHL, false, t, JUMP_CACHE_ENTRY_BITS);
         x86_alu_rm(e, X86_ADD, true, t, ENV(jump_cache));
         x86_alu_mr(e, X86_CMP, 8, false, mem_at(t, offsetof(JumpCacheEntry, pc)), target.reg);

@@ -125,6 +125,79 @@ static void lower_alu(Ra *l, const TcgOp *op, bool w, X86Alu alu)
         x86_alu_rr(e, alu, w, d, b.reg);
 }
 
+/* What the ops of an address calculation add up to: base + (index << scale) + disp. */
+typedef struct Address {
+    TcgTempIdx base, index;
+    unsigned scale;
+    int64_t disp;
+} Address;
+
+/* Take in the add at ops[i] if all it does is to add something to t, and nobody else wants t. */
+static bool address_add(Ra *l, Address *m, unsigned i, TcgTempIdx t, TcgType type)
+{
+    const TcgContext *s = l->s;
+    if (i >= s->nb_ops || s->ops[i].opc != TCG_OP_add || s->ops[i].type != type || s->temps[t].kind != TCG_TEMP_EBB)
+        return false;
+    const TcgOp *op = &s->ops[i];
+    unsigned n = op->arg[1] == t ? 1 : 2;
+    TcgTempIdx other = op->arg[3 - n];
+    uint64_t v;
+    if (op->arg[n] != t || other == t || !(op->life >> n & 1))
+        return false;
+    if (ra_is_const(l, other, &v)) {
+        int64_t disp = m->disp + (type == TCG_I32 ? (int32_t)v : (int64_t)v);
+        if (!fits32(disp))
+            return false;
+        m->disp = disp;
+        return true;
+    }
+    if (m->base != TCG_NO_TEMP)
+        return false;
+    m->base = other;
+    return true;
+}
+
+/* shl by 1-3, add, add of a constant and the like, one behind the other: a lea. */
+static bool lower_lea(Ra *l)
+{
+    TcgContext *s = l->s;
+    const TcgOp *op = l->op;
+    TcgType type = op->type;
+    Address m = { TCG_NO_TEMP, op->arg[1], 0, 0 };
+    unsigned last = l->op_index, nb = 1, i;
+    uint64_t v;
+
+    if (op->opc == TCG_OP_shl) {
+        if (!ra_is_const(l, op->arg[2], &v) || v < 1 || v > 3 || ra_is_const(l, op->arg[1], &v))
+            return false;
+        ra_is_const(l, op->arg[2], &v);
+        m.scale = v;
+    } else {
+        if (ra_is_const(l, op->arg[1], &v) || ra_is_const(l, op->arg[2], &v))
+            return false;
+        m.base = op->arg[2];
+    }
+    while ((i = ra_next_op(l, last)), address_add(l, &m, i, s->ops[last].arg[0], type)) {
+        last = i;
+        nb++;
+    }
+    if (nb == 1)
+        return false;
+    Reg index = ra_in(l, m.index), base = m.base == TCG_NO_TEMP ? NOREG : ra_in(l, m.base);
+    for (i = l->op_index; i <= last; i++) {
+        if (s->ops[i].opc == TCG_OP_nop)
+            continue;
+        l->op = &s->ops[i];
+        ra_kill(l);
+        if (i != last)
+            l->s->ops[i].opc = TCG_OP_nop;
+    }
+    Reg d = ra_out(l, l->op->arg[0], base);
+    x86_lea(&l->e, type == TCG_I64, d, mem_idx(base, index, m.scale, m.disp));
+    s->ops[last].opc = TCG_OP_nop;
+    return true;
+}
+
 static void lower_andc(Ra *l, const TcgOp *op, bool w)
 {
     Reg a = ra_in(l, op->arg[1]), b = ra_in(l, op->arg[2]);
@@ -330,6 +403,8 @@ bool lower_alu_op(Ra *l)
     const TcgOp *op = l->op;
     bool w = op->type != TCG_I32;
 
+    if ((op->opc == TCG_OP_add || op->opc == TCG_OP_shl) && lower_lea(l))
+        return true;
     switch (op->opc) {
     case TCG_OP_mov: lower_mov(l, op, w); break;
     case TCG_OP_setcond: lower_setcond(l, op); break;
