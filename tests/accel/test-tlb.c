@@ -485,6 +485,14 @@ static void test_space_jumps(void)
     tlb_drop_space(cpu, 0);
     tlb_set_space(cpu, 0, true);
     g_assert_false(jc_has(tb[0].pc));
+    /* a flush of all code leaves TBs in memory that look as they did */
+    jc_put(&tb[0], 0x400000, false, false);
+    tb[0].code = (uint8_t *)&tb[0];
+    tb[0].phys_pc = 0x100000;
+    tlb_set_space(cpu, 1, true);
+    tb_flush_all(cpu);
+    tlb_set_space(cpu, 0, true);
+    g_assert_false(jc_has(tb[0].pc));
     harness_stop();
 }
 
