@@ -61,6 +61,7 @@ typedef struct DiffInsn {
     bool seg;               /* selectors in registers are worth trying */
     bool lsl, no_66, no_rep;        /* no_66, no_rep: such a prefix would make it another instruction */
     int8_t vsib, vmask, vscale; bool vlong; /* gather: index and mask registers, or vsib -1 */
+    bool is_row;            /* decodes to its row */
     int row;                /* number for the coverage table */
 } DiffInsn;
 

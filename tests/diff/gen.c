@@ -395,6 +395,16 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
         e.w = false;
         in.osize = e.p66 ? MO_16 : MO_32;
     }
+    if (r->map >= MAP_VEX_0F38) {
+        e.vex = true;
+        e.map = r->map - MAP_VEX_0F38 + MAP_0F38;
+        e.vexpp = r->pp == ROW_P66 ? 1 : r->pp == ROW_PF3 ? 2 : r->pp == ROW_PF2 ? 3 : 0;
+        e.pp = 0;
+        e.p66 = e.rex = false;
+        e.w = below(2);
+        in.osize = e.w && bits == 64 ? MO_64 : MO_32;
+        e.vvvv = r->op[0] == O_By ? pick_dst(q) : r->op[1] == O_By || r->op[2] == O_By ? pick_src() : 0;
+    }
     mem = r->modrm && has_rm && (r->mod == ROW_MM || (r->mod == ROW_AM && below(2)));
     if (r->op[0] == O_Rv || r->op[0] == O_Ry || r->op[1] == O_Ry)
         mem = false;
@@ -411,7 +421,7 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
             set_mem(&e, q, reg);
         else
             set_reg(&e, reg, r->rm >= 0 ? (unsigned)r->rm : rm);
-        if (r->reg >= 0)
+        if (r->reg >= 0 && !e.vex)
             e.r = below(8) == 0;
     } else if (r->count == 8) {
         unsigned z = !strcmp(r->name, "PUSH") ? pick_src() : pick_dst(q);
@@ -696,7 +706,15 @@ static bool gen_insn(DiffInsn *g, DiffSeq *q, int family)
         good = gen_x87(g, q, row - X87_AT);
     else
         good = gen_simd(g, q, &vex_rows[row - VEX_AT]);
-    if (good && !g->clobber && below(12) == 0 && !(row < SIMD_AT && strstr(opcode_rows[row].name, "_CR"))) /* 66 changes which flags a shift defines, what POPF pops, and where a branch goes */
+    if (good) {
+        unsigned len;
+        const void *want = row < SIMD_AT ? (const void *)&opcode_rows[row] : row < X87_AT ? (const void *)&simd_rows[row - SIMD_AT] : &vex_rows[row - VEX_AT];
+        const void *found = guest_decode(g->b, g->n, bits, &len);
+        bool x87 = row >= X87_AT && row < VEX_AT && found && !strcmp(((const OpcodeRow *)found)->name, "X87");
+        g->is_row = (found == want || x87) && len == g->n;
+    }
+    if (good && !g->clobber && below(12) == 0 && !(row < SIMD_AT && strstr(opcode_rows[row].name, "_CR"))) /* AMD: LOCK MOV CR0 is MOV CR8 */
+        /* 66 changes which flags a shift defines, what POPF pops, and where a branch goes */
         gen_mutate(g, bits, !g->string && !g->no_rep, !g->no_66 && g->rel_at < 0 && family != FAM_FLOW && family != FAM_SEG);
     return good;
 }

@@ -94,7 +94,7 @@ static uint16_t undefined_flags(const DiffSeq *q, const DiffState *end)
     return leaves || (end->vector != DIFF_VECTOR_NONE && !found) ? left : undef; /* a return may lead back to behind a call */
 }
 
-static uint64_t known;
+static uint64_t known, cases, differences, faults, bits_hits[3];
 
 static unsigned get16(const uint8_t *p) { return p[0] | p[1] << 8; }
 
@@ -154,7 +154,7 @@ static bool known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
             return true;
         if (here && g->any_addr && (n->vector == EXCP_GP || n->vector == EXCP_SS || n->vector == EXCP_NP) && v->vector == n->vector)
             return true; /* CALLF: what was pushed before the fault */
-        if (here && n->vector + v->vector == EXCP_UD + EXCP_GP && g->n >= 15) /* undefined, or too long? */
+        if (here && n->vector + v->vector == EXCP_UD + EXCP_GP && g->n >= 12) /* undefined, or too long? */
             return true;
         if (here && g->xm_fuzzy && n->vector == EXCP_XM && v->vector == EXCP_XM)
             return true;
@@ -315,6 +315,23 @@ static void minimise(DiffSeq *q, DiffState *st)
 #undef TRY
 }
 
+/* What lies where registers point to, as the case begins. */
+static void append_memory(GString *out, const DiffSeq *q, const DiffState *st)
+{
+    for (int i = 0; i < 16; i++) {
+        uint64_t at = st->gpr[i] - (q->bits == 16 ? 0 : DIFF_DATA), page = at >> 12;
+        if (page >= DIFF_PAGES || DIFF_LAYOUT[page] == 'U' || (at & 0xfff) > 4080 || (q->bits == 16 && st->gpr[i] < 0x1000))
+            continue;
+        unsigned n = 0;
+        for (unsigned k = 0; k < page; k++)
+            n += DIFF_LAYOUT[k] == 'W';
+        const uint8_t *p = (DIFF_LAYOUT[page] == 'W' ? diff_image[st->image][n] : diff_ro[page]) + (at & 0xfff);
+        g_string_append_printf(out, "\n    at r%d:", i);
+        for (int k = 0; k < 16; k++)
+            g_string_append_printf(out, " %02x", p[k]);
+    }
+}
+
 static void report(DiffSeq *q, DiffState *st, int mode, const GString *first)
 {
     DiffState n, v;
@@ -351,6 +368,7 @@ static void report(DiffSeq *q, DiffState *st, int mode, const GString *first)
         if (get16(p + 8) || *(const uint64_t *)p)
             g_string_append_printf(out, "\n    st%d=%04x:%016" PRIx64, i, get16(p + 8), *(const uint64_t *)p);
     }
+    append_memory(out, q, st);
     g_string_append(out, "\n  end:");
     for (int i = 0; i < 6; i++)
         g_string_append_printf(out, " %cs=%x", "ecsdfg"[i], n.sel[i]);
@@ -358,6 +376,9 @@ static void report(DiffSeq *q, DiffState *st, int mode, const GString *first)
     g_print("%s%s", out->str, why ? why->str : first->str);
     if (!why)
         g_print("  (the first run's; not seen again)\n");
+    g_print("  again: diff --seed %" PRId64 " --count %" PRIu64 "%s%s%s%s%s%s%s%s\n", (int64_t)opt_seed, cases, opt_family ? " --family " : "",
+            opt_family ? opt_family : "", opt_mode ? " --mode " : "", opt_mode ? opt_mode : "", opt_bits ? " --bits " : "",
+            opt_bits ? opt_bits : "", opt_model ? " --model " : "", opt_model ? opt_model : "");
     g_string_free(out, TRUE);
     if (why)
         g_string_free(why, TRUE);
@@ -366,7 +387,6 @@ static void report(DiffSeq *q, DiffState *st, int mode, const GString *first)
 /* ---- the loop ---- */
 
 static uint64_t *row_hits, family_hits[FAM_COUNT];
-static uint64_t cases, differences, faults, bits_hits[3];
 
 static bool run_seq(DiffSeq *q, int family, const bool *modes)
 {
@@ -390,7 +410,7 @@ static bool run_seq(DiffSeq *q, int family, const bool *modes)
             for (unsigned i = 0; i < q->n; i++) {
                 if (n.vector != DIFF_VECTOR_NONE && n.rip == q->start + q->at[i] && i > 0)
                     break; /* those before it ran */
-                row_hits[q->insn[i].row]++;
+                row_hits[q->insn[i].row] += q->insn[i].is_row;
             }
             if (s) {
                 DiffSeq small = *q;
