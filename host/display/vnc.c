@@ -6,6 +6,8 @@
 #include "host/base/keyval.h"
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -69,6 +71,8 @@ void vnc_print_info(GString *out)
 
 /* ---- clients; server thread ---- */
 
+static int accepting_fd; /* the socket of the client that is being made */
+
 static gboolean clients_changed(gpointer opaque)
 {
     if (started)
@@ -94,7 +98,7 @@ static void client_gone(rfbClientPtr cl)
 static enum rfbNewClientAction client_new(rfbClientPtr cl)
 {
     Client *c;
-    int fd = fcntl(cl->sock, F_DUPFD_CLOEXEC, 0);
+    int fd = fcntl(accepting_fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return RFB_CLIENT_REFUSE;
     c = g_new(Client, 1);
@@ -126,18 +130,36 @@ static rfbBool check_password(rfbClientPtr cl, const char *response, int len)
     return ok;
 }
 
+/* libvncserver 0.9.14 looks for a web socket's first four bytes in a new connection, and never returns when a
+ * client sends fewer. So it is given one end of a socket pair on which nobody speaks; once it has sent its version
+ * there, the client's socket takes that end's place. */
 static void accept_client(int listen_fd)
 {
-    int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
+    int on = 1, pair[2], fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    char version[sz_rfbProtocolVersionMsg];
+
     if (fd < 0)
         return;
-    if (fd >= FD_SETSIZE || g_atomic_int_get(&vnc.clients) >= VNC_MAX_CLIENTS) { /* libvncserver uses select() */
+    if (g_atomic_int_get(&vnc.clients) >= VNC_MAX_CLIENTS ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0) {
         close(fd);
         return;
     }
-    g_mutex_lock(&vnc.lock);
-    rfbNewClient(vnc.screen, fd);
-    g_mutex_unlock(&vnc.lock);
+    if (pair[0] >= FD_SETSIZE) { /* libvncserver uses select() */
+        close(pair[0]);
+    } else {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        accepting_fd = fd;
+        g_mutex_lock(&vnc.lock);
+        rfbClientPtr cl = rfbNewClient(vnc.screen, pair[0]);
+        if (cl && cl->sock >= 0 && (read(pair[1], version, sizeof version) != sizeof version ||
+                                    send(fd, version, sizeof version, MSG_NOSIGNAL) != sizeof version ||
+                                    dup3(fd, cl->sock, O_CLOEXEC) < 0))
+            rfbCloseClient(cl);
+        g_mutex_unlock(&vnc.lock);
+    }
+    close(pair[1]);
+    close(fd);
 }
 
 static gpointer server_thread(gpointer opaque)
