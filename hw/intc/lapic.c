@@ -263,7 +263,7 @@ static void timer_schedule(LapicState *s)
         if (!s->deadline || !s->w.cpu || !s->w.cpu->tsc_to_ns)
             return;
         next = s->w.cpu->tsc_to_ns(s->w.cpu_opaque, s->deadline);
-        if (next > now) {
+        if (next > clock_ns(CLOCK_VM)) {
             timer_mod(s->timer, next);
         } else { /* gone by: the interrupt is there with the next instruction */
             s->deadline = 0;
