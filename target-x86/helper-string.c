@@ -83,6 +83,9 @@ static bool span_is_plain(const Str *s, unsigned seg, uint64_t off, uint64_t len
     return (c->flags & (DESC_P | DESC_S | DESC_CODE | DESC_E | DESC_W)) == (DESC_P | DESC_S | DESC_W);
 }
 
+/* #AC is due: CR0.AM, EFLAGS.AC and CPL 3. */
+static inline bool is_misaligned(const Str *s, vaddr a) { return (s->env->hflags & HF_AC) && (a & (s->size - 1)); }
+
 /* Linear address of one element, checked. */
 static vaddr element(const Str *s, unsigned seg, uint64_t off, bool write)
 {
@@ -90,7 +93,10 @@ static vaddr element(const Str *s, unsigned seg, uint64_t off, bool write)
         cpu_restore_state(s->cpu, s->ra); /* the helper's own return address is no use to it */
         helper_check_seg(s->env, seg, off, s->size | (uint32_t)write << 16);
     }
-    return linear(s, seg, off);
+    vaddr a = linear(s, seg, off);
+    if (unlikely(is_misaligned(s, a)))
+        s->cpu->ops->unaligned_access(s->cpu, a, write ? ACCESS_STORE : ACCESS_LOAD, s->msize, s->ra);
+    return a;
 }
 
 static uint64_t load(const Str *s, unsigned seg, uint64_t off)
@@ -105,7 +111,7 @@ static uint64_t chunk_limit(const Str *s, unsigned seg, uint64_t off, uint64_t n
     unsigned in_page = a & ~TCG_PAGE_MASK;
     uint64_t k, wrap;
 
-    if (in_page + s->size > TCG_PAGE_SIZE)
+    if (in_page + s->size > TCG_PAGE_SIZE || is_misaligned(s, a))
         return 0;
     if (s->down) {
         k = in_page / s->size + 1;

@@ -777,8 +777,9 @@ bool gen_seq(DiffSeq *q, int family, int mode_bits)
         q->maskmov |= g->maskmov;
         q->xsave |= g->xsave;
         q->string |= g->string;
-        /* vectors that may be unaligned: up to the processor; strings and ENTER: not modelled under AC */
-        if (g->row >= (int)SIMD_AT || g->string || (g->row < (int)SIMD_AT && opcode_rows[g->row].op[0] == O_Iw))
+        /* vectors that may be unaligned: up to the processor; RETF n: its look at
+         * the outer stack comes before its checks on some */
+        if (g->row >= (int)SIMD_AT || (!strcmp(opcode_rows[g->row].name, "RETF") && opcode_rows[g->row].op[0] == O_Iw))
             q->ac_ok = false;
         q->n++;
         if (g->fuzzy_mem || g->clobber || g->lsl)

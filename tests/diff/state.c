@@ -205,7 +205,7 @@ void gen_state(DiffState *st, const DiffSeq *q)
     st->gpr[R_ESP] = below(16) ? DIFF_DATA + 0x9400 + (below(0x1800) & ~7u) : DIFF_DATA + (below(2) ? 0x9000 : 0xafe0) + below(0x20);
     if (st->sel[R_SS] & 4) /* segments that start at the data */
         st->gpr[R_ESP] = (st->gpr[R_ESP] - DIFF_DATA) | (below(8) ? 0 : rnd64() & 0xffff0000);
-    st->rflags = 0x202 | (rnd64() & CC_MASK) | (below(8) ? 0 : EFL_DF) | (q->ac_ok && below(32) == 0 ? EFL_AC : 0) | (rnd64() & EFL_ID);
+    st->rflags = 0x202 | (rnd64() & CC_MASK) | (below(8) ? 0 : EFL_DF) | (q->ac_ok && below(8) == 0 ? EFL_AC : 0) | (rnd64() & EFL_ID);
     st->fsbase = below(256) ? 0x40 : 1ULL << 40;
     st->gsbase = 0x100;
     if (q->unmask)
