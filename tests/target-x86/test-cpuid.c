@@ -38,8 +38,9 @@ static void test_qemu64(void)
 /* Leaf 0DH follows XCR0 and the features. */
 static void test_xsave(void)
 {
-    static const struct { const char *model; bool xsave, avx; } cases[] = {
-        {"max", true, true}, {"max,-avx", true, false}, {"max,-xsave", false, false}, {"Nehalem", false, false}, {"Haswell", true, true},
+    static const struct { const char *model; bool xsave, avx, pku; } cases[] = {
+        {"max", true, true, true}, {"max,-avx", true, false, true}, {"max,-avx,-pku", true, false, false}, {"max,-xsave", false, false, false},
+        {"Nehalem", false, false, false}, {"Haswell", true, true, false},
     };
     if (!cpuid_feature_supported(X86F_AVX)) {
         g_test_skip("no AVX here");
@@ -58,12 +59,15 @@ static void test_xsave(void)
             continue;
         }
         cpuid(0xd, 0, r);
-        g_assert_cmphex(r[0], ==, cases[i].avx ? 7 : cases[i].xsave ? 3 : 0);
+        g_assert_cmphex(r[0], ==, (cases[i].avx ? 7 : cases[i].xsave ? 3 : 0) | (cases[i].xsave && cases[i].pku ? 0x200 : 0));
         g_assert_cmpuint(r[1], ==, cases[i].xsave ? 576 : 0);
-        g_assert_cmpuint(r[2], ==, cases[i].avx ? 832 : cases[i].xsave ? 576 : 0);
+        g_assert_cmpuint(r[2], ==, !cases[i].xsave ? 0 : cases[i].pku ? 2696 : cases[i].avx ? 832 : 576);
         env->xcr0 = 7;
         cpuid(0xd, 0, r);
         g_assert_cmpuint(r[1], ==, cases[i].xsave ? 832 : 0);
+        cpuid(0xd, 9, r);
+        g_assert_cmpuint(r[0], ==, cases[i].xsave && cases[i].pku ? 8 : 0);
+        g_assert_cmpuint(r[1], ==, cases[i].xsave && cases[i].pku ? 2688 : 0);
         cpuid(0xd, 2, r);
         g_assert_cmpuint(r[0], ==, cases[i].avx ? 256 : 0);
         g_assert_cmpuint(r[1], ==, cases[i].avx ? 576 : 0);
