@@ -113,7 +113,8 @@ void gen_segments(DiffState *st, int bits);
 /* native.c */
 void native_init(void);
 void native_write(uint64_t addr, const void *code, size_t len);
-void native_run(DiffState *st, bool may_loop); /* in: start, out: end; memory stays for native_page() */
+void native_run(DiffState *st, bool may_loop);
+void diff_watchdog(unsigned usec); /* of processor time; 0: off */ /* in: start, out: end; memory stays for native_page() */
 uint8_t *native_page(unsigned page);
 const uint8_t *native_exit_stub(void); /* 16 bytes at DIFF_EXIT; the last 8 are the address that they jump to */
 
@@ -123,7 +124,8 @@ void guest_init(const char *model);
 CPUX86State *guest_env(void);
 void guest_write(uint64_t addr, const void *code, size_t len);
 void guest_set_mode(int mode);  /* before guest_write() */
-void guest_run(DiffState *st);
+void guest_run(DiffState *st, bool may_loop);
+void guest_stop(void); /* from a signal handler: the code loops */
 /* The row that Vireo's decoder finds for these bytes; NULL: #UD. *len: 0 if #GP for more than 15 bytes. */
 const void *guest_decode(const uint8_t *b, unsigned n, int bits, unsigned *len);
 extern uint64_t guest_interpreted; /* TBs that the interpreter ran */
@@ -140,7 +142,16 @@ void gen_state(DiffState *st, const DiffSeq *q);
  * another defined one is left as it was. */
 void gen_mutate(DiffInsn *g, int bits, bool may_rep, bool may_66);
 
-/* gen.c */
+/* rows.c: numbers of rows are opcodes.def's, simd.def's, x87 encodings, vex.def's */
+enum { X87_ROWS = 64 + 512 };
+#define SIMD_AT nb_opcode_rows
+#define X87_AT (SIMD_AT + simd_row_count)
+#define VEX_AT (X87_AT + X87_ROWS)
+bool row_is_string(const char *name);
+bool row_is_seg(const char *name);
+const unsigned *gen_family(bool mode64, int family, unsigned *n); /* its rows in such code */
+
+/* gen.c; gen_row_* and gen_init: rows.c */
 void gen_init(void);
 bool gen_seq(DiffSeq *q, int family, int bits);
 void gen_layout(DiffSeq *q, uint64_t start); /* code bytes for that address */

@@ -1,129 +1,25 @@
 /* gen.c - instructions from the opcode tables: prefixes, operand sizes, addressing forms, immediates, and what each
  * does to the flags, so that a sequence never reads flags that are undefined at that point.
  * Rows that a program in ring 3 cannot compare (what they give depends on the machine, the host's kernel emulates
- * them or they would leave the sandbox) are listed in `skipped` with the reason. Spec: Intel SDM vol. 2. */
+ * them or they would leave the sandbox) are listed in rows.c with the reason. Spec: Intel SDM vol. 2. */
 #include "host/base/osdep.h"
 #include "tests/diff/diff.h"
 #include "target-x86/cpuid.h"
 
-const char *const diff_family_name[FAM_COUNT] = {"int", "string", "flow", "sys", "sse", "fp", "mmx", "x87", "vex", "seg"};
 uint64_t diff_rng = 1;
-
-static const struct { const char *name, *why; } skipped[] = {
-    {"SYSCALL", "enters the host's kernel"}, {"SYSENTER", "enters the host's kernel"},
-    {"SGDT", "UMIP: the host's kernel emulates it"}, {"SIDT", "UMIP: the host's kernel emulates it"},
-    {"SMSW", "UMIP: the host's kernel emulates it"}, {"SLDT", "UMIP: the host's kernel emulates it"},
-    {"STR", "UMIP: the host's kernel emulates it"}, {"INT1", "hypervisors differ in the address"},
-};
 
 /* What leaves other numbers each time: executed, and these registers are not compared. */
 static const struct { const char *name; uint16_t regs; } clobbers[] = {
     {"CPUID", 15}, {"RDTSC", 1 << R_EAX | 1 << R_EDX}, {"RDTSCP", 1 << R_EAX | 1 << R_EDX | 1 << R_ECX}, {"XGETBV", 1 << R_EAX | 1 << R_EDX},
 };
-static const char *const string_names[] = {"MOVS", "CMPS", "STOS", "LODS", "SCAS"};
-static const char *const flow_names[] = {"JCC", "LOOPNE", "LOOPE", "LOOP", "JCXZ", "CALL", "JMP", "CALL_IND", "JMP_IND", "RET",
-                                         "PUSH", "POP", "PUSHF", "POPF", "ENTER", "LEAVE", "PUSH_SEG", "CMOV", "SETCC", "INT3",
-                                         "INT", "INT1", "INTO", "BOUND", "PUSHA", "POPA"};
-static const char *const seg_names[] = {"MOV_TO_SEG", "MOV_FROM_SEG", "PUSH_SEG", "POP_SEG", "LES", "LDS", "LSS", "LFS", "LGS", "LAR", "LSL",
-                                        "VERR", "VERW", "ARPL", "RETF", "IRET", "CALLF", "JMPF", "CALLF_IND", "JMPF_IND"};
 static const struct { const char *name; uint16_t flags; } readers[] = {
     {"ADC", CC_C}, {"SBB", CC_C}, {"RCL", CC_C}, {"RCR", CC_C}, {"CMC", CC_C}, {"SETCC", CC_MASK & ~CC_A}, {"CMOV", CC_MASK & ~CC_A},
     {"JCC", CC_MASK & ~CC_A}, {"LAHF", CC_MASK & ~CC_O}, {"PUSHF", CC_MASK}, {"LOOPE", CC_Z}, {"LOOPNE", CC_Z}, {"ADCX", CC_C},
     {"ADOX", CC_O}, {"DAA", CC_C | CC_A}, {"DAS", CC_C | CC_A}, {"AAA", CC_A}, {"AAS", CC_A}, {"INTO", CC_O}, {"SALC", CC_C},
 };
 
-static bool in_list(const char *name, const char *const *list, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (!strcmp(name, list[i]))
-            return true;
-    return false;
-}
-
-/* ---- numbers of rows, for the coverage table: opcodes.def, simd.def, x87 encodings, vex.def ---- */
-
-enum { X87_ROWS = 64 + 512 };
-#define SIMD_AT nb_opcode_rows
-#define X87_AT (SIMD_AT + simd_row_count)
-#define VEX_AT (X87_AT + X87_ROWS)
-unsigned gen_simd_rows(void) { return SIMD_AT; }
-unsigned gen_row_count(void) { return VEX_AT + vex_row_count; }
-
-static int8_t *row_family;
-static const char **row_reason;
-static unsigned *family_rows[2][FAM_COUNT], family_n[2][FAM_COUNT]; /* [1]: 64-bit mode */
 static int bits; /* of the sequence being made */
 static unsigned nb_regs(void) { return bits == 64 ? 16 : 8; }
-
-char *gen_row_name(unsigned row)
-{
-    static const char *const pp[] = {"", "np ", "nr ", "66 ", "f3 ", "f2 "}, *const map[NB_MAPS] = {"", "0f ", "0f38 ", "0f3a ", "vex 0f38 ", "vex 0f3a "};
-    if (row < SIMD_AT) {
-        const OpcodeRow *r = &opcode_rows[row];
-        char *g = r->reg >= 0 ? g_strdup_printf("/%d", r->reg) : g_strdup("");
-        char *s = g_strdup_printf("%s%s%02x%s %s", pp[r->pp], map[r->map], r->opcode, g, r->name);
-        g_free(g);
-        return s;
-    }
-    if (row >= X87_AT && row < VEX_AT) {
-        unsigned n = row - X87_AT;
-        return n < 64 ? g_strdup_printf("x87 %02x /%u mem", 0xd8 + n / 8, n % 8)
-                      : g_strdup_printf("x87 %02x %02x", 0xd8 + (n - 64) / 64, 0xc0 + (n - 64) % 64);
-    }
-    const SimdRow *r = row >= VEX_AT ? &vex_rows[row - VEX_AT] : &simd_rows[row - SIMD_AT];
-    return g_strdup_printf("%s%s%02x %s", row >= VEX_AT ? "vex " : "", map[r->map], r->opcode, r->name);
-}
-int gen_row_family(unsigned row) { return row_family[row]; }
-const char *gen_row_reason(unsigned row) { return row_reason[row]; }
-
-static void classify(unsigned row)
-{
-    int fam = -1;
-    const char *why = NULL;
-
-    if (row < SIMD_AT) {
-        const OpcodeRow *r = &opcode_rows[row];
-        for (unsigned i = 0; i < G_N_ELEMENTS(skipped); i++)
-            if (!strcmp(r->name, skipped[i].name))
-                why = skipped[i].why;
-        if (!strcmp(r->name, "X87") && r->opcode != 0x9b)
-            why = "see the x87 rows";
-        else if (r->feature >= 0 && r->feature != X86F_MONITOR /* #UD in ring 3, with and without */ && !(cpu_has(guest_env(), r->feature) && cpuid_feature_supported(r->feature)))
-            why = "feature not offered";
-        fam = why ? -1 : in_list(r->name, seg_names, G_N_ELEMENTS(seg_names)) ? FAM_SEG : r->opcode == 0x9b && r->map == MAP_1 ? FAM_X87 : in_list(r->name, string_names, G_N_ELEMENTS(string_names)) ? FAM_STRING
-            : in_list(r->name, flow_names, G_N_ELEMENTS(flow_names)) ? FAM_FLOW
-            : (r->attr & ROW_CPL0) || (r->attr & ROW_ENDS && r->op[0] == O___) || !strcmp(r->name, "IN") || !strcmp(r->name, "OUT") ||
-              !strcmp(r->name, "INS") || !strcmp(r->name, "OUTS") || !strcmp(r->name, "UD") ? FAM_SYS : FAM_INT;
-        if (!why && !strcmp(r->name, "XLAT"))
-            fam = FAM_INT;
-    } else if (row >= X87_AT && row < VEX_AT) {
-        fam = FAM_X87; /* also those that are not defined */
-    } else {
-        const SimdRow *r = row < X87_AT ? &simd_rows[row - SIMD_AT] : NULL;
-        if (!r)
-            r = &vex_rows[row - VEX_AT];
-        if (!simd_guest_has(guest_env(), r->feature) || !simd_host_has(r->feature))
-            why = "feature not offered";
-        fam = why ? -1 : row >= VEX_AT ? FAM_VEX : simd_opnd_is_mmx(r->dst) || simd_opnd_is_mmx(r->src) || r->kind == SK_EMMS ? FAM_MMX
-            : r->flags & SROW_FP ? FAM_FP : FAM_SSE;
-    }
-    row_family[row] = fam;
-    row_reason[row] = why;
-    unsigned attr = row < SIMD_AT ? opcode_rows[row].attr : 0;
-    for (int m = 0; m < 2 && fam >= 0; m++)
-        if (!(attr & (m ? ROW_NO64 : ROW_ONLY64))) {
-            family_rows[m][fam] = g_renew(unsigned, family_rows[m][fam], family_n[m][fam] + 1);
-            family_rows[m][fam][family_n[m][fam]++] = row;
-        }
-}
-
-void gen_init(void)
-{
-    row_family = g_new(int8_t, gen_row_count());
-    row_reason = g_new0(const char *, gen_row_count());
-    for (unsigned i = 0; i < gen_row_count(); i++)
-        classify(i);
-}
 
 /* ---- encoding ---- */
 
@@ -367,7 +263,7 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
     static const uint8_t pp_byte[] = {[ROW_P66] = 0x66, [ROW_PF3] = 0xf3, [ROW_PF2] = 0xf2};
     Enc e = {.map = r->map, .opcode = r->opcode};
     bool has_rm = false, mem, branch = false, sized = false, flow_f64 = r->attr & ROW_F64;
-    bool str = in_list(r->name, string_names, G_N_ELEMENTS(string_names)) || !strcmp(r->name, "INS") || !strcmp(r->name, "OUTS");
+    bool str = row_is_string(r->name) || !strcmp(r->name, "INS") || !strcmp(r->name, "OUTS");
     Insn in = {.mod = 3};
     unsigned which, reg, rm;
 
@@ -514,7 +410,7 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
     if (!strcmp(r->name, "RETF") || !strcmp(r->name, "IRET") || !strncmp(r->name, "CALLF", 5) || !strncmp(r->name, "JMPF", 4) || !strcmp(r->name, "BOUND") ||
         (r->name[0] == 'L' && r->name[2] == 'S' && r->op[1] == O_M)) /* order of the parts of a frame or far pointer */
         g->any_addr = true;
-    g->seg = in_list(r->name, seg_names, G_N_ELEMENTS(seg_names));
+    g->seg = row_is_seg(r->name);
     g->lsl = !strcmp(r->name, "LSL");
     g->leaves = !strcmp(r->name, "RETF") || !strcmp(r->name, "IRET") || !strncmp(r->name, "CALLF", 5) || !strncmp(r->name, "JMPF", 4) ||
                 !strcmp(r->name, "RET") || !strcmp(r->name, "CALL_IND") || !strcmp(r->name, "JMP_IND");
@@ -692,7 +588,9 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
 static bool gen_insn(DiffInsn *g, DiffSeq *q, int family)
 {
     unsigned mode = bits == 64;
-    unsigned row = family_rows[mode][family][below(family_n[mode][family])];
+    unsigned n;
+    const unsigned *list = gen_family(mode, family, &n);
+    unsigned row = list[below(n)];
     bool good;
 
     memset(g, 0, sizeof *g);
@@ -741,8 +639,6 @@ bool gen_seq(DiffSeq *q, int family, int mode_bits)
     uint16_t all_read = 0, all_undef = 0;
 
     bits = q->bits = mode_bits;
-    if (!family_n[bits == 64][family])
-        return false;
     q->n = 0;
     q->seg = family == FAM_SEG || below(16) == 0;
     q->ac_ok = true;

@@ -191,7 +191,16 @@ static void store(DiffState *st)
     }
 }
 
-void guest_run(DiffState *st)
+static volatile bool stopped;
+
+void guest_stop(void)
+{
+    stopped = true;
+    __atomic_store_n(&guest->cpu->exit_loop, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&cpu_head(guest->cpu)->exit_request, 1, __ATOMIC_SEQ_CST);
+}
+
+void guest_run(DiffState *st, bool may_loop)
 {
     CPUState *cpu = guest->cpu;
 
@@ -199,9 +208,18 @@ void guest_run(DiffState *st)
     seen.vector = DIFF_VECTOR_NONE;
     cpu->exit_loop = 0;
     cpu->halted = false;
+    stopped = false;
+    if (may_loop)
+        diff_watchdog(500000);
     bql_unlock();
     int r = cpu_exec(cpu);
     bql_lock();
+    if (may_loop)
+        diff_watchdog(0);
+    if (stopped && seen.vector == DIFF_VECTOR_NONE) {
+        seen.vector = DIFF_VECTOR_ENDLESS;
+        seen.rip = guest->head.eip;
+    }
     if (seen.vector == DIFF_VECTOR_NONE)
         g_error("diff: cpu_exec returned %x at %" PRIx64, r, guest->head.eip);
     st->vector = seen.vector;
@@ -226,6 +244,7 @@ const void *guest_decode(const uint8_t *b, unsigned n, int bits, unsigned *len)
 
     memcpy(ram + CODE_AT + (DIFF_SCRATCH - DIFF_CODE), b, n); /* nothing runs there */
     DecodeResult r = decode_insn(&dc);
+    memset(ram + CODE_AT + (DIFF_SCRATCH - DIFF_CODE), 0xcc, 32); /* as on the host, if a jump leads here */
     *len = r == DECODE_TOO_LONG ? 0 : dc.pc_next - DIFF_SCRATCH;
     return r != DECODE_OK ? NULL : dc.insn.row ? (const void *)dc.insn.row : dc.insn.simd;
 }

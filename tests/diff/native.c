@@ -77,7 +77,11 @@ void diff_on_signal(int sig, siginfo_t *info, void *ctx)
     ucontext_t *uc = ctx;
     const greg_t *g = uc->uc_mcontext.gregs;
 
-    if (!running && sig != SIGVTALRM) {
+    if (!running && sig == SIGVTALRM) {
+        guest_stop();
+        return;
+    }
+    if (!running) {
         signal(sig, SIG_DFL);
         return;
     }
@@ -100,7 +104,7 @@ uint8_t *native_page(unsigned page) { return data + page * 4096; }
 void native_write(uint64_t addr, const void *code, size_t len) { memcpy(code_rw + (addr - DIFF_CODE), code, len); }
 
 /* What loops for ever is stopped after a quarter of a second of processor time. */
-static void watchdog(unsigned usec) { setitimer(ITIMER_VIRTUAL, &(struct itimerval){.it_value.tv_usec = usec}, NULL); }
+void diff_watchdog(unsigned usec) { setitimer(ITIMER_VIRTUAL, &(struct itimerval){.it_value.tv_usec = usec}, NULL); }
 
 void native_run(DiffState *st, bool may_loop)
 {
@@ -111,7 +115,7 @@ void native_run(DiffState *st, bool may_loop)
     diff_nat.err = 0;
     diff_nat.addr = 0;
     if (may_loop)
-        watchdog(250000);
+        diff_watchdog(250000);
     running = true;
     if (st->sel[R_CS] == 0x33) {
         diff_enter();
@@ -122,7 +126,7 @@ void native_run(DiffState *st, bool may_loop)
     }
     running = false;
     if (may_loop)
-        watchdog(0);
+        diff_watchdog(0);
     if (diff_nat.vector == DIFF_VECTOR_NONE) {
         diff_nat.rip = DIFF_EXIT;
         diff_nat.sel[R_CS] = 0x33;
