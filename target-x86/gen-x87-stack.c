@@ -14,7 +14,7 @@
  * compare, go to env at the group's end, and before the host's would be lost while the guest's can be seen.
  * FIP and FOP of the last instruction are constants: they are stored at the group's end, a fault takes them from the
  * fault map's word. Slow paths find in env's x87_state how to save the host's stack (x86_leave_x87()).
- * Spec: Intel SDM vol. 1 chapter 8.   Not here: transcendental functions, FPREM, FSCALE, BCD, FFREE, FINCSTP. */
+ * Spec: Intel SDM vol. 1 chapter 8.   Not here: FPREM, FPTAN, FSINCOS, BCD, FFREE, FINCSTP. */
 #include "host/base/osdep.h"
 #include "target-x86/translate.h"
 #include "target-x86/x87.h"
@@ -171,21 +171,16 @@ static void fill_in_check(DisasContext *dc)
     s->ops[x->exit_op].arg[1] = tcg_const(s, bytes_of(x->care & ~x->want)).i;
 }
 
-/* Guest codes that are in the host's status, to env. */
-static void fold_codes(DisasContext *dc)
+/* These codes of the host's status to env; clear: those that are known to be 0. */
+static void fold_bits(DisasContext *dc, unsigned take, unsigned clear)
 {
     TcgContext *s = dc->s;
-    X87Cache *x = &dc->x87;
-    unsigned take = (x->c1 == X87_C1_HOST ? FPUS_C1 : 0) | (x->cc_host ? FPUS_CC : 0);
-    unsigned clear = take | (x->c1 == X87_C1_ZERO ? FPUS_C1 : 0);
+    Tv f = tcg_temp(s);
 
-    if (!clear)
-        return;
     if (take)
         tcg_gen_x87_mem(s, tcg_env(s), ENV_OFF(head.x87_sw), fnstsw16);
-    Tv f = tcg_temp(s);
     tcg_gen_ld(s, f, tcg_env(s), ENV_OFF(fpus), 2, false);
-    tcg_gen_andi(s, TCG_I32, f, f, ~clear);
+    tcg_gen_andi(s, TCG_I32, f, f, ~(take | clear));
     if (take) {
         Tv sw = tcg_temp(s);
         tcg_gen_ld(s, sw, tcg_env(s), ENV_OFF(head.x87_sw), 2, false);
@@ -193,6 +188,17 @@ static void fold_codes(DisasContext *dc)
         tcg_gen_or(s, TCG_I32, f, f, sw);
     }
     tcg_gen_st(s, f, tcg_env(s), ENV_OFF(fpus), 2);
+}
+
+/* Guest codes that are in the host's status, to env. */
+static void fold_codes(DisasContext *dc)
+{
+    X87Cache *x = &dc->x87;
+    unsigned take = (x->c1 == X87_C1_HOST ? FPUS_C1 : 0) | (x->cc_host ? FPUS_CC : 0);
+    unsigned clear = x->c1 == X87_C1_ZERO ? FPUS_C1 : 0;
+
+    if (take | clear)
+        fold_bits(dc, take, clear);
     x->c1 = X87_C1_ENV;
     x->cc_host = false;
 }
@@ -330,13 +336,17 @@ static void pop_both(X87Cache *x)
 
 static bool top_is_clean(const X87Cache *x) { return !(x->dirty >> x->slot[0] & 1); }
 
-/* Room for one more on the host's stack. */
-static void make_room(DisasContext *dc)
+/* Room for one more on the host's stack; the slots in keep (bits) stay. */
+static void make_room(DisasContext *dc, uint8_t keep)
 {
     X87Cache *x = &dc->x87;
+    unsigned at = 7;
+
     if (x->depth < 8)
         return;
-    exchange_top(dc, 7);
+    while (at && keep >> x->slot[at] & 1)
+        at--;
+    exchange_top(dc, at);
     spill_top(dc, load_top(dc));
 }
 
@@ -447,7 +457,7 @@ bool gen_x87_mem(DisasContext *dc)
     if (!want_tag(x, slot_of(x, kind == MEM_LOAD ? 7 : 0), kind != MEM_LOAD))
         return false;
     if (kind == MEM_LOAD) {
-        make_room(dc);
+        make_room(dc, 0);
         guest_access(dc, a, op, bytes, false);
         pushed(dc);
         done(dc);
@@ -547,7 +557,7 @@ static bool load_st(DisasContext *dc, unsigned i)
     if (!want_tag(x, slot_of(x, i), true) || !want_tag(x, new, false))
         return false;
     fetch(dc, slot_of(x, i));
-    make_room(dc);
+    make_room(dc, 1 << slot_of(x, i));
     tcg_gen_x87(dc->s, X87_R(0xd9, 0xc0 | fetch(dc, slot_of(x, i))));
     pushed(dc);
     return true;
@@ -559,7 +569,7 @@ static bool load_constant(DisasContext *dc, unsigned n)
 
     if (!want_tag(x, slot_of(x, 7), false))
         return false;
-    make_room(dc);
+    make_room(dc, 0);
     tcg_gen_x87(dc->s, X87_R(0xd9, 0xe8 | n));
     pushed(dc);
     return true;
@@ -599,7 +609,6 @@ static bool store_st(DisasContext *dc, unsigned i, bool pops)
             pop(x);
         return true;
     }
-    make_room(dc);
     fetch_to_top(dc, st0);
     int k = host_of(x, sti);
     bool clean = top_is_clean(x);
@@ -609,7 +618,7 @@ static bool store_st(DisasContext *dc, unsigned i, bool pops)
             forget_host_top(x);
     } else if (pops && clean) {
         x->slot[0] = sti; /* the host register stands for the other slot from now on */
-    } else {
+    } else { /* there is room: sti was not on the host's stack */
         tcg_gen_x87(dc->s, X87_R(0xd9, 0xc0));
         host_push(x, sti);
     }
@@ -619,27 +628,96 @@ static bool store_st(DisasContext *dc, unsigned i, bool pops)
     return true;
 }
 
+/* Slow instructions that are worth it for what need not be saved around a call: D9 F0 and up, by their low five bits.
+ * Not those whose stack effect depends on the operand (FPTAN, FSINCOS), nor FPREM, which leaves C0 and C3 alone or not. */
+enum {
+    X_FCHS = 0, X_FABS = 1, X_FTST = 4, X_FXAM = 5, X_F2XM1 = 0x10, X_FYL2X = 0x11, X_FPATAN = 0x13, X_FXTRACT = 0x14,
+    X_FYL2XP1 = 0x19, X_FSQRT = 0x1a, X_FRNDINT = 0x1c, X_FSCALE = 0x1d, X_FSIN = 0x1e, X_FCOS = 0x1f,
+};
+
 static bool one_operand(DisasContext *dc, unsigned op)
 {
     X87Cache *x = &dc->x87;
     unsigned st0 = slot_of(x, 0);
 
-    switch (op) {
-    case 0x00: case 0x01: x->c1_dead = true; break; /* FCHS, FABS */
-    case 0x04: case 0x05: break;                     /* FTST, FXAM */
-    case 0x1a: case 0x1c: break;                     /* FSQRT, FRNDINT */
-    default: return false;
-    }
     if (!want_tag(x, st0, true))
         return false;
     fetch_to_top(dc, st0);
+    if (op >= X_F2XM1 && x->cc_host)
+        fold_codes(dc);
     tcg_gen_x87(dc->s, X87_R(0xd9, 0xe0 | op));
-    x->c1 = op < 2 || op == 4 ? X87_C1_ZERO : X87_C1_HOST;
-    if (op == 4 || op == 5)
+    x->c1 = op == X_FCHS || op == X_FABS || op == X_FTST ? X87_C1_ZERO : X87_C1_HOST;
+    if (op == X_FTST || op == X_FXAM)
         x->cc_host = true;
     else
         x->dirty |= 1 << st0;
+    if (op == X_FSIN || op == X_FCOS) {
+        fold_bits(dc, FPUS_C1 | FPUS_C2, 0);
+        x->c1 = X87_C1_ENV;
+    }
     return true;
+}
+
+static bool fxtract(DisasContext *dc)
+{
+    X87Cache *x = &dc->x87;
+    unsigned st0 = slot_of(x, 0);
+
+    if (!want_tag(x, st0, true) || !want_tag(x, slot_of(x, 7), false))
+        return false;
+    fetch_to_top(dc, st0);
+    make_room(dc, 1 << st0);
+    exchange_top(dc, host_of(x, st0));
+    if (x->cc_host)
+        fold_codes(dc);
+    tcg_gen_x87(dc->s, X87_R(0xd9, 0xf4));
+    x->dirty |= 1 << st0;
+    pushed(dc);
+    return true;
+}
+
+/* ST0 and ST1, which have to be the host's. pops: the result goes to ST1. */
+static bool two_operands(DisasContext *dc, unsigned op, bool pops)
+{
+    X87Cache *x = &dc->x87;
+    unsigned st0 = slot_of(x, 0), st1 = slot_of(x, 1);
+    int k = two_registers(dc, 1);
+
+    if (k < 0)
+        return false;
+    if (x->cc_host)
+        fold_codes(dc);
+    if (pops && !top_is_clean(x)) { /* the host pops: the value must be in env before */
+        make_room(dc, 1 << st0 | 1 << st1);
+        exchange_top(dc, host_of(x, st0));
+        tcg_gen_x87(dc->s, X87_R(0xd9, 0xc0));
+        host_push(x, st0);
+        spill_top(dc, load_top(dc));
+        k = host_of(x, st1);
+    }
+    if (k != 1) {
+        exchange_top(dc, k);
+        exchange_top(dc, 1);
+        exchange_top(dc, k);
+    }
+    tcg_gen_x87(dc->s, X87_R(0xd9, 0xe0 | op));
+    x->dirty |= 1 << (pops ? st1 : st0);
+    if (pops)
+        pop_both(x);
+    x->c1 = X87_C1_HOST;
+    return true;
+}
+
+static bool unary(DisasContext *dc, unsigned op)
+{
+    switch (op) {
+    case X_FCHS: case X_FABS: case X_FTST: case X_FXAM: case X_FSQRT: case X_FRNDINT: case X_F2XM1: case X_FSIN: case X_FCOS:
+        return one_operand(dc, op);
+    case X_FSCALE: return two_operands(dc, op, false);
+    case X_FYL2X: case X_FPATAN: case X_FYL2XP1: return two_operands(dc, op, true);
+    case X_FXTRACT: return fxtract(dc);
+    default: return false;
+    }
 }
 
 static bool conditional_move(DisasContext *dc, unsigned cond, bool negate, unsigned i, Tv flags)
@@ -668,7 +746,7 @@ static bool register_form(DisasContext *dc, unsigned esc, unsigned op, unsigned 
         switch (op) {
         case 0: return load_st(dc, i);
         case 1: return exchange(dc, i);
-        case 4: case 6: case 7: return one_operand(dc, dc->insn.modrm & 0x1f);
+        case 4: case 6: case 7: return unary(dc, dc->insn.modrm & 0x1f);
         case 5: return i < 7 && load_constant(dc, i);
         default: return false;
         }

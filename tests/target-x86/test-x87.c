@@ -219,6 +219,10 @@ static void test_programs(void)
             k--;
         }
         random_state(&st, r, i % 3 == 0, i % 3 == 2);
+        if (i & 1) /* all registers full: the host's stack fills up */
+            st.fx[4] = 0xff;
+        if (i & 2) /* but one: the next push is right */
+            st.fx[4] &= ~(1 << (((*(uint16_t *)(st.fx + 2) >> 11) - 1) & 7));
         run(&c, &st);
     }
     g_rand_free(r);
@@ -279,8 +283,8 @@ static void paging(bool on, X86NState *st)
         return;
     memset(st->data + PML4_OFF, 0, 0x1000);
     memset(st->data + PDPT_OFF, 0, 0x1000);
-    *(uint64_t *)(st->data + PML4_OFF) = (X86N_DATA + PDPT_OFF) | PG_ALL;
-    *(uint64_t *)(st->data + PDPT_OFF) = PG_ALL | PG_LARGE;
+    memcpy(st->data + PML4_OFF, &(uint64_t){(X86N_DATA + PDPT_OFF) | PG_ALL}, 8);
+    memcpy(st->data + PDPT_OFF, &(uint64_t){PG_ALL | PG_LARGE}, 8);
 }
 
 /* FIP, FDP and FOP of the last instruction, whether it ran in a group, before a fault, or was done by a helper. */
