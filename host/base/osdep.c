@@ -17,8 +17,13 @@ bool error_set(GError **errp, const char *fmt, ...)
     va_start(ap, fmt);
     if (errp) {
         /* The first error is the cause; a later one from unwinding must not hide or leak it. */
-        if (*errp == NULL)
+        if (*errp == NULL) {
             *errp = g_error_new_valist(VIREO_ERROR, 0, fmt, ap);
+            /* Names in a message may come from a damaged image: one line, and nothing a terminal obeys. */
+            for (char *c = (*errp)->message; *c; c++)
+                if ((unsigned char)*c < ' ' || *c == 0x7f)
+                    *c = '?';
+        }
     }
     va_end(ap);
     return false;
