@@ -1,5 +1,7 @@
 /* qcow2-snapshot.c - internal snapshots: a second L1 table over shared, counted L2 tables and clusters.
- * Creating and deleting go in steps of which each leaves at worst leaked clusters on disk. */
+ * Creating and deleting go in steps of which each leaves the data whole, and at worst leaked clusters; but COPIED flags
+ * and counts change one after the other. Meanwhile the image is marked dirty, so that who opens it next after a crash
+ * sets them right. */
 #include "host/base/osdep.h"
 #include "host/block/qcow2.h"
 
@@ -247,17 +249,37 @@ static int create_locked(Qcow2 *s, const char *name)
     return ret ? ret : flush_twice(s);
 }
 
+/* Mark the image dirty, or take the mark back when everything is on disk. */
+static int begin_change(Qcow2 *s, bool *marked)
+{
+    *marked = s->version >= 3 && !(s->incompat & INCOMPAT_DIRTY);
+    return *marked ? qcow2_set_incompat(s, INCOMPAT_DIRTY, true) : 0;
+}
+
+static int end_change(Qcow2 *s, bool marked, int ret)
+{
+    return marked && !ret ? qcow2_set_incompat(s, INCOMPAT_DIRTY, false) : ret;
+}
+
 bool qcow2_snapshot_create(BlockNode *node, const char *name, GError **errp)
 {
     Qcow2 *s = node->state;
     if (strlen(name) > 255 || s->snapshots->len >= MAX_SNAPSHOTS)
         return error_set(errp, "Could not create snapshot '%s': the name is too long or there are too many", name);
+    bool marked;
     g_mutex_lock(&s->lock);
-    int ret = create_locked(s, name);
+    int ret = begin_change(s, &marked);
+    if (!ret)
+        ret = create_locked(s, name);
+    ret = end_change(s, marked, ret);
     g_mutex_unlock(&s->lock);
     if (ret && !s->corrupt) { /* a count that was full stopped it half-way: the counts as they should be */
         Qcow2Check r;
-        qcow2_check(node, &r, FIX_LEAKS | FIX_ERRORS, NULL);
+        if (!qcow2_check(node, &r, FIX_LEAKS | FIX_ERRORS, NULL) && r.corruptions == r.corruptions_fixed && !r.check_errors && marked) {
+            g_mutex_lock(&s->lock);
+            qcow2_set_incompat(s, INCOMPAT_DIRTY, false);
+            g_mutex_unlock(&s->lock);
+        }
     }
     return ret ? error_set(errp, "Could not create snapshot '%s': %s", name, strerror(-ret)) : true;
 }
@@ -325,7 +347,10 @@ bool qcow2_snapshot_delete(BlockNode *node, const char *name, GError **errp)
 {
     Qcow2 *s = node->state;
     g_mutex_lock(&s->lock);
-    int i = find_snapshot(s, name), ret = i < 0 ? -ENOENT : delete_locked(s, i);
+    bool marked = false;
+    int i = find_snapshot(s, name), ret = i < 0 ? -ENOENT : begin_change(s, &marked);
+    if (!ret)
+        ret = end_change(s, marked, delete_locked(s, i));
     g_mutex_unlock(&s->lock);
     if (i < 0)
         return error_set(errp, "Could not delete snapshot '%s': snapshot not found", name);
@@ -373,9 +398,12 @@ bool qcow2_snapshot_apply(BlockNode *node, const char *name, GError **errp)
         return error_set(errp, "Could not apply snapshot '%s': snapshot not found", name);
     uint64_t size = g_array_index(s->snapshots, Qcow2Snapshot, i).disk_size;
     int ret = size != s->size ? qcow2_truncate(s, size) : 0;
+    bool marked = false;
     g_mutex_lock(&s->lock);
     if (!ret)
-        ret = apply_locked(s, i);
+        ret = begin_change(s, &marked);
+    if (!ret)
+        ret = end_change(s, marked, apply_locked(s, i));
     g_mutex_unlock(&s->lock);
     return ret ? error_set(errp, "Could not apply snapshot '%s': %s", name, strerror(-ret)) : true;
 }

@@ -55,7 +55,7 @@ for opts in OPTS:
         o = ['-o', opts] if opts else []
         run(r.choice((IMG, QIMG)), 'create', '-q', '-f', 'qcow2', *o, 'a.qcow2', '4M')
         size, snaps = 4 << 20, []
-        for i in range(25):
+        for i in range(int(os.environ.get('CROSS_OPS', '25'))): # 500 for a thorough run
             kind = r.choice(('write', 'write', 'write', 'zero', 'discard', 'snap', 'convert', 'resize', 'overlay'))
             at, n = r.randrange(0, size // 512 - 1) * 512, r.randrange(1, 600) * 512
             n = min(n, size - at)

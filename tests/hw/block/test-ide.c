@@ -1,4 +1,5 @@
 /* test-ide.c - tests hw/block/ide-*.c: PIO, DMA, ATAPI, resets, through ports. Spec: ATA/ATAPI-7. */
+#include "softmmu/runstate.h"
 #include "tests/hw/periph.h"
 #include "hw/block/ide.h"
 #include "hw/bus/pci.h"
@@ -333,6 +334,49 @@ static void test_media_change(void)
     teardown();
 }
 
+/* werror=stop: the drive stays busy until the request was sent again, then the command ends as if nothing had been;
+ * with report it ends with an error. */
+static void test_write_error(void)
+{
+    static const char rules[] = "[inject-error]\nevent = \"write_aio\"\nerrno = \"28\"\nonce = \"on\"\n";
+    RunState why;
+    for (int report = 0; report < 2; report++) {
+        GError *err = NULL;
+        setup();
+        g_autofree char *file = g_strconcat(disk, ".rules", NULL), *name = g_strdup_printf("blkdebug:%s:%s", file, disk);
+        g_assert_true(g_file_set_contents(file, rules, -1, NULL));
+        Drive *d = drive_get(DRIVE_IDE, 0, 0);
+        block_close(d->image);
+        BlockOpenOpts o = {.filename = name, .format = "raw"};
+        d->image = block_open(&o, &err);
+        g_assert_no_error(err);
+        g_assert_true(drive_set_actions(d, report ? "report" : "stop", NULL, &err));
+        while (system_take_stop_request(&why))
+            ;
+        for (int i = 0; i < 512; i++)
+            physmem_st(&address_space_memory, 0x40000 + i, 1, 0xc3);
+        prd(0, 0x40000, 512, true);
+        dma(0xca, 5, 1, false);
+        if (report) {
+            g_assert_cmphex(inb(CMD + 7) & 0x81, ==, 0x01);
+            g_assert_cmphex(inb(CMD + 1), ==, 0x04); /* ABRT */
+        } else {
+            g_assert_true(system_take_stop_request(&why));
+            g_assert_cmphex(inb(CMD + 0x206) & 0x80, ==, 0x80);
+            g_assert_cmpint(periph_irq[14], ==, 0);
+            g_assert_true(block_retry_all());
+            block_drain(NULL);
+            g_assert_cmpint(periph_irq[14], ==, 1);
+            g_assert_cmphex(inb(CMD + 7), ==, 0x50);
+            uint8_t buf[512];
+            g_assert_cmpint(block_pread(d->image, 5 * 512, buf, 512), ==, 0);
+            g_assert_cmphex(buf[511], ==, 0xc3);
+        }
+        unlink(file);
+        teardown();
+    }
+}
+
 static void test_attach(void)
 {
     GError *err = NULL;
@@ -402,6 +446,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/ide/nien-and-soft-reset", test_nien_srst);
     g_test_add_func("/hw/ide/atapi", test_atapi);
     g_test_add_func("/hw/ide/media-change", test_media_change);
+    g_test_add_func("/hw/ide/write-error", test_write_error);
     g_test_add_func("/hw/ide/attach", test_attach);
     g_test_add_func("/hw/ide/fuzz", test_fuzz);
     return g_test_run();
