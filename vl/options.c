@@ -10,7 +10,7 @@ enum OptId {
     OPT_HELP, OPT_VERSION, OPT_MACHINE, OPT_ACCEL, OPT_ENABLE_KVM, OPT_CPU, OPT_SMP, OPT_MEM, OPT_NAME, OPT_UUID,
     OPT_RTC, OPT_LOCALTIME, OPT_NO_ACPI, OPT_NO_HPET, OPT_DEVICE, OPT_NODEFAULTS, OPT_NO_USER_CONFIG, OPT_HDA, OPT_HDB,
     OPT_HDC, OPT_HDD, OPT_CDROM, OPT_FDA, OPT_FDB, OPT_DRIVE, OPT_BLOCKDEV, OPT_SNAPSHOT, OPT_BOOT, OPT_KERNEL, OPT_INITRD,
-    OPT_APPEND, OPT_BIOS, OPT_LIBDIR, OPT_DEMO, OPT_NOGRAPHIC, OPT_DISPLAY, OPT_FULL_SCREEN, OPT_VGA, OPT_VNC,
+    OPT_APPEND, OPT_BIOS, OPT_PFLASH, OPT_OPTION_ROM, OPT_FW_CFG, OPT_SMBIOS, OPT_LIBDIR, OPT_DEMO, OPT_NOGRAPHIC, OPT_DISPLAY, OPT_FULL_SCREEN, OPT_VGA, OPT_VNC,
     OPT_CURSES, OPT_KEYMAP, OPT_AUDIODEV,
     OPT_SERIAL, OPT_PARALLEL, OPT_MONITOR, OPT_CHARDEV, OPT_MON, OPT_QMP, OPT_DEBUGCON, OPT_ECHR, OPT_MSG, OPT_NIC,
     OPT_NET, OPT_NETDEV, OPT_OBJECT, OPT_S_, OPT_NO_REBOOT, OPT_NO_SHUTDOWN, OPT_ACTION, OPT_DAEMONIZE, OPT_PIDFILE, OPT_LOG,
@@ -92,10 +92,10 @@ void options_print_man(FILE *f)
  * has a value. */
 static const char *const not_supported[] = {
     "add-fd*", "audio*", "audio-help", "compat*",
-    "dump-vmstate*", "fsdev*", "fw_cfg*", "g*", "gdb*", "global*", "icount*", "incoming*", "iscsi*", "loadvm*",
-    "mem-path*", "mem-prealloc", "mtdblock*", "no-fd-bootchk", "numa*", "only-migratable", "option-rom*",
-    "overcommit*", "pflash*", "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "run-with*", "runas*",
-    "s", "sandbox*", "sd*", "seed*", "semihosting", "set*", "smbios*", "soundhw*", "spice*", "tb-size*", "tpmdev*",
+    "dump-vmstate*", "fsdev*", "g*", "gdb*", "global*", "icount*", "incoming*", "iscsi*", "loadvm*",
+    "mem-path*", "mem-prealloc", "mtdblock*", "no-fd-bootchk", "numa*", "only-migratable",
+    "overcommit*", "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "run-with*", "runas*",
+    "s", "sandbox*", "sd*", "seed*", "semihosting", "set*", "soundhw*", "spice*", "tb-size*", "tpmdev*",
     "trace*", "usb", "usbdevice*", "virtfs*", "watchdog*", "watchdog-action*", "writeconfig*", "xen-domid*",
     "balloon*", "chroot*", "enable-sync-profile", "win2k-hack",
 };
@@ -218,6 +218,18 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
     case OPT_BIOS:
         set(&c->bios, v);
         return true;
+    case OPT_PFLASH:
+        add_image(c, opt, v, "if=pflash,format=raw");
+        return true;
+    case OPT_OPTION_ROM:
+        add(c->option_roms, v);
+        return true;
+    case OPT_FW_CFG:
+        add(c->fw_cfg_items, v);
+        return true;
+    case OPT_SMBIOS:
+        add(c->smbios, v);
+        return true;
     case OPT_LIBDIR:
         add(c->lib_dirs, v);
         return true;
@@ -332,7 +344,8 @@ static void config_init(VlConfig *c)
 {
     *c = (VlConfig){.ram_size = 128 * MiB, .acpi = true, .hpet = true, .vga_std = true, .window_close = true, .vmport = true, .echr = -1,
                     .boot_splash_ms = -1, .reboot_timeout_ms = -1};
-    GPtrArray **lists[] = {&c->objects, &c->netdevs, &c->nets, &c->devices, &c->blockdevs, &c->drives, &c->drive_opts, &c->lib_dirs, &c->serials, &c->parallels,
+    GPtrArray **lists[] = {&c->objects, &c->netdevs, &c->nets, &c->devices, &c->blockdevs, &c->drives, &c->drive_opts, &c->lib_dirs, &c->smbios, &c->fw_cfg_items,
+                           &c->option_roms, &c->serials, &c->parallels,
                            &c->monitors, &c->chardevs, &c->mons, &c->debugcons, &c->audiodevs};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         *lists[i] = g_ptr_array_new_with_free_func(g_free);
@@ -454,7 +467,8 @@ void options_free(VlConfig *c)
     char **texts[] = {&c->cpu, &c->name, &c->uuid, &c->boot_order, &c->boot_once, &c->boot_splash, &c->kernel, &c->initrd, &c->append,
                       &c->bios, &c->pidfile, &c->log_items, &c->log_file, &c->log_filter,
                       &c->grab_mod, &c->vnc, &c->vnc_opt, &c->keymap, &c->pcspk_audiodev};
-    GPtrArray *lists[] = {c->objects, c->netdevs, c->nets, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->serials, c->parallels,
+    GPtrArray *lists[] = {c->objects, c->netdevs, c->nets, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->smbios, c->fw_cfg_items,
+                          c->option_roms, c->serials, c->parallels,
                           c->monitors, c->chardevs, c->mons, c->debugcons, c->audiodevs};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
         g_free(*texts[i]);
