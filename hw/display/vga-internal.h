@@ -39,12 +39,12 @@ typedef struct VgaState {
     uint8_t gr_index, gr[GR_COUNT];
     uint8_t cr_index, cr[CR_COUNT];
     uint8_t ar_index, ar[AR_COUNT];
-    bool ar_data;       /* flip-flop of port 3c0 */
+    uint8_t ar_data;    /* bool, as it comes from saved states; flip-flop of port 3c0 */
     uint8_t dac_mask, dac_read, dac_write, dac_state, dac_sub, dac_cache[3];
     uint8_t palette[768];
     uint32_t latch;
     uint16_t vbe_index, vbe[VBE_COUNT];
-    bool big_endian;    /* BAR2 604h: byte order of the linear modes */
+    uint8_t big_endian; /* bool; BAR2 604h: byte order of the linear modes */
     /* derived */
     MemoryRegion vram, window, linear_alias, ports, port_alias[5], vbe_io, mmio;
     uint8_t *mem;

@@ -19,7 +19,7 @@ struct VmMouse {
     uint32_t queue[QUEUE_WORDS];
     uint16_t head, count; /* words */
     uint16_t status;      /* STATUS_ERROR: off, or the guest made a mistake */
-    bool absolute;
+    uint8_t absolute;     /* bool, as it comes from saved states */
 };
 
 static void push(VmMouse *s, uint32_t word) { s->queue[(s->head + s->count++) % QUEUE_WORDS] = word; }
