@@ -78,8 +78,8 @@ static void damaged_state(void)
 {
     GByteArray *b = g_byte_array_new();
     device_save_all(b);
-    for (unsigned n = 1 + below(30); n && b->len; n--)
-        b->data[below(8) ? MIN(60 + below(b->len), b->len - 1) : below(b->len)] = value();
+    for (unsigned n = b->len ? 1 + below(30) : 0; n; n--)
+        b->data[below(b->len)] = value();
     GError *err = NULL;
     device_load_all(b->data, below(10) ? b->len : below(b->len), &err);
     g_clear_error(&err);

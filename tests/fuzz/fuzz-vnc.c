@@ -152,7 +152,8 @@ static void drain(int fd, int ms)
 static void send_all(int fd, const GByteArray *b)
 {
     for (guint at = 0; at < b->len;) {
-        ssize_t n = send(fd, b->data + at, MIN(b->len - at, 1 + below(4000)), MSG_NOSIGNAL);
+        uint32_t part = 1 + below(4000);
+        ssize_t n = send(fd, b->data + at, MIN(b->len - at, part), MSG_NOSIGNAL);
         if (n > 0)
             at += (guint)n;
         else if (n < 0 && errno != EAGAIN)
