@@ -100,7 +100,7 @@ static const CPUX86Model models[] = {
     {"host", AMD, 15, 107, 1, 0xd, 0x8000000a, NULL, "QEMU TCG CPU version 2.5+", "the same as max: nothing runs natively"},
     {"kvm32", INTEL, 15, 6, 1, 5, 0x80000008, F_PPRO "vme mtrr clflush mca pse36 pni ", "Common 32-bit KVM processor", NULL},
     {"kvm64", INTEL, 15, 6, 1, 0xd, 0x80000008, F_PC64 "vme pni cx16 " F_LM64, "Common KVM processor", NULL},
-    {"max", AMD, 15, 107, 1, 0xd, 0x8000000a, NULL, "QEMU TCG CPU version 2.5+", "Enables all features supported by this host"},
+    {"max", AMD, 15, 107, 1, 0xd, 0x8000000a, NULL, "QEMU TCG CPU version 2.5+", "all features that this host can serve; the default"},
     {"n270", INTEL, 6, 28, 2, 10, 0x80000008, F_PPRO F_CORE2 "mtrr clflush mca pni ssse3 movbe nx lahf-lm ",
      "Intel(R) Atom(TM) CPU N270   @ 1.60GHz", NULL},
     {"pentium", INTEL, 5, 4, 3, 1, 0, F_PENTIUM, "", NULL},
@@ -110,7 +110,7 @@ static const CPUX86Model models[] = {
      F_PC64 "vme pni monitor cx16 popcnt " F_LM64 "mmxext fxsr-opt pdpe1gb rdtscp 3dnow 3dnowext lahf-lm svm abm sse4a ",
      "AMD Phenom(tm) 9550 Quad-Core Processor", NULL},
     {"qemu32", INTEL, 6, 6, 3, 4, 0x80000004, F_PPRO "pni ", "QEMU Virtual CPU version 2.5+", NULL},
-    {"qemu64", AMD, 15, 107, 1, 0xd, 0x8000000a, F_PC64 "pni cx16 lahf-lm svm " F_LM64, "QEMU Virtual CPU version 2.5+", "the default"},
+    {"qemu64", AMD, 15, 107, 1, 0xd, 0x8000000a, F_PC64 "pni cx16 lahf-lm svm " F_LM64, "QEMU Virtual CPU version 2.5+", NULL},
 };
 
 /* --- names --- */
@@ -396,7 +396,7 @@ static bool apply_option(CPUX86State *env, Request *r, char *opt, GError **errp)
 
 bool cpuid_apply_model(CPUX86State *env, const char *spec, GError **errp)
 {
-    g_auto(GStrv) parts = g_strsplit(spec && *spec ? spec : "qemu64", ",", -1);
+    g_auto(GStrv) parts = g_strsplit(spec && *spec ? spec : "max", ",", -1);
     const CPUX86Model *m = find_model(parts[0]);
     if (!m)
         return error_set(errp, "unable to find CPU model '%s'; -cpu help lists them", parts[0]);

@@ -4,11 +4,25 @@
 
 static void cpuid(uint32_t leaf, uint32_t sub, uint32_t r[4]) { cpu_x86_cpuid(env, leaf, sub, r); }
 
+/* Without -cpu a guest gets all that the host can serve. */
+static void test_default(void)
+{
+    uint32_t want[4], got[4];
+
+    harness_start("max");
+    cpuid(7, 0, want);
+    harness_stop();
+    harness_start(NULL);
+    cpuid(7, 0, got);
+    g_assert_cmpmem(want, sizeof want, got, sizeof got);
+    harness_stop();
+}
+
 static void test_qemu64(void)
 {
     uint32_t r[4];
     char name[49] = "";
-    harness_start(NULL);
+    harness_start("qemu64");
     g_assert_cmphex(env->head.gpr[R_EDX], ==, 0x60fb1); /* signature at reset */
     cpuid(0, 0, r);
     g_assert_cmphex(r[0], ==, 0xd);
@@ -307,6 +321,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/target-x86/cpuid/qemu64", test_qemu64);
+    g_test_add_func("/target-x86/cpuid/default", test_default);
     g_test_add_func("/target-x86/cpuid/xsave", test_xsave);
     g_test_add_func("/target-x86/cpuid/switches", test_switches);
     g_test_add_func("/target-x86/cpuid/errors", test_errors);
