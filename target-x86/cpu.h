@@ -264,6 +264,8 @@ hwaddr x86_phys_page_debug(CPUState *cpu, vaddr addr);
 /* helper-sse / x87: MXCSR and FP state */
 uint32_t cpu_get_mxcsr(CPUX86State *env);           /* with sticky flags */
 void cpu_set_mxcsr(CPUX86State *env, uint32_t val); /* also the running host MXCSR when called from a helper */
+/* For the handler of SIGFPE (with SA_SIGINFO): true if the guest's vector instruction raised it; the handler just returns. */
+bool cpu_x86_host_fpe(void *ucontext);
 uint64_t cpu_x86_xinuse(CPUX86State *env);          /* XSAVE components not in their initial state */
 uint16_t cpu_get_fpsw(const CPUX86State *env);      /* status with TOP */
 uint16_t cpu_get_fptag(const CPUX86State *env);     /* full two-bit tag word */

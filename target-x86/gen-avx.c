@@ -252,10 +252,6 @@ static void gen_VEXTRACT(DisasContext *dc, const SimdRow *row)
     simd_fp_begin(dc, row);
     Vv out = mem || checked ? temp(dc) : vrm(dc);
     emit2(dc, out, vreg(dc), row_enc(dc, row) | SIMD_RM_DST, dc->insn.imm);
-    if (checked) {
-        tcg_gen_stv(dc->s, TCG_V256, out, tcg_env(dc->s), offsetof(CPUX86State, mm_scratch[0]), 16);
-        tcg_gen_call(dc->s, &helper_info_vcvtps2ph_tiny, TCG_NO_TEMP, 2, tcg_env(dc->s).i, tcg_const(dc->s, 4 << dc->insn.vex_l).i);
-    }
     simd_fp_end(dc, row);
     if (mem)
         gen_storev(dc, out, a, op);

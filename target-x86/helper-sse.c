@@ -2,18 +2,16 @@
  *
  * The guest's MXCSR runs in the host's MXCSR with all exceptions masked (head.mxcsr_run); the prologue and
  * epilogue of translated code swap it. While cpu->in_code the sticky flags are in the host register, else in
- * head.mxcsr_run.
- * Spec: Intel SDM vol. 1 section 10.2.3 and 11.5 (MXCSR, exceptions); vol. 2 (instructions).
- * Not modelled: with an unmasked overflow or underflow PE is set even if the scaled result is exact. */
+ * head.mxcsr_run. Only around an instruction that may raise an exception which the guest has unmasked does the host run
+ * with the guest's masks: the host's #XM then tells the flags (cpu_x86_host_fpe).
+ * Spec: Intel SDM vol. 1 section 10.2.3 and 11.5 (MXCSR, exceptions); vol. 2 (instructions). */
 #include "host/base/osdep.h"
 #include "target-x86/helper.h"
 #include "accel/cputlb.h"
 #include <immintrin.h>
+#include <ucontext.h>
 
-enum {
-    MX_FLAGS = 0x3f, MX_PRE = 0x07 /* IE DE ZE: detected before the result is computed */, MX_DAZ = 0x40,
-    MX_MASK_SHIFT = 7, MX_MASKS = 0x1f80, MX_UM = 1 << 11, MX_FTZ = 0x8000, MX_VALID = 0xffff,
-};
+enum { MX_FLAGS = 0x3f, MX_MASK_SHIFT = 7, MX_MASKS = 0x1f80, MX_VALID = 0xffff };
 
 static inline uint32_t host_stmxcsr(void)
 {
@@ -23,15 +21,7 @@ static inline uint32_t host_stmxcsr(void)
 }
 static inline void host_ldmxcsr(uint32_t v) { asm volatile("ldmxcsr %0" : : "m"(v)); }
 
-static uint32_t mxcsr_to_run(uint32_t val)
-{
-    uint32_t run = (val & MX_VALID) | MX_MASKS;
-    /* An unmasked underflow traps on a tiny result even if it is exact; with flush-to-zero the host flags those too.
-     * The flushed result itself is never seen. */
-    if (!(val & MX_UM))
-        run |= MX_FTZ;
-    return run;
-}
+static uint32_t mxcsr_to_run(uint32_t val) { return (val & MX_VALID) | MX_MASKS; }
 
 /* The host's MXCSR is the guest's only in the vCPU's own thread (the monitor reads registers from another). */
 static bool in_code_here(const CPUX86State *env)
@@ -76,38 +66,45 @@ uint32_t helper_ldmxcsr(CPUX86State *env, uint32_t val)
     return env->hflags != old;
 }
 
-/* Around an instruction while an exception is unmasked: collect its own flags only, then decide. The
- * flags that were sticky before wait in env->mxcsr. */
+/* The instruction between simd_fp_begin and simd_fp_end of this thread; `flags` is what the host's #XM left in MXCSR, 0:
+ * there was none. The handler of SIGFPE writes it. */
+static __thread struct {
+    volatile bool watched;
+    volatile uint32_t flags;
+} fpe;
+
+/* Around an instruction while an exception is unmasked: it runs with the guest's masks and without the flags that were
+ * sticky before (they wait in env->mxcsr), so that the host finds exceptions, their order and their flags. */
 void helper_simd_fp_begin(CPUX86State *env)
 {
     env->mxcsr = cpu_get_mxcsr(env);
-    mxcsr_set_run(env, mxcsr_to_run(env->mxcsr) & ~MX_FLAGS);
+    fpe.flags = 0;
+    fpe.watched = true;
+    mxcsr_set_run(env, env->mxcsr & MX_VALID & ~MX_FLAGS);
+}
+
+bool cpu_x86_host_fpe(void *ucontext)
+{
+    ucontext_t *uc = ucontext;
+
+    if (!fpe.watched || !uc->uc_mcontext.fpregs)
+        return false;
+    fpe.watched = false;
+    fpe.flags = uc->uc_mcontext.fpregs->mxcsr & MX_FLAGS;
+    /* The instruction runs once more, masked; simd_fp_end throws its result away. */
+    uc->uc_mcontext.fpregs->mxcsr |= MX_MASKS;
+    return true;
 }
 
 void helper_simd_fp_end(CPUX86State *env)
 {
-    uint32_t seen = cpu_get_mxcsr(env) & MX_FLAGS;
-    uint32_t unmasked = seen & ~(env->mxcsr >> MX_MASK_SHIFT);
+    bool raised = !fpe.watched;
 
-    if (unmasked & MX_PRE)
-        seen &= MX_PRE; /* the computation did not take place */
-    env->mxcsr |= seen;
+    fpe.watched = false;
+    env->mxcsr |= raised ? fpe.flags : get_run(env) & MX_FLAGS;
     mxcsr_set_run(env, mxcsr_to_run(env->mxcsr));
-    if (unmasked)
+    if (raised)
         raise_exception(env, env->cr[4] & CR4_OSXMMEXCPT ? EXCP_XM : EXCP_UD, GETPC());
-}
-
-/* VCVTPS2PH ignores FTZ, by which exact tiny results are found elsewhere (mxcsr_to_run): look for denormal ones among the
- * n halves in mm_scratch. Called between simd_fp_begin and simd_fp_end. */
-void helper_vcvtps2ph_tiny(CPUX86State *env, uint32_t n)
-{
-    enum { MX_UE = 1 << 4 };
-    const uint16_t *h = (const uint16_t *)&env->mm_scratch[0];
-
-    for (unsigned i = 0; i < n && !(env->mxcsr & MX_UM); i++) {
-        if (!(h[i] & 0x7c00) && (h[i] & 0x3ff))
-            mxcsr_set_run(env, get_run(env) | MX_UE);
-    }
 }
 
 /* ---- PCMPxSTRx ---- */

@@ -8,6 +8,7 @@
 #include "host/display/vnc.h"
 #include "softmmu/bql.h"
 #include "softmmu/timer.h"
+#include "target-x86/cpu.h"
 #include "vl/machine.h"
 #include "vl/mainloop.h"
 #include "vl/monitor.h"
@@ -40,13 +41,22 @@ static void on_fatal_signal(int sig)
     raise(sig);
 }
 
+static void on_sigfpe(int sig, siginfo_t *info, void *ucontext)
+{
+    if (!cpu_x86_host_fpe(ucontext))
+        on_fatal_signal(sig);
+}
+
 static void catch_signals(void)
 {
-    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT, SIGXCPU, SIGSYS};
+    static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGABRT, SIGQUIT, SIGXCPU, SIGSYS};
     struct sigaction sa = {.sa_handler = on_fatal_signal, .sa_flags = (int)SA_RESETHAND};
     sigemptyset(&sa.sa_mask);
     for (size_t i = 0; i < ARRAY_SIZE(fatal); i++)
         sigaction(fatal[i], &sa, NULL);
+    struct sigaction fpe = {.sa_sigaction = on_sigfpe, .sa_flags = SA_SIGINFO};
+    sigemptyset(&fpe.sa_mask);
+    sigaction(SIGFPE, &fpe, NULL);
     signal(SIGPIPE, SIG_IGN);
     g_unix_signal_add(SIGTERM, on_end_signal, GINT_TO_POINTER(SIGTERM));
     g_unix_signal_add(SIGINT, on_end_signal, GINT_TO_POINTER(SIGINT));

@@ -54,7 +54,6 @@ typedef struct DiffInsn {
     bool call_ind;
     bool x87_store;         /* sets exception flags and may fault */
     bool xsave, x87_trans;
-    bool xm_fuzzy;          /* which exceptions of a sum of products are reported is up to the processor */
     bool any_addr;          /* the part of the operand that faults first is up to the processor */
     bool fl_cond;           /* writes flags, unless it repeats zero times */
     uint16_t clobber;       /* general registers that it leaves different each time: only last */

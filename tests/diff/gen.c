@@ -575,7 +575,6 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
     g->fuzzy_mem |= g->xsave && r->name[1] == 'S';
     g->no_rep = !strncmp(r->name, "MOVNTP", 6); /* AMD's MOVNTSS, MOVNTSD */
     g->no_66 = r->kind == SK_PCMPSTR || r->kind == SK_CRC32;
-    g->xm_fuzzy = strstr(r->name, "DPP") != NULL;
     g->any_addr = g->xsave || r->kind == SK_FXSAVE || r->kind == SK_FXRSTOR;
     g->maskmov = r->kind == SK_MASKMOV || r->kind == SK_VMASKMOVDQU || (bits != 64 && (r->kind == SK_VMASKLD || r->kind == SK_VMASKST));
     if (r->kind == SK_FXSAVE || r->kind == SK_XSAVE)

@@ -158,8 +158,6 @@ static bool known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
             return true; /* CALLF: what was pushed before the fault */
         if (here && n->vector + v->vector == EXCP_UD + EXCP_GP && g->n >= 12) /* undefined, or too long? */
             return true;
-        if (here && g->xm_fuzzy && n->vector == EXCP_XM && v->vector == EXCP_XM)
-            return true;
     }
     return false;
 }
@@ -199,8 +197,6 @@ static GString *difference(const DiffSeq *q, const DiffState *n, const DiffState
         DIFFERS("  fs, gs base: host %" PRIx64 " %" PRIx64 " vireo %" PRIx64 " %" PRIx64 "\n", n->fsbase, n->gsbase, v->fsbase, v->gsbase);
     memcpy(&nm, n->xs + XS_MXCSR, 4);
     memcpy(&vm, v->xs + XS_MXCSR, 4);
-    if (n->vector == EXCP_XM && (nm & ~(nm >> 7) & 0x18)) /* unmasked OE or UE: PE is not modelled (helper-sse.c) */
-        nm |= 0x20, vm |= 0x20;
     if (nm != vm)
         DIFFERS("  mxcsr: host %x vireo %x\n", nm, vm);
     for (unsigned i = 0; i < q->n; i++)

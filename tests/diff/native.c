@@ -81,6 +81,8 @@ void diff_on_signal(int sig, siginfo_t *info, void *ctx)
         guest_stop();
         return;
     }
+    if (!running && sig == SIGFPE && cpu_x86_host_fpe(ctx))
+        return;
     if (!running) {
         signal(sig, SIG_DFL);
         return;

@@ -37,6 +37,8 @@ static void on_fault(int sig, siginfo_t *info, void *ctx)
     uint8_t *rip = (uint8_t *)uc->uc_mcontext.gregs[REG_RIP];
 
     if (rip < native_code || rip >= native_code + 4096) {
+        if (sig == SIGFPE && cpu_x86_host_fpe(ctx))
+            return;
         signal(sig, SIG_DFL);
         return;
     }
