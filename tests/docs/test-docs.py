@@ -146,6 +146,32 @@ def normalise(block):
     return [l for l in out if l]
 
 
+def steady(block):
+    """What --update writes: host addresses that are the same in every run, so that a change of the code generator does
+    not touch (and a merge not fight over) blocks that it left alone."""
+    start = next((int(m.group(1), 16) for m in (re.match(r'0x([0-9a-f]{12}):', l) for l in block) if m), 0)
+    size = next((int(l[11:].rstrip(']')) for l in block if l.startswith('OUT: [size=')), 0)
+    seen = {}
+
+    def word(m):
+        v = int(m.group(1), 16)
+        if size and start <= v <= start + size:
+            return '0x%x' % (0x7f0000100000 + v - start)
+        return '0x%x' % (0x7f0000000000 + seen.setdefault(v, 0x100 * len(seen)))
+
+    out, masked = [], False
+    for l in block:
+        l = re.sub(r'^ *\d+: v=', '   0: v=', l)
+        m = re.match(r'(0x[0-9a-f]{12}):((?: ?[ ][0-9a-f]{2})+)(\s*)(.*)', l)
+        if m and not m.group(4) and masked:
+            continue                # the rest of bytes that hold an address
+        masked = bool(m and re.search(r'\b0x[0-9a-f]{12}\b', m.group(4)))
+        if masked:
+            l = m.group(1) + ':' + ' ' * (len(m.group(2)) + len(m.group(3))) + m.group(4)
+        out.append(re.sub(r'0x([0-9a-f]{12})(?![0-9a-f])', word, l))
+    return out
+
+
 BLOCK = re.compile(r'^```log (\S+) (.*)\n((?:.*\n)*?)```$', re.M)
 
 
@@ -183,7 +209,7 @@ def update():
         logs = Logs(tmp)
         for doc in documents():
             old = read(doc)
-            text = BLOCK.sub(lambda m: '```log %s %s\n%s\n```' % (m[1], m[2], '\n'.join(cut(logs.lines(m[1]), m[2]))), old)
+            text = BLOCK.sub(lambda m: '```log %s %s\n%s\n```' % (m[1], m[2], '\n'.join(steady(cut(logs.lines(m[1]), m[2])))), old)
             if text != old:
                 with open(doc, 'w', encoding='utf-8') as f:
                     f.write(text)
