@@ -419,17 +419,25 @@ void tlb_allow_writes(CPUState *cpu, vaddr addr, unsigned mmu_idx)
 
 /* --- filling --- */
 
-static void mode_grow(CPUState *cpu, unsigned m)
+/* The slot now holds an entry of kind k: put it on that list unless it is. was: what it was on. */
+static inline void slot_list(ModeTlb *t, size_t slot, unsigned was)
 {
-    ModeTlb *t = &cpu->tlb->mode[m];
-    TlbFast *f = &cpu_head(cpu)->tlb[m];
+    unsigned k = t->full[slot].global;
+    t->full[slot].listed = was | 1u << k;
+    if (!(was >> k & 1))
+        t->filled[k][t->nb_filled[k]++] = slot;
+}
+
+/* Another size for a table, with its entries; where two want one slot the later one stays. No memory: as it is. */
+void tlb_mode_resize(ModeTlb *t, TlbFast *f, unsigned bits)
+{
     TlbEntry *old = f->table;
     TlbFull *old_full = t->full;
     uint32_t *old_filled[2] = {t->filled[0], t->filled[1]}, n[2] = {t->nb_filled[0], t->nb_filled[1]};
     f->table = NULL;
     t->full = NULL;
     t->filled[0] = NULL;
-    if (!tlb_mode_alloc(t, &cpu_head(cpu)->tlb[m], t->bits + 1)) {
+    if (!tlb_mode_alloc(t, f, bits)) {
         f->table = old;
         t->full = old_full;
         t->filled[0] = old_filled[0];
@@ -443,23 +451,14 @@ static void mode_grow(CPUState *cpu, unsigned m)
             if (!entry_used(e) || full->global != k)
                 continue;
             size_t slot = slot_of(f, entry_page(e));
+            unsigned was = t->full[slot].listed;
             f->table[slot] = *e;
             t->full[slot] = *full;
-            t->full[slot].listed = 1 << k;
-            t->filled[k][t->nb_filled[k]++] = slot;
+            slot_list(t, slot, was);
         }
     g_free(old);
     g_free(old_full);
     g_free(old_filled[0]);
-}
-
-/* The slot now holds an entry of kind k: put it on that list unless it is. was: what it was on. */
-static inline void slot_list(ModeTlb *t, size_t slot, unsigned was)
-{
-    unsigned k = t->full[slot].global;
-    t->full[slot].listed = was | 1u << k;
-    if (!(was >> k & 1))
-        t->filled[k][t->nb_filled[k]++] = slot;
 }
 
 void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mmu_idx, uint64_t page_size, bool global)
@@ -500,7 +499,7 @@ void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mm
     if (full.page_bits > TCG_PAGE_BITS)
         large_add(&t->large[global], addr, full.page_bits);
     if (t->evictions > 1u << (t->bits - 1) && t->bits < TLB_MAX_BITS)
-        mode_grow(cpu, mmu_idx);
+        tlb_mode_resize(t, &cpu_head(cpu)->tlb[mmu_idx], t->bits + 1);
     if ((prot & PROT_W) && !(wflags & TLB_MMIO) &&
         !(dirty_all_set(full.ram_addr) && note_writable(cpu, full.ram_addr, addr)))
         wflags |= TLB_NOTDIRTY;
@@ -540,8 +539,11 @@ static bool victim_swap(CPUState *cpu, vaddr addr, AccessType type, unsigned mmu
         if (!tag_hits(entry_tag(&t->victim[i], type), addr))
             continue;
         TlbFast *f = &cpu_head(cpu)->tlb[mmu_idx];
-        size_t slot = slot_of(f, addr);
         lock_tlb(cpu->tlb);
+        /* Two hot pages on one slot would change places for ever. A larger table mostly has a slot for each. */
+        if (++t->evictions > 1u << (t->bits - 1) && t->bits < SWAP_MAX_BITS)
+            tlb_mode_resize(t, f, t->bits + 1);
+        size_t slot = slot_of(f, addr);
         TlbEntry e = f->table[slot];
         TlbFull full = t->full[slot];
         f->table[slot] = t->victim[i];
@@ -566,8 +568,8 @@ TlbEntry *tlb_entry_for(CPUState *cpu, vaddr addr, unsigned size, AccessType typ
 {
     TlbFast *f = &cpu_head(cpu)->tlb[mmu_idx];
     size_t slot = slot_of(f, addr);
-    if (!tag_hits(entry_tag(&f->table[slot], type), addr) && !victim_swap(cpu, addr, type, mmu_idx)) {
-        if (!cpu->ops->tlb_fill(cpu, addr, size, type, mmu_idx, probe, ra))
+    if (!tag_hits(entry_tag(&f->table[slot], type), addr)) {
+        if (!victim_swap(cpu, addr, type, mmu_idx) && !cpu->ops->tlb_fill(cpu, addr, size, type, mmu_idx, probe, ra))
             return NULL;
         slot = slot_of(f, addr); /* the table may have grown */
     }

@@ -17,7 +17,10 @@ typedef struct TlbFull { /* beside each TlbEntry */
     uint8_t listed;        /* bit k: the slot is in ModeTlb.filled[k] */
 } TlbFull;
 
-enum { TLB_MIN_BITS = 8, TLB_MAX_BITS = 16, VICTIMS = 8 };
+enum {
+    TLB_MIN_BITS = 8, TLB_MAX_BITS = 16, VICTIMS = 8,
+    SWAP_MAX_BITS = 14, /* to part pages that change places with the victims, a table grows to this at most */
+};
 
 /* Which large pages were filled: exact in saying no. Kept for global pages and others apart. */
 typedef struct LargeFilter {
@@ -32,7 +35,7 @@ typedef struct ModeTlb {
                             * use is in the list of its kind, and may be left over in the other */
     uint32_t nb_filled[2];
     uint32_t bits;
-    uint32_t evictions;    /* since the last resize, halved at flushes: other pages pushed out */
+    uint32_t evictions;    /* since the last resize, halved at flushes: other pages pushed out or back to the victims */
     uint32_t window_max;   /* most slots in use at a flush in this window of flushes */
     uint32_t window_flushes;
     LargeFilter large[2];
@@ -121,6 +124,7 @@ static inline bool tag_hits(uint64_t tag, vaddr addr)
 /* cputlb.c; under the TLB lock */
 bool tlb_mode_alloc(ModeTlb *t, TlbFast *f, unsigned bits); /* an empty table; false: no memory, nothing has changed */
 void tlb_mode_init(ModeTlb *t);
+void tlb_mode_resize(ModeTlb *t, TlbFast *f, unsigned bits);
 enum { TLB_OTHERS = 1, TLB_GLOBALS = 2 };
 void tlb_mode_flush(ModeTlb *t, TlbFast *f, unsigned kinds);
 unsigned tlb_mode_flush_page(ModeTlb *t, TlbFast *f, vaddr addr, bool only_global); /* page_bits of the largest page that it may be in */

@@ -8,8 +8,8 @@
 #include "accel/tlb-internal.h"
 #include "host/base/log.h"
 
-/* A kept table may have this size at most: memory stays bounded at about 400 KiB for each. */
-enum { KEPT_MAX_BITS = 12 };
+/* A kept table may have this size at most: memory stays bounded at about 700 KiB for each. */
+enum { KEPT_MAX_BITS = 13 };
 
 static inline bool has_own_table(const CPUState *cpu, unsigned m) { return cpu->ops->space_modes >> m & 1; }
 
@@ -118,7 +118,7 @@ static void swap_tables(CPUState *cpu, TlbSpace *sp, bool keep)
             tlb_mode_flush(t, f, TLB_OTHERS);
         tlb_victims_clear(&sp->mode[m]);
         if (was.bits > KEPT_MAX_BITS)
-            tlb_mode_alloc(&sp->mode[m], &sp->fast[m], TLB_MIN_BITS);
+            tlb_mode_resize(&sp->mode[m], &sp->fast[m], KEPT_MAX_BITS);
     }
 }
 

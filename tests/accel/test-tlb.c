@@ -175,6 +175,26 @@ static void test_victims(void)
     harness_stop();
 }
 
+/* Two hot pages on one slot do not change places for ever: the table grows until each has its own. */
+static void test_swaps_grow(void)
+{
+    start();
+    uint64_t small = cpu_head(cpu)->tlb[K].mask;
+    for (unsigned i = 0; i < 3; i++) { /* apart in bits 8 and 9 of the page number */
+        map(0x1000000 + (4096ULL << 8) * i, 0x100000 + i * 4096, 4096, i == 2);
+        poke(0x100000 + i * 4096, 4, i);
+    }
+    uint64_t hits = cpu->stats.tlb_victim_hits;
+    for (unsigned n = 0; n < 3000; n++)
+        g_assert_cmpuint(ld(maps[n % 3].va, K), ==, n % 3);
+    g_assert_cmpuint(cpu->stats.tlb_victim_hits - hits, <, 600);
+    g_assert_cmpuint(cpu_head(cpu)->tlb[K].mask, >, small);
+    tlb_flush_nonglobal(cpu);
+    for (unsigned i = 0; i < 3; i++)
+        g_assert_cmpint(filled(maps[i].va, K), ==, i != 2);
+    harness_stop();
+}
+
 static void test_resize(void)
 {
     start();
@@ -572,6 +592,7 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/tlb/victims", test_victims);
     g_test_add_func("/accel/tlb/resize", test_resize);
     g_test_add_func("/accel/tlb/protect", test_protect);
+    g_test_add_func("/accel/tlb/swaps-grow", test_swaps_grow);
     g_test_add_func("/accel/tlb/protect-victim", test_protect_victim);
     g_test_add_func("/accel/tlb/jump-cache", test_jump_cache);
     g_test_add_func("/accel/tlb/random", test_random);
