@@ -30,6 +30,7 @@ bool accel_init(const AccelOptions *opts, const TcgGuest *guest, GError **errp)
     if (opts->perfmap && !perfmap_open(errp))
         return false;
     tb_cache_init();
+    tb_stats_init(opts->tb_stats);
     return true;
 }
 
@@ -126,4 +127,5 @@ void accel_info_jit(GString *out)
                            cpu->stats.hash_hits);
     g_string_append_printf(out, "TB links made       %" PRIu64 "\n", cpu->stats.chained);
     tlb_stats(cpu, out);
+    tb_stats_info(cpu, out);
 }

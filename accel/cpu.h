@@ -122,10 +122,12 @@ typedef struct AccelOptions {
     size_t tb_size;         /* code buffer bytes, 0: default */
     bool one_insn_per_tb;
     bool perfmap; /* write /tmp/perf-PID.map */
+    bool tb_stats; /* count what translated code does */
 } AccelOptions;
 bool accel_init(const AccelOptions *opts, const TcgGuest *guest, GError **errp);
 void accel_set_one_insn_per_tb(bool on); /* monitor; flushes */
 void accel_info_jit(GString *out);       /* `info jit`, in QEMU's head format, then our counts */
+void accel_info_tb_list(GString *out, unsigned count); /* `info tb-list`: those that cost most first */
 
 /* vcpu-thread.c. Under the BQL unless said otherwise. */
 void vcpu_start(CPUState *cpu);            /* creates the thread, initially stopped */

@@ -66,6 +66,21 @@ bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2]);
 bool perfmap_open(GError **errp); /* from now on each TB is named in perf's map of this process */
 void jit_dump_prologue(void); /* -d out_asm: once; nothing when it is off */
 
+/* tb-stats.c: nothing but jit_tb_stats's test happens while it is off */
+extern bool jit_tb_stats;
+typedef struct TbFacts TbFacts;
+void tb_stats_init(bool on);
+TbFacts *tb_stats_begin(TcgContext *c);                               /* before the back end; NULL: off. g_free() if it fails */
+void tb_stats_end(TbFacts *f, const TB *tb, const TcgContext *c);     /* under the tb lock, with tb_publish() */
+void tb_stats_truncate(unsigned len);                                 /* the TBs from the len-th on go; under the tb lock */
+typedef struct JitCounts {
+    uint64_t runs, guest_insns, host_insns, accesses;
+    uint64_t ends_chain, ends_cache, ends_mixed, ends_helper; /* runs of TBs by their kind of end */
+} JitCounts;
+JitCounts jit_counts(void);                /* since the start */
+uint64_t jit_helper_calls(GString *names); /* sum; names, unless NULL: a line for each, most calls first */
+void tb_stats_info(CPUState *cpu, GString *out);
+
 /* cputlb.c, tlb-access.c */
 bool tlb_init(CPUState *cpu, GError **errp);
 void tlb_free(CPUState *cpu);

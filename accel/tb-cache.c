@@ -331,6 +331,7 @@ void tb_drop_last(TB *tb)
         return;
     if (by_host->len && by_host->pdata[by_host->len - 1] == tb) {
         g_ptr_array_set_size(by_host, by_host->len - 1);
+        tb_stats_truncate(by_host->len);
         jit_buf->ptr = tb->code - jit_buf->rx_diff;
     }
     chunk_used--;
@@ -508,6 +509,7 @@ void tb_flush_all(CPUState *cpu)
             memset(code_pages[g], 0, 512 * sizeof **code_pages);
     chunk_used = 0;
     g_ptr_array_set_size(by_host, 0);
+    tb_stats_truncate(0);
     codebuf_flush(jit_buf);
     jit_totals.flushes++;
     jump_cache_clear(cpu, false);

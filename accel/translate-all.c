@@ -238,6 +238,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     TB draft = {.pc = st->pc, .cs_base = st->cs_base, .flags = st->flags, .page = {NO_PAGE, NO_PAGE}, .phys_pc = NO_PAGE,
                 .jump_off = {~0u, ~0u}};
     TB *tb;
+    TbFacts *facts;
     uint8_t *code_start;
     for (;;) {
         draft.cflags = cflags;
@@ -266,6 +267,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         tb = tb_alloc();
         tb_unlock();
         c->tb_cookie = (uintptr_t)tb;
+        facts = tb_stats_begin(c);
         code_start = jit_buf->ptr;
         /* Room for the map; the back end checks for the code's. */
         TcgResult r = TCG_BUFFER_FULL;
@@ -277,6 +279,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
             r = TCG_BUFFER_FULL;
         if (r == TCG_OK)
             break;
+        g_free(facts);
         jit_buf->ptr = code_start;
         tb_lock();
         tb_drop_last(tb);
@@ -304,6 +307,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
 
     tb_lock();
     tb_publish(tb);
+    tb_stats_end(facts, tb, c);
     /* Somebody wrote code while these bytes were read: use the TB once and read them again next time. */
     if (tb_inval_seq() != seq)
         tb->cflags |= CF_NOCACHE;

@@ -88,3 +88,19 @@ void disas_host(GString *out, const uint8_t *code, size_t len, uint64_t pc)
 {
     disas(out, code, len, pc, 64, UINT_MAX, true);
 }
+
+unsigned disas_count_host(const uint8_t *code, size_t len)
+{
+    static csh h;
+    static cs_insn *insn;
+    uint64_t pc = 0;
+    unsigned n = 0;
+
+    if (!h && cs_open(CS_ARCH_X86, CS_MODE_64, &h) != CS_ERR_OK)
+        return 0;
+    if (!insn)
+        insn = cs_malloc(h);
+    while (len && cs_disasm_iter(h, &code, &len, &pc, insn))
+        n += insn->id != X86_INS_NOP;
+    return n;
+}

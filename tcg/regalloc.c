@@ -664,6 +664,9 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
     begin(l, s);
     s->nb_insns = s->nb_stubs = 0;
     l->x87_state = 0;
+    s->counting_insns = 0;
+    if (s->entry_counter)
+        lower_counter(l, s->entry_counter, R11); /* no host register but the pinned ones holds anything yet */
     s->goto_tb_jump[0] = s->goto_tb_jump[1] = s->goto_tb_reset[0] = s->goto_tb_reset[1] = ~0u;
     for (unsigned i = 0; i < s->nb_ops && !l->too_big && !l->e.full; i++) {
         l->op = &s->ops[i];

@@ -188,6 +188,7 @@ void x87_stub_state(Ra *l, const Stub *st, bool on); /* env's x87_state around a
 void stub_zero_groups(Ra *l, const Stub *st);         /* shared TLB checks that C code may have made wrong */
 void stub_return_address(Ra *l, const Stub *st);      /* right behind a thunk's call: the fault map's entry */
 X86Cond lower_compare(Ra *l, TcgType type, TcgCond cond, TcgTempIdx a, TcgTempIdx b); /* emits cmp or test */
+void lower_counter(Ra *l, uint64_t *counter, Reg t); /* *counter += 1; changes t and the flags */
 void lower_finish(Ra *l);     /* tails and fix-ups at the end of the TB */
 void guest_stubs(Ra *l);
 Stub *stub_new(Ra *l, unsigned opc); /* never NULL: when there are too many the last one is reused */

@@ -214,6 +214,8 @@ struct TcgContext {
     uint64_t key;        /* JumpCacheEntry.key of this TB */
     bool eip_is_32;      /* eip = (uint32_t)(pc - cs_base) */
     bool no_chain;       /* goto_tb always leaves */
+    uint64_t *entry_counter; /* unless NULL: the code adds 1 at its entry */
+    uint64_t *(*helper_counter)(const TcgHelperInfo *h); /* unless NULL: ... and before each call to this */
     bool random_regs;    /* test: random register choice */
     bool no_optimize;    /* test */
     bool no_x87;         /* test: the front end must not use the x87 ops, which the interpreter does not know */
@@ -235,6 +237,7 @@ struct TcgContext {
     TcgInsnMap *stub_map;      /* slow-path return addresses: host_end is the exact offset; sorted */
     unsigned nb_stubs, stub_cap;
     TcgLazyExit lazy_exit[2];  /* by goto_tb slot; set by the front end, reset by tcg_begin() */
+    unsigned counting_insns;   /* host instructions on the main path that do nothing but count */
     uint32_t in_asm_host_size[1]; /* bytes of the main path (without stubs and data), for logs */
 
     void *backend;             /* register allocator and emitter state */
@@ -296,6 +299,7 @@ bool tcg_host_has_simd(const char *feature); /* "sse4.1", "ssse3", "aes", "avx",
 /* disas.c (capstone). mode_bits 16, 32, 64. AT&T syntax. Appends "0xADDR:  BYTES  TEXT\n" lines. */
 void disas_guest(GString *out, const uint8_t *code, size_t len, uint64_t pc, unsigned mode_bits, unsigned max_insns);
 void disas_host(GString *out, const uint8_t *code, size_t len, uint64_t pc);
+unsigned disas_count_host(const uint8_t *code, size_t len); /* instructions but for nops; one thread at a time */
 /* Names for addresses that host code loads (calls of helpers); NULL: none. tcg_context_new() sets the guest's. */
 void disas_set_names(bool (*name_of)(const void *fn, const char **name));
 

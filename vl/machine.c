@@ -185,7 +185,8 @@ static bool create_audio(GError **errp)
 
 static bool create_board(GError **errp)
 {
-    const AccelOptions accel = {.tb_size = cfg->tb_size_mb * MiB, .one_insn_per_tb = cfg->one_insn_per_tb, .perfmap = cfg->perfmap};
+    const AccelOptions accel = {.tb_size = cfg->tb_size_mb * MiB, .one_insn_per_tb = cfg->one_insn_per_tb, .perfmap = cfg->perfmap,
+                                .tb_stats = cfg->tb_stats};
     GError *err = NULL;
 
     if (!accel_init(&accel, &x86_tcg_guest, errp))

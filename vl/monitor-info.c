@@ -88,6 +88,13 @@ void info_jit(Monitor *m, const MonArgs *a)
     put(m, s);
 }
 
+void info_tb_list(Monitor *m, const MonArgs *a)
+{
+    GString *s = g_string_new(NULL);
+    accel_info_tb_list(s, a->has[0] ? CLAMP(a->num[0], 0, 100000) : 20);
+    put(m, s);
+}
+
 /* ---- board ---- */
 
 static void board(Monitor *m, void (*fn)(PcMachine *, GString *))

@@ -105,9 +105,10 @@ bool option_accel(VlConfig *c, const char *val, GError **errp)
         ok = true;
         goto out;
     }
-    if (!keyval_check(kv, "accel tcg", "accel thread tb-size one-insn-per-tb split-wx", errp) ||
+    if (!keyval_check(kv, "accel tcg", "accel thread tb-size one-insn-per-tb split-wx tb-stats", errp) ||
         !keyval_uint(kv, "tb-size", 0, 2048, &c->tb_size_mb, errp) ||
-        !keyval_bool(kv, "one-insn-per-tb", &c->one_insn_per_tb, errp) || !keyval_bool(kv, "split-wx", &split, errp))
+        !keyval_bool(kv, "one-insn-per-tb", &c->one_insn_per_tb, errp) || !keyval_bool(kv, "split-wx", &split, errp) ||
+        !keyval_bool(kv, "tb-stats", &c->tb_stats, errp))
         goto out;
     if (thread && !g_str_equal(thread, "single") && !g_str_equal(thread, "multi")) {
         error_set(errp, "thread=%s (choices: single multi)", thread);

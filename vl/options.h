@@ -15,7 +15,7 @@ typedef struct VlConfig {
     GPtrArray *audiodevs; /* of char *: -audiodev texts */
     bool kvm_wanted, cpu_host_wanted;
     uint64_t tb_size_mb;
-    bool one_insn_per_tb, perfmap;
+    bool one_insn_per_tb, perfmap, tb_stats;
     bool rtc_localtime;
     int64_t rtc_offset_s;
     bool nodefaults;

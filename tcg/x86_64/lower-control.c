@@ -223,6 +223,13 @@ static void move_pinned(Ra *l, uint32_t regs, bool to_env)
     }
 }
 
+void lower_counter(Ra *l, uint64_t *counter, Reg t)
+{
+    x86_mov_ri(&l->e, t, (uintptr_t)counter);
+    x86_alu_mi(&l->e, X86_ADD, 8, false, mem_at(t, 0), 1);
+    l->s->counting_insns += 2;
+}
+
 static void lower_call(Ra *l, const TcgOp *op)
 {
     static const Reg arg_reg[6] = { RDI, RSI, RDX, RCX, R8, R9 };
@@ -275,6 +282,8 @@ static void lower_call(Ra *l, const TcgOp *op)
     }
     if (l->uses_ymm && !(h->flags & HELPER_NO_VEC))
         x86_vzeroupper(e); /* C is compiled to legacy SSE */
+    if (l->s->helper_counter)
+        lower_counter(l, l->s->helper_counter(h), RAX);
     x86_mov_ri(e, RAX, (uintptr_t)h->fn);
     x86_call_r(e, RAX);
     l->locked = 0;
