@@ -70,6 +70,7 @@ void jit_dump_prologue(void); /* -d out_asm: once; nothing when it is off */
 extern bool jit_tb_stats;
 typedef struct TbFacts TbFacts;
 void tb_stats_init(bool on);
+void tb_stats_reset(void);                                            /* all counts to 0; translated code must not run */
 TbFacts *tb_stats_begin(TcgContext *c);                               /* before the back end; NULL: off. g_free() if it fails */
 void tb_stats_end(TbFacts *f, const TB *tb, const TcgContext *c);     /* under the tb lock, with tb_publish() */
 void tb_stats_truncate(unsigned len);                                 /* the TBs from the len-th on go; under the tb lock */
@@ -77,7 +78,7 @@ typedef struct JitCounts {
     uint64_t runs, guest_insns, host_insns, accesses;
     uint64_t ends_chain, ends_cache, ends_mixed, ends_helper; /* runs of TBs by their kind of end */
 } JitCounts;
-JitCounts jit_counts(void);                /* since the start */
+JitCounts jit_counts(void);                /* since the start or reset */
 uint64_t jit_helper_calls(GString *names); /* sum; names, unless NULL: a line for each, most calls first */
 void tb_stats_info(CPUState *cpu, GString *out);
 

@@ -110,6 +110,23 @@ void tb_stats_truncate(unsigned len)
     }
 }
 
+void tb_stats_reset(void)
+{
+    GHashTableIter it;
+    gpointer n;
+
+    tb_lock();
+    retired = (JitCounts){0};
+    for (unsigned i = 0; live && i < live->len; i++)
+        ((TbFacts *)live->pdata[i])->runs = 0;
+    if (helpers) {
+        g_hash_table_iter_init(&it, helpers);
+        while (g_hash_table_iter_next(&it, NULL, &n))
+            *(uint64_t *)n = 0;
+    }
+    tb_unlock();
+}
+
 JitCounts jit_counts(void)
 {
     tb_lock();

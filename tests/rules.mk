@@ -58,9 +58,20 @@ check-docs: all
 check-layers:
 	tests/check-layers.sh
 
+# A short form of the benchmark: a workload of each group. All of them: BENCH_WORKLOADS=all
 BENCH ?= ../shared/bench/compare
+BENCH_RUNS ?= 1
+BENCH_WORKLOADS ?= sieve,fib,interp,matmul,x87,memops,syscalls,pagefault,forkexec,smc,gzip,perl,sqlite
 bench: all
 	@test -x $(BENCH) || { echo "bench: no $(BENCH); set BENCH=path of the comparison script" >&2; exit 1; }
-	EMU=$(abspath $(BUILD))/vireo $(BENCH)
+	@command -v qemu-system-x86_64 >/dev/null || { echo "bench: no qemu-system-x86_64 to compare with (Debian: apt install qemu-system-x86)" >&2; exit 1; }
+	@echo "bench: short form, one run each; the guest image is built at the first run (2 minutes)"
+	VIREO='$(abspath $(BUILD))/vireo -accel tcg -cpu max' $(BENCH) --runs $(BENCH_RUNS) --metric cpu $(if $(filter all,$(BENCH_WORKLOADS)),,--workloads $(BENCH_WORKLOADS))
 
 .PHONY: tests check check-quick check-docs check-layers bench
+
+# The figures that tests/accel/test-counts compares with, for hosts with this one's features.
+renew-counts: $(BUILD)/tests/accel/test-counts
+	$< --renew
+	-git --no-pager diff --stat -- tests/accel/counts.txt
+.PHONY: renew-counts
