@@ -1,7 +1,8 @@
 /* cpuid-models.c - CPU models, feature names, and what -cpu changes in them.
  * Spec: names and numbers of the models are those that qemu-system-x86_64 7.2 shows, so that guests see the CPU that
  * they were installed on. What a model has and Vireo or this host does not is left out with a warning, as QEMU does.
- * SVM, which QEMU's AMD models have, is left out in silence: a guest's hypervisor would find it of no use. */
+ * SVM, which QEMU's AMD models have, is shown but switched off as by firmware (VM_CR.SVMDIS, locked): EFER.SVME stays
+ * reserved, VMRUN and its relatives are undefined. */
 #include "host/base/osdep.h"
 #include "target-x86/cpuid.h"
 #include "tcg/tcg.h"
@@ -333,7 +334,7 @@ static bool filter_features(CPUX86State *env, const Request *r, GError **errp)
     return !missing->len || error_set(errp, "-cpu: not supported here, and enforce=on asks for it:%s", missing->str);
 }
 
-/* What the model itself has. SVM is not asked for by its being there: see the head of this file. */
+/* What the model itself has. */
 static void want_model(Request *r, const CPUX86Model *m, const char *name)
 {
     bool version2 = false; /* -v2 and later of the models with TSX, and the -noTSX ones, have none */
@@ -341,7 +342,7 @@ static void want_model(Request *r, const CPUX86Model *m, const char *name)
 
     if (!m->features) {
         for (unsigned f = 0; f < ARRAY_SIZE(features); f++)
-            if (cpuid_feature_supported(f) && f != X86F_INVTSC && f != X86F_X2APIC) /* Linux asks for interrupt remapping with it */
+            if (cpuid_feature_supported(f) && f != X86F_INVTSC)
                 want_feature(r, f, true);
         return;
     }
@@ -355,8 +356,6 @@ static void want_model(Request *r, const CPUX86Model *m, const char *name)
         want_feature(r, X86F_HLE, false);
         want_feature(r, X86F_RTM, false);
     }
-    if (!cpuid_feature_supported(X86F_SVM))
-        want_feature(r, X86F_SVM, false);
     /* those of families 4 and 5 have no ECX features at all */
     want_feature(r, X86F_HYPERVISOR, strcmp(m->name, "base") && m->family >= 6);
 }

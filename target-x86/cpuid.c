@@ -179,6 +179,12 @@ static void cpuid_extended(CPUX86State *env, uint32_t leaf, uint32_t subleaf, ui
         out[0] = env->phys_bits | (cpu_has(env, X86F_LM) ? 48 << 8 : 0);
         out[1] = env->features[FEAT_88_EBX];
         break;
+    case 0x8000000a: /* SVM: revision, ASIDs; none of its extensions, since it is switched off for good */
+        if (cpu_has(env, X86F_SVM)) {
+            out[0] = 1;
+            out[1] = 16;
+        }
+        break;
     case 0x8000001d:
         if (is_zen(env))
             cpuid_zen_caches(subleaf, out);

@@ -136,11 +136,13 @@ void helper_far_jmp(CPUX86State *env, uint32_t selector, uint64_t offset, uint64
     raise_exception_err(env, EXCP_GP, selector & 0xfffc, ra);
 }
 
-/* The call itself, once target and checks are known, at the same level. */
+/* The call itself, once target and checks are known, at the same level. Into 64-bit code it pushes as 64-bit code
+ * does, also when it comes from compatibility mode: SS's base, limit and width do not count. */
 static void call_same_level(CPUX86State *env, unsigned selector, uint32_t e1, uint32_t e2, uint64_t eip, unsigned osize,
                             uint64_t next_eip, uintptr_t ra)
 {
-    Stack s = stack_current(env, ra);
+    bool to64 = cpu_lma(env) && (e2 & DESC_L);
+    Stack s = to64 ? stack_long(env, env->head.gpr[R_ESP], cpu_cpl(env), ra) : stack_current(env, ra);
     cs_check_target(env, e1, e2, eip, ra);
     stack_push(&s, 1u << osize, env->segs[R_CS].selector);
     stack_push(&s, 1u << osize, next_eip);

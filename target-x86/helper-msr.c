@@ -145,7 +145,7 @@ static bool read_msr(CPUX86State *env, uint32_t msr, uint64_t *val)
     case MSR_PAT: *val = env->pat; break;
     case MSR_MTRR_DEFTYPE: *val = env->mtrr_deftype; break;
     case MSR_XSS: *val = env->xss; break;
-    case MSR_VM_CR: *val = strcmp(env->cpuid.vendor, "AuthenticAMD") ? 0 : VM_CR_LOCK | VM_CR_SVMDIS; break;
+    case MSR_VM_CR: *val = strcmp(env->cpuid.vendor, "AuthenticAMD") && !cpu_has(env, X86F_SVM) ? 0 : VM_CR_LOCK | VM_CR_SVMDIS; break;
     case MSR_EFER: *val = env->efer; break;
     case MSR_PLATFORM_ID: case MSR_PRED_CMD: break;
     default: log_unimp("rdmsr: unknown MSR 0x%x\n", msr); break;

@@ -106,7 +106,8 @@ static void test_switches(void)
     harness_stop();
     harness_start("max");
     g_assert_true(cpu_has(env, X86F_SMAP));
-    g_assert_false(cpu_has(env, X86F_SVM)); /* QEMU's has it */
+    g_assert_true(cpu_has(env, X86F_X2APIC));
+    g_assert_true(cpu_has(env, X86F_SVM)); /* shown, and switched off: test_svm() */
     g_assert_true(cpu_has(env, X86F_MONITOR));
     g_assert_false(cpu_has(env, X86F_VMX));
     cpuid(4, 0, r); /* AMD has no such leaf */
@@ -220,6 +221,29 @@ static void test_msr(void)
     harness_stop();
 }
 
+/* SVM is shown where QEMU's models have it, and nobody can switch it on. */
+static void test_svm(void)
+{
+    uint32_t r[4];
+    harness_start("qemu64");
+    g_assert_true(cpu_has(env, X86F_SVM));
+    cpuid(0x8000000a, 0, r);
+    g_assert_cmphex(r[0], ==, 1);
+    g_assert_cmphex(r[3] & 4, ==, 0); /* SVML: there is no key */
+    g_assert_cmphex(rdmsr(0xc0010114), ==, 0x18); /* LOCK, SVMDIS */
+    ASSERT_FAULT(EXCP_GP, 0, wrmsr(0xc0000080, 1 << 12));
+    wrmsr(0xc0010114, 0);
+    g_assert_cmphex(rdmsr(0xc0010114), ==, 0x18);
+    harness_stop();
+    harness_start("qemu64,-svm");
+    cpuid(0x8000000a, 0, r);
+    g_assert_cmphex(r[0], ==, 0);
+    harness_stop();
+    harness_start("Nehalem");
+    g_assert_false(cpu_has(env, X86F_SVM));
+    harness_stop();
+}
+
 static void test_control(void)
 {
     harness_start("max");
@@ -326,6 +350,7 @@ int main(int argc, char **argv)
     g_test_add_func("/target-x86/cpuid/switches", test_switches);
     g_test_add_func("/target-x86/cpuid/errors", test_errors);
     g_test_add_func("/target-x86/cpuid/msr", test_msr);
+    g_test_add_func("/target-x86/cpuid/svm", test_svm);
     g_test_add_func("/target-x86/cpuid/control-registers", test_control);
     g_test_add_func("/target-x86/cpuid/dump", test_dump);
     g_test_add_func("/target-x86/cpuid/save-load", test_save);
