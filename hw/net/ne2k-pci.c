@@ -1,7 +1,10 @@
 /* ne2k-pci.c - Realtek RTL8029AS: a DP8390 network controller with the NE2000's 32 KiB of memory and its data port
  * Spec: National Semiconductor DP8390D data sheet; RTL8029AS data sheet (pages 2, 3 and the identification bytes).
  * Guest view: BAR0 32 of 256 ports: 00h-0fh controller, 10h-17h data, 18h-1fh reset.
- * Not modelled: collisions, loopback inside the chip, remote "send packet", storing bad frames. */
+ * A wire of 10 Mbit/s gives drivers the time to take a frame before the next one is there, and they count on it: Linux
+ * takes nine, acknowledges PRX and would leave a tenth in the ring until another comes. Here the next frame comes in when
+ * PRX is acknowledged (a driver that polls, with PRX masked: when the ring is empty), however busy the host is.
+ * Not modelled: collisions, loopback inside the chip, remote "send packet", storing bad frames, ISR.RST on overflow. */
 #include "host/base/osdep.h"
 #include "hw/net/ne2k-pci.h"
 
@@ -14,15 +17,15 @@ enum { PROM_SIZE = 32, MEM_START = 0x4000, MEM_END = 0xc000 };
 enum { CMD = 0, CMD_STOP = 1, CMD_START = 2, CMD_TRANSMIT = 4, CMD_READ = 8, CMD_WRITE = 0x10, CMD_ABORT = 0x20 };
 /* page 0, writing; reading differs */
 enum { W_PSTART = 1, W_PSTOP, W_BNRY, W_TPSR, W_TBCR0, W_TBCR1, W_ISR, W_RSAR0, W_RSAR1, W_RBCR0, W_RBCR1, W_RCR, W_TCR, W_DCR, W_IMR };
-enum { R_TSR = 4, R_ID0 = 0xa, R_ID1 = 0xb, R_RSR = 0xc };
-enum { ISR_PRX = 1, ISR_PTX = 2, ISR_OVW = 0x10, ISR_RDC = 0x40, ISR_RST = 0x80, ISR_IRQ = 0x7f };
+enum { R_TSR = 4, R_ID0 = 0xa, R_ID1 = 0xb, R_RSR = 0xc, R_MISSED = 0xf /* CNTR2 */ };
+enum { ISR_PRX = 1, ISR_PTX = 2, ISR_OVW = 0x10, ISR_CNT = 0x20, ISR_RDC = 0x40, ISR_RST = 0x80, ISR_IRQ = 0x7f };
 enum { RCR_BROADCAST = 4, RCR_MULTICAST = 8, RCR_PROMISC = 0x10, RCR_MONITOR = 0x20, DCR_WORDS = 1, TCR_LOOPBACK = 6 };
-enum { RSR_OK = 1, RSR_MULTICAST = 0x20, TSR_OK = 1, RX_HEADER = 4, MIN_FRAME = 60, MAX_FRAME = 1518 };
+enum { RSR_OK = 1, RSR_MISSED = 0x10, RSR_MULTICAST = 0x20, TSR_OK = 1, RX_HEADER = 4, MIN_FRAME = 60, MAX_FRAME = 1518 };
 
 typedef struct Ne2kState {
     NicState nic;
     MemoryRegion io;
-    uint8_t cmd, tpsr, tsr, bnry, isr, rcr, tcr, dcr, imr, rsr, curr;
+    uint8_t cmd, tpsr, tsr, bnry, isr, rcr, tcr, dcr, imr, rsr, curr, missed;
     uint16_t start, stop, tx_len;      /* receive ring in bytes: [start, stop) */
     uint16_t dma_addr, dma_len;        /* remote DMA */
     uint8_t phys[6], mult[8];
@@ -68,16 +71,35 @@ static unsigned ring_free(const Ne2kState *s)
     return curr < bnry ? bnry - curr : all - (curr - bnry);
 }
 
-static bool room_for_one(const Ne2kState *s)
+/* BNRY is the page before the next frame, or that frame's. */
+static bool ring_empty(const Ne2kState *s)
 {
-    return ring_free(s) >= MAX_FRAME + RX_HEADER + 256;
+    unsigned before = s->curr << 8 == s->start ? (s->stop >> 8) - 1u : s->curr - 1u;
+
+    return s->bnry == s->curr || s->bnry == before;
 }
 
+/* Not now: the driver has not yet seen what came last (see above). A stopped chip loses what comes. */
 static bool client_can_receive(NetClient *nc)
 {
     const Ne2kState *s = (Ne2kState *)nic_of(nc);
 
-    return (s->cmd & CMD_STOP) || room_for_one(s);
+    return (s->cmd & CMD_STOP) || !(s->isr & ISR_PRX) || !ring_usable(s) || (!(s->imr & ISR_PRX) && ring_empty(s));
+}
+
+static void flush(Ne2kState *s)
+{
+    if (s->nic.nc)
+        net_flush(s->nic.nc);
+}
+
+/* DP8390D 10.0 (CNTR2): counts to 192, interrupts from 128 on. */
+static void count_missed(Ne2kState *s)
+{
+    if (s->missed < 192)
+        s->missed++;
+    if (s->missed & 0x80)
+        s->isr |= ISR_CNT;
 }
 
 /* DP8390D 10.0: the upper 6 bits of the address's CRC choose the bit in MAR. */
@@ -112,12 +134,20 @@ static bool client_receive(NetClient *nc, const uint8_t *f, size_t size)
     Ne2kState *s = (Ne2kState *)nic_of(nc);
     unsigned len = (unsigned)MAX(size, (size_t)MIN_FRAME), at, next;
 
-    if ((s->cmd & CMD_STOP) || !nic_link_up(&s->nic) || size < 14 || size > MAX_FRAME || !accepted(s, f))
+    if ((s->cmd & CMD_STOP) || (s->tcr & TCR_LOOPBACK) || !nic_link_up(&s->nic) || size < 14 || size > MAX_FRAME ||
+        !accepted(s, f))
         return true;
-    if (ring_free(s) < len + RX_HEADER + 4 + 256) {
-        s->isr |= ISR_OVW;
+    if (s->rcr & RCR_MONITOR) {
+        count_missed(s);
         update_irq(s);
-        return !ring_usable(s);
+        return true;
+    }
+    if (ring_free(s) < len + RX_HEADER + 4 + 256) { /* 7.0: the ring is full up to BNRY, the frame is lost */
+        s->rsr = RSR_MISSED;
+        s->isr |= ISR_OVW;
+        count_missed(s);
+        update_irq(s);
+        return true;
     }
     at = s->curr << 8;
     next = at + ((len + RX_HEADER + 4 + 255) & ~255u);
@@ -177,8 +207,7 @@ static void command(Ne2kState *s, uint8_t val)
         dma_done(s);
     if (val & CMD_TRANSMIT)
         transmit(s);
-    if (s->nic.nc)
-        net_flush(s->nic.nc);
+    flush(s);
 }
 
 static void page0_write(Ne2kState *s, unsigned reg, uint8_t v)
@@ -192,8 +221,7 @@ static void page0_write(Ne2kState *s, unsigned reg, uint8_t v)
         break;
     case W_BNRY:
         s->bnry = v;
-        if (s->nic.nc)
-            net_flush(s->nic.nc); /* the driver has made room */
+        flush(s);
         break;
     case W_TPSR:
         s->tpsr = v;
@@ -206,10 +234,7 @@ static void page0_write(Ne2kState *s, unsigned reg, uint8_t v)
         break;
     case W_ISR:
         s->isr &= (uint8_t)~(v & ISR_IRQ);
-        /* Frames wait on this wire instead of overrunning a full ring, so no further one would tell of those in it:
-         * a driver that acknowledges after its last look has to look again. */
-        if ((v & ISR_PRX) && !(s->cmd & CMD_STOP) && ring_usable(s) && !room_for_one(s))
-            s->isr |= ISR_PRX;
+        flush(s); /* the driver has seen what came last */
         update_irq(s);
         break;
     case W_RSAR0:
@@ -236,12 +261,15 @@ static void page0_write(Ne2kState *s, unsigned reg, uint8_t v)
     default:
         s->imr = v;
         update_irq(s);
+        flush(s);
         break;
     }
 }
 
-static uint8_t page0_read(const Ne2kState *s, unsigned reg)
+static uint8_t page0_read(Ne2kState *s, unsigned reg)
 {
+    uint8_t missed;
+
     switch (reg) {
     case 1: /* CLDA */
         return 0;
@@ -263,12 +291,16 @@ static uint8_t page0_read(const Ne2kState *s, unsigned reg)
         return 0x43;
     case R_RSR:
         return s->rsr;
+    case R_MISSED: /* reading clears it */
+        missed = s->missed;
+        s->missed = 0;
+        return missed;
     default:
-        return 0; /* collisions, FIFO, error counters */
+        return 0; /* collisions, FIFO, counters of bad frames */
     }
 }
 
-static uint8_t reg_read(const Ne2kState *s, unsigned reg)
+static uint8_t reg_read(Ne2kState *s, unsigned reg)
 {
     if (reg == CMD)
         return s->cmd;
@@ -309,9 +341,10 @@ static void reg_write(Ne2kState *s, unsigned reg, uint8_t v)
         page0_write(s, reg, v);
     else if (s->cmd >> 6 == 1 && reg <= 6)
         s->phys[reg - 1] = v;
-    else if (s->cmd >> 6 == 1 && reg == 7)
+    else if (s->cmd >> 6 == 1 && reg == 7) {
         s->curr = v;
-    else if (s->cmd >> 6 == 1)
+        flush(s);
+    } else if (s->cmd >> 6 == 1)
         s->mult[reg - 8] = v;
 }
 
@@ -397,7 +430,7 @@ static void ne2k_reset(Device *dev)
     Ne2kState *s = (Ne2kState *)dev;
 
     pci_device_reset(&s->nic.pci);
-    s->tpsr = s->tsr = s->bnry = s->rcr = s->tcr = s->dcr = s->imr = s->rsr = s->curr = 0;
+    s->tpsr = s->tsr = s->bnry = s->rcr = s->tcr = s->dcr = s->imr = s->rsr = s->curr = s->missed = 0;
     s->start = s->stop = s->tx_len = s->dma_addr = s->dma_len = 0;
     memset(s->phys, 0, sizeof s->phys);
     memset(s->mult, 0, sizeof s->mult);
@@ -449,7 +482,8 @@ static const VMField ne2k_fields[] = {
     VM_STRUCT(Ne2kState, nic.pci, pci_device_fields), VM_UINT(Ne2kState, cmd), VM_UINT(Ne2kState, tpsr),
     VM_UINT(Ne2kState, tsr), VM_UINT(Ne2kState, bnry), VM_UINT(Ne2kState, isr), VM_UINT(Ne2kState, rcr),
     VM_UINT(Ne2kState, tcr), VM_UINT(Ne2kState, dcr), VM_UINT(Ne2kState, imr), VM_UINT(Ne2kState, rsr),
-    VM_UINT(Ne2kState, curr), VM_UINT(Ne2kState, start), VM_UINT(Ne2kState, stop), VM_UINT(Ne2kState, tx_len),
+    VM_UINT(Ne2kState, curr), VM_UINT(Ne2kState, missed), VM_UINT(Ne2kState, start), VM_UINT(Ne2kState, stop),
+    VM_UINT(Ne2kState, tx_len),
     VM_UINT(Ne2kState, dma_addr), VM_UINT(Ne2kState, dma_len), VM_BUFFER(Ne2kState, phys), VM_BUFFER(Ne2kState, mult),
     VM_BUFFER(Ne2kState, prom), VM_BUFFER(Ne2kState, mem), VM_END};
 

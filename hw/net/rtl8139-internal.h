@@ -9,7 +9,7 @@
 #include "softmmu/dma.h"
 #include "softmmu/timer.h"
 
-enum { R_IDR = 0x00, R_MAR = 0x08, R_TSD = 0x10, R_TSAD = 0x20, R_RBSTART = 0x30, R_CR = 0x37, R_CAPR = 0x38, R_CBR = 0x3a,
+enum { R_IDR = 0x00, R_MAR = 0x08, R_TSD = 0x10, R_DTCCR = 0x10 /* C+ */, R_TSAD = 0x20, R_RBSTART = 0x30, R_CR = 0x37, R_CAPR = 0x38, R_CBR = 0x3a,
        R_IMR = 0x3c, R_ISR = 0x3e, R_TCR = 0x40, R_RCR = 0x44, R_TCTR = 0x48, R_MPC = 0x4c, R_9346CR = 0x50, R_CONFIG0 = 0x51,
        R_CONFIG1 = 0x52, R_TIMER_INT = 0x54, R_MSR = 0x58, R_CONFIG3 = 0x59, R_CONFIG4 = 0x5a, R_HLTCLK = 0x5b, R_MULINT = 0x5c,
        R_REVISION = 0x5e, R_TSAD_ALL = 0x60, R_BMCR = 0x62, R_BMSR = 0x64, R_ANAR = 0x66, R_ANLPAR = 0x68, R_ANER = 0x6a,
@@ -22,6 +22,13 @@ enum { RCR_AAP = 1, RCR_APM = 2, RCR_AM = 4, RCR_AB = 8, RCR_WRAP = 0x80 };
 enum { TCR_LOOPBACK = 3 << 17 };
 enum { CPCR_TX = 1, CPCR_RX = 2, CPCR_RX_SUM = 0x20, CPCR_RX_VLAN = 0x40 };
 enum { RTL_MAX_FRAME = 65536 + 64, RTL_DESC = 16 };
+
+/* The tally counters (6.2 DTCCR); those of errors on the wire stay 0 and are not kept. */
+typedef struct Rtl8139Tally {
+    uint64_t tx_ok, rx_ok, rx_ok_unicast, rx_ok_broadcast;
+    uint32_t rx_ok_multicast;
+    uint16_t missed;
+} Rtl8139Tally;
 
 typedef struct Rtl8139State {
     NicState nic;
@@ -38,6 +45,7 @@ typedef struct Rtl8139State {
     /* C+: the frame that is being collected */
     uint8_t *tx_buf;
     uint32_t tx_len;
+    Rtl8139Tally tally;
     bool busy;               /* not saved: guards against DMA that comes back into the registers */
 } Rtl8139State;
 
@@ -51,5 +59,7 @@ bool rtl_receive(Rtl8139State *s, const uint8_t *f, size_t len);
 void rtl_transmit(Rtl8139State *s, unsigned n); /* descriptor register n, just written */
 void rtl_transmit_cplus(Rtl8139State *s, bool high);
 bool rtl_ring_empty(const Rtl8139State *s);
+/* Writes the tally counters to memory; with clear they begin at 0 again. */
+void rtl_dump_tally(Rtl8139State *s, hwaddr to);
 
 #endif

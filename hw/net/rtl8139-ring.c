@@ -1,7 +1,6 @@
 /* rtl8139-ring.c - the RTL8139C+'s receiver and transmitter: the byte ring and four transmit registers of the 8139, the
  * descriptor rings of the C+ with checksums, large send and VLAN tags
- * Spec: RTL8139C(L)+ data sheet, 6.2-6.5, 9. Not modelled: early receive and transmit, received frames that fill several
- * descriptors, pause frames. */
+ * Spec: RTL8139C(L)+ data sheet, 6.2-6.5, 9. Not modelled: early receive and transmit, pause frames. */
 #include "host/base/osdep.h"
 #include "hw/net/rtl8139-internal.h"
 
@@ -48,9 +47,38 @@ bool rtl_can_receive(Rtl8139State *s)
         return true; /* it is lost */
     if (s->busy)
         return false;
-    if (s->reg[R_CPCR] & CPCR_RX)
-        return (dma_ld(rx_desc_addr(s), 4) & D_OWN) != 0;
-    return ring_size(s) - ring_used(s) > 2048;
+    /* C+: a descriptor that is missing is reported (RDU) when the frame is there */
+    return (s->reg[R_CPCR] & CPCR_RX) || ring_size(s) - ring_used(s) > 2048;
+}
+
+static void count_received(Rtl8139State *s, unsigned status)
+{
+    s->tally.rx_ok++;
+    s->tally.rx_ok_unicast += (status & RX_PHYSICAL) != 0;
+    s->tally.rx_ok_broadcast += (status & RX_BROADCAST) != 0;
+    s->tally.rx_ok_multicast += (status & RX_MULTICAST) != 0;
+}
+
+static void count_missed(Rtl8139State *s)
+{
+    stl32(s->reg + R_MPC, (ldl32(s->reg + R_MPC) + 1) & 0xffffff);
+    s->tally.missed++;
+}
+
+void rtl_dump_tally(Rtl8139State *s, hwaddr to)
+{
+    const Rtl8139Tally *t = &s->tally;
+    uint8_t out[64] = {0};
+
+    if (!pci_can_master(&s->nic.pci))
+        return;
+    stl64(out, t->tx_ok);
+    stl64(out + 8, t->rx_ok);
+    stl16(out + 28, t->missed);
+    stl64(out + 40, t->rx_ok_unicast);
+    stl64(out + 48, t->rx_ok_broadcast);
+    stl32(out + 56, t->rx_ok_multicast);
+    dma_write(to, out, sizeof out);
 }
 
 /* 6.4: which 6 bits of the address's CRC choose the bit in MAR. */
@@ -107,7 +135,7 @@ static void receive_ring(Rtl8139State *s, const uint8_t *f, uint32_t len, unsign
     uint32_t size = ring_size(s), need = ROUND_UP(RX_HEADER + len + CRC, 4u);
 
     if (size - ring_used(s) <= need) {
-        stl32(s->reg + R_MPC, ldl32(s->reg + R_MPC) + 1);
+        count_missed(s);
         rtl_raise(s, ISR_RXOVW);
         return;
     }
@@ -118,6 +146,7 @@ static void receive_ring(Rtl8139State *s, const uint8_t *f, uint32_t len, unsign
     ring_write(s, zero, CRC);
     s->rx_at = ROUND_UP(s->rx_at, 4u) % size;
     stl16(s->reg + R_CBR, (uint16_t)s->rx_at);
+    count_received(s, status);
     rtl_raise(s, ISR_ROK);
 }
 
@@ -128,39 +157,68 @@ static uint32_t protocol_bits(const uint8_t *f, uint32_t len)
     return f[23] == 6 ? RX_TCP : f[23] == 17 ? RX_UDP : RX_IP;
 }
 
-static void receive_cplus(Rtl8139State *s, const uint8_t *f, uint32_t len, unsigned status)
-{
-    hwaddr at = rx_desc_addr(s);
-    uint32_t d0 = (uint32_t)dma_ld(at, 4), d1 = 0, flags;
-    uint8_t copy[2048];
-    static const uint8_t zero[CRC];
+enum { NO_DESCRIPTOR, STORED, TOO_LARGE };
 
-    if (!(d0 & D_OWN)) {
-        stl32(s->reg + R_MPC, ldl32(s->reg + R_MPC) + 1);
-        rtl_raise(s, ISR_RXOVW);
-        return;
+/* Are there descriptors for len bytes from the next one on? */
+static int room_cplus(Rtl8139State *s, uint32_t len)
+{
+    hwaddr base = ldl64(s->reg + R_RDSAR);
+    uint32_t at = s->rx_desc, have = 0;
+
+    for (unsigned n = 0; n < DESCRIPTORS; n++) {
+        uint32_t d0 = (uint32_t)dma_ld(base + (hwaddr)at * RTL_DESC, 4);
+        if (!(d0 & D_OWN))
+            return NO_DESCRIPTOR;
+        have += d0 & D_SIZE_RX;
+        if (have >= len)
+            return STORED;
+        at = (d0 & D_EOR) || at + 1 >= DESCRIPTORS ? 0 : at + 1;
+        if (at == s->rx_desc)
+            break;
     }
-    if ((ldl16(s->reg + R_CPCR) & CPCR_RX_VLAN) && ldb16(f + 12) == VLAN_TYPE && len >= 18 && len <= sizeof copy) {
+    return TOO_LARGE;
+}
+
+/* 9.2.2: the first and the last descriptor of a frame are marked; length and status are in the last. */
+static int receive_cplus(Rtl8139State *s, const uint8_t *f, uint32_t len, unsigned status)
+{
+    uint32_t d1 = 0, sums = 0, pos = 0, all;
+    uint8_t copy[2048 + CRC];
+    int room;
+
+    if ((ldl16(s->reg + R_CPCR) & CPCR_RX_VLAN) && ldb16(f + 12) == VLAN_TYPE && len >= 18) {
         d1 = RX_TAG | ldl16(f + 14);
         memcpy(copy, f, 12);
         memcpy(copy + 12, f + 16, len - 16);
-        f = copy;
         len -= 4;
+    } else {
+        memcpy(copy, f, len);
     }
-    if (len + CRC > (d0 & D_SIZE_RX)) {
-        rtl_raise(s, ISR_RXOVW);
-        return;
-    }
-    flags = D_FS | D_LS | (len + CRC) | (d0 & D_EOR);
-    flags |= status & RX_BROADCAST ? RX_BAR : status & RX_MULTICAST ? RX_MAR : status & RX_PHYSICAL ? RX_PAM : 0;
+    memset(copy + len, 0, CRC);
+    all = len + CRC;
+    room = room_cplus(s, all);
+    if (room != STORED)
+        return room;
     if ((ldl16(s->reg + R_CPCR) & CPCR_RX_SUM) && net_peer_sums_right(s->nic.nc))
-        flags |= protocol_bits(f, len); /* and none of the bits that call a sum wrong */
-    dma_write(dma_ld(at + 8, 8), f, len);
-    dma_write(dma_ld(at + 8, 8) + len, zero, CRC);
-    dma_st(at + 4, 4, d1);
-    dma_st(at, 4, flags); /* gives the descriptor back */
-    s->rx_desc = (d0 & D_EOR) || s->rx_desc + 1 >= DESCRIPTORS ? 0 : s->rx_desc + 1;
+        sums = protocol_bits(copy, len); /* and none of the bits that call a sum wrong */
+    for (unsigned n = 0; n < DESCRIPTORS && pos < all; n++) {
+        hwaddr at = rx_desc_addr(s);
+        uint32_t d0 = (uint32_t)dma_ld(at, 4), part = MIN(d0 & D_SIZE_RX, all - pos), flags = d0 & (D_EOR | D_SIZE_RX);
+        dma_write(dma_ld(at + 8, 8), copy + pos, part);
+        if (!pos)
+            flags |= D_FS;
+        pos += part;
+        if (pos == all) {
+            flags = (flags & ~(uint32_t)D_SIZE_RX) | D_LS | all | sums;
+            flags |= status & RX_BROADCAST ? RX_BAR : status & RX_MULTICAST ? RX_MAR : status & RX_PHYSICAL ? RX_PAM : 0;
+            dma_st(at + 4, 4, d1);
+        }
+        dma_st(at, 4, flags); /* gives the descriptor back */
+        s->rx_desc = (d0 & D_EOR) || s->rx_desc + 1 >= DESCRIPTORS ? 0 : s->rx_desc + 1;
+    }
+    count_received(s, status);
     rtl_raise(s, ISR_ROK);
+    return STORED;
 }
 
 bool rtl_receive(Rtl8139State *s, const uint8_t *f, size_t size)
@@ -168,6 +226,7 @@ bool rtl_receive(Rtl8139State *s, const uint8_t *f, size_t size)
     uint8_t padded[MIN_FRAME] = {0};
     uint32_t len = (uint32_t)size;
     unsigned status;
+    bool taken = true;
 
     if (!receiver_on(s) || s->busy || size < 14 || size > 1792 || !accepted(s, f, &status))
         return true;
@@ -177,12 +236,18 @@ bool rtl_receive(Rtl8139State *s, const uint8_t *f, size_t size)
         len = MIN_FRAME;
     }
     s->busy = true;
-    if (s->reg[R_CPCR] & CPCR_RX)
-        receive_cplus(s, f, len, status);
-    else
+    if (s->reg[R_CPCR] & CPCR_RX) {
+        int done = receive_cplus(s, f, len, status);
+        if (done == TOO_LARGE)
+            count_missed(s);
+        if (done != STORED && !(ldl16(s->reg + R_ISR) & ISR_RXOVW))
+            rtl_raise(s, ISR_RXOVW); /* RDU; the frame waits, as long as it can fit at all */
+        taken = done != NO_DESCRIPTOR;
+    } else {
         receive_ring(s, f, len, status);
+    }
     s->busy = false;
-    return true;
+    return taken;
 }
 
 /* --- transmitter --- */
@@ -193,6 +258,7 @@ static void emit(void *opaque, const uint8_t *f, size_t len)
 
     if (len < 14)
         return;
+    s->tally.tx_ok++;
     if ((ldl32(s->reg + R_TCR) & TCR_LOOPBACK) == TCR_LOOPBACK) {
         bool busy = s->busy;
         s->busy = false;

@@ -1,14 +1,14 @@
 /* rtl8139.c - Realtek RTL8139C+ Fast Ethernet controller: PCI function, registers, EEPROM, timer, PHY
  * Spec: Realtek RTL8139C(L)+ data sheet, chapter 6; 93C46 data sheet for the EEPROM.
  * Guest view: BAR0 256 ports, BAR1 the same in memory. The rings are in rtl8139-ring.c.
- * Not modelled: power management, wake-up, multiple interrupt, tally counters, flash. */
+ * Not modelled: power management, wake-up, multiple interrupt, flash, writing the EEPROM, early receive. */
 #include "host/base/osdep.h"
 #include "hw/net/rtl8139.h"
 
 #include "hw/net/rtl8139-internal.h"
 
 enum { HW_VERSION = 0x74800000, EE_MODE = 0xc0, EE_UNLOCKED = 0xc0, EE_PROGRAM = 0x80, EECS = 8, EESK = 4, EEDI = 2, EEDO = 1 };
-enum { EE_SIGNATURE = 0x8129, EE_MAC_WORD = 7, EE_READ = 2, MSR_NO_LINK = 4, BMSR_LINK = 4, BMSR_DONE = 0x20, TIMER_HZ = 33000000 };
+enum { EE_SIGNATURE = 0x8129, EE_MAC_WORD = 7, EE_READ = 2, DTCCR_DUMP = 8, DTCCR_ADDR = ~0x3f, MSR_NO_LINK = 4, BMSR_LINK = 4, BMSR_DONE = 0x20, TIMER_HZ = 33000000 };
 enum { BMCR_RESET = 0x8000, BMCR_RESTART = 0x0200, POLL_HIGH = 0x80, POLL_NORMAL = 0x40 };
 
 /* Bits that a write changes; ISR clears, the rest of the bytes is read-only. */
@@ -132,6 +132,7 @@ static void reset_registers(Rtl8139State *s)
     stl16(s->reg + R_ANER, 1);
     stl32(s->reg + R_CSCR, 0x000003c8);
     s->rx_at = s->rx_desc = s->tx_desc = s->tx_high_desc = s->tx_len = 0;
+    s->tally = (Rtl8139Tally){0};
     s->timer_zero_ns = clock_ns(CLOCK_VM);
     timer_del(s->timer);
     update_irq(s);
@@ -179,6 +180,9 @@ static uint64_t reg_read(void *opaque, hwaddr off, unsigned size)
     if (off + size > sizeof s->reg)
         return MASK64(size * 8);
     refresh(s, (unsigned)off);
+    /* C+ descriptors are handed over in memory, without a doorbell. Whoever looks for frames here may have made room. */
+    if ((s->reg[R_CPCR] & CPCR_RX) && s->nic.nc && off <= R_ISR + 1 && off + size > R_ISR)
+        net_flush(s->nic.nc);
     return ldl_n(s->reg + off, size);
 }
 
@@ -203,6 +207,10 @@ static void effects(Rtl8139State *s, unsigned off, unsigned size, uint32_t val, 
         /* the driver's word clears OWN; status bits above it are the chip's */
         stl32(s->reg + off, val & 0x3f3fff);
         rtl_transmit(s, (off - R_TSD) / 4);
+    }
+    if (touches(off, size, R_DTCCR, 4) && rtl_cplus_tx(s) && (ldl32(s->reg + R_DTCCR) & DTCCR_DUMP)) {
+        rtl_dump_tally(s, ldl64(s->reg + R_DTCCR) & (hwaddr)(int64_t)DTCCR_ADDR);
+        s->reg[R_DTCCR] &= (uint8_t)~DTCCR_DUMP; /* done: the driver polls it */
     }
     if (touches(off, size, R_TNPDS, 8))
         s->tx_desc = 0;
@@ -241,8 +249,9 @@ static void effects(Rtl8139State *s, unsigned off, unsigned size, uint32_t val, 
         if (poll & POLL_NORMAL)
             rtl_transmit_cplus(s, false);
     }
-    if ((touches(off, size, R_CAPR, 2) || touches(off, size, R_RCR, 4) || touches(off, size, R_ISR, 2)) && s->nic.nc)
-        net_flush(s->nic.nc); /* the driver has made room */
+    if ((touches(off, size, R_RBSTART, 4) || touches(off, size, R_CAPR, 2) || touches(off, size, R_IMR, 4) ||
+         touches(off, size, R_RCR, 4) || touches(off, size, R_CPCR, 12)) && s->nic.nc)
+        net_flush(s->nic.nc); /* the driver has made room, or has said with IMR or ISR that it is done for now */
     update_irq(s);
 }
 
@@ -367,7 +376,9 @@ static const VMField rtl_fields[] = {
     VM_UINT(Rtl8139State, timer_zero_ns), VM_UINT_ARRAY(Rtl8139State, eeprom, 64), VM_UINT(Rtl8139State, ee_out),
     VM_UINT(Rtl8139State, ee_in), VM_UINT(Rtl8139State, ee_bits), VM_UINT(Rtl8139State, ee_reading),
     VM_UINT(Rtl8139State, ee_do), VM_UINT(Rtl8139State, tx_len), VM_VBUFFER(Rtl8139State, tx_buf, RTL_MAX_FRAME, tx_len),
-    VM_TIMER(Rtl8139State, timer), VM_END};
+    VM_UINT(Rtl8139State, tally.tx_ok), VM_UINT(Rtl8139State, tally.rx_ok), VM_UINT(Rtl8139State, tally.rx_ok_unicast),
+    VM_UINT(Rtl8139State, tally.rx_ok_broadcast), VM_UINT(Rtl8139State, tally.rx_ok_multicast),
+    VM_UINT(Rtl8139State, tally.missed), VM_TIMER(Rtl8139State, timer), VM_END};
 
 static const DeviceProp rtl_props[] = {NIC_PROPS(Rtl8139State), PROP_END};
 

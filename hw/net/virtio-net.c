@@ -1,13 +1,14 @@
 /* virtio-net.c - virtio network device: one pair of queues and a control queue
  * Spec: VIRTIO 1.1, 5.1. Frames of a driver that leaves checksums and TCP segmentation to the device are completed here;
- * a network that takes large frames gets them whole. Control: receive modes, MAC table, VLAN filter, announce, offloads.
+ * a network that takes large frames gets them whole. Segments of one TCP connection that come from a network with right
+ * checksums one after the other are received as one large frame; what was not yet handed over is not saved. Control: receive modes, MAC table, VLAN filter, announce, offloads.
  * Not modelled: several queue pairs, receive hashing, UDP fragmentation. */
 #include "host/base/osdep.h"
 #include "hw/net/virtio-net.h"
 
 #include "host/base/bitops.h"
 #include "host/base/log.h"
-#include "hw/net/net-offload.h"
+#include "hw/net/net-coalesce.h"
 #include "hw/net/nic.h"
 #include "softmmu/timer.h"
 
@@ -18,8 +19,8 @@ enum { F_CSUM = 0, F_GUEST_CSUM = 1, F_GUEST_OFFLOADS = 2, F_MAC = 5, F_GUEST_TS
 /* configuration (5.1.4) */
 enum { C_MAC = 0, C_STATUS = 6, C_PAIRS = 8, CONFIG_LEN = 12, STATUS_LINK_UP = 1, STATUS_ANNOUNCE = 2 };
 /* the header of a frame (5.1.6) */
-enum { H_FLAGS = 0, H_GSO = 1, H_GSO_SIZE = 4, H_CSUM_START = 6, H_CSUM_OFFSET = 8, H_NUM_BUFFERS = 10, HDR_SHORT = 10, HDR = 12 };
-enum { FLAG_NEEDS_CSUM = 1, FLAG_DATA_VALID = 2, GSO_NONE = 0, GSO_TCP4 = 1, GSO_TCP6 = 4, GSO_ECN = 0x80 };
+enum { H_FLAGS = 0, H_GSO = 1, H_HDR_LEN = 2, H_GSO_SIZE = 4, H_CSUM_START = 6, H_CSUM_OFFSET = 8, H_NUM_BUFFERS = 10, HDR_SHORT = 10, HDR = 12 };
+enum { FLAG_NEEDS_CSUM = 1, FLAG_DATA_VALID = 2, GSO_NONE = 0, GSO_TCP4 = 1, GSO_TCP6 = 4, GSO_ECN = 0x80, TCP_SUM = 16 };
 /* control commands (5.1.6.5) */
 enum { CTRL_RX = 0, CTRL_MAC = 1, CTRL_VLAN = 2, CTRL_ANNOUNCE = 3, CTRL_OFFLOADS = 5, CTRL_OK = 0, CTRL_ERR = 1 };
 enum { RX_PROMISC, RX_ALLMULTI, RX_ALLUNI, RX_NOMULTI, RX_NOUNI, RX_NOBCAST, RX_MODES };
@@ -30,7 +31,7 @@ typedef struct VirtioNet {
     NicState nic;
     Virtio vio;
     /* properties */
-    bool csum, guest_csum, host_tso4, host_tso6, mrg_rxbuf, status, ctrl_vq, ctrl_rx, ctrl_rx_extra, ctrl_vlan, ctrl_mac,
+    bool csum, guest_csum, guest_tso4, host_tso4, host_tso6, mrg_rxbuf, status, ctrl_vq, ctrl_rx, ctrl_rx_extra, ctrl_vlan, ctrl_mac,
         announce;
     uint32_t rx_size, tx_size;
     /* guest-visible */
@@ -45,6 +46,8 @@ typedef struct VirtioNet {
     uint8_t *buf;
     Timer *tx_timer;         /* goes on after a long turn, in the main loop */
     bool tx_busy;
+    NetCoalesce rx;          /* TCP segments on their way to the guest */
+    Timer *rx_timer;         /* hands them over when no more come */
 } VirtioNet;
 
 static VirtioNet *net_of(Virtio *v) { return container_of(v, VirtioNet, vio); }
@@ -186,23 +189,18 @@ static unsigned take_buffers(VirtioNet *s, size_t need, VirtElem **e, unsigned m
     return 0;
 }
 
-static bool client_receive(NetClient *nc, const uint8_t *f, size_t len)
+/* False: not now, there are too few buffers. */
+static bool deliver(VirtioNet *s, uint8_t hdr[HDR], const uint8_t *f, size_t len)
 {
-    VirtioNet *s = (VirtioNet *)nic_of(nc);
     VirtQueue *vq = &s->vio.vq[Q_RX];
     bool merge = virtio_has(&s->vio, F_MRG_RXBUF);
     VirtElem *e[VIRTQUEUE_MAX_SIZE];
-    uint8_t hdr[HDR] = {0};
     size_t pos = 0;
     unsigned n;
 
-    if (!virtqueue_ready(vq) || len < 14 || !accepted(s, f, len))
-        return true;
     n = take_buffers(s, s->hdr_len + len, e, merge ? vq->size : 1);
     if (!n) /* it waits for more, but not for one that would have to be larger */
         return !virtqueue_ready(vq) || (!merge && !virtqueue_empty(vq));
-    if ((s->offloads & BIT(F_GUEST_CSUM)) && net_peer_sums_right(nc))
-        hdr[H_FLAGS] = FLAG_DATA_VALID;
     stl16(hdr + H_NUM_BUFFERS, (uint16_t)n);
     for (unsigned i = 0; i < n; i++) {
         size_t skip = i ? 0 : s->hdr_len, part = MIN(len - pos, e[i]->in_bytes - MIN(skip, e[i]->in_bytes));
@@ -217,9 +215,72 @@ static bool client_receive(NetClient *nc, const uint8_t *f, size_t len)
     return true;
 }
 
+static bool deliver_plain(VirtioNet *s, const uint8_t *f, size_t len)
+{
+    uint8_t hdr[HDR] = {0};
+
+    if ((s->offloads & BIT(F_GUEST_CSUM)) && net_peer_sums_right(s->nic.nc))
+        hdr[H_FLAGS] = FLAG_DATA_VALID;
+    return deliver(s, hdr, f, len);
+}
+
+/* What was collected; false: it has to wait for buffers. */
+static bool deliver_collected(VirtioNet *s)
+{
+    NetCoalesce *c = &s->rx;
+    uint8_t hdr[HDR] = {FLAG_NEEDS_CSUM, GSO_TCP4};
+
+    if (!c->len)
+        return true;
+    net_coalesce_finish(c);
+    c->closed = true;
+    stl16(hdr + H_HDR_LEN, (uint16_t)c->t.payload);
+    stl16(hdr + H_GSO_SIZE, (uint16_t)c->mss);
+    stl16(hdr + H_CSUM_START, (uint16_t)c->t.tcp);
+    stl16(hdr + H_CSUM_OFFSET, TCP_SUM);
+    if (!(c->segments < 2 ? deliver_plain(s, c->buf, c->len) : deliver(s, hdr, c->buf, c->len)))
+        return false;
+    net_coalesce_clear(c);
+    return true;
+}
+
+static void collected_long_enough(void *opaque)
+{
+    deliver_collected(opaque);
+}
+
+static bool client_receive(NetClient *nc, const uint8_t *f, size_t len)
+{
+    VirtioNet *s = (VirtioNet *)nic_of(nc);
+    bool collect = (s->offloads & BIT(F_GUEST_TSO4)) && virtio_has(&s->vio, F_MRG_RXBUF) && net_peer_sums_right(nc);
+    CoalesceResult done = COALESCE_NO;
+
+    if (!virtqueue_ready(&s->vio.vq[Q_RX]) || len < 14 || !accepted(s, f, len))
+        return true;
+    if (collect)
+        done = net_coalesce_add(&s->rx, f, len);
+    if (done == COALESCE_NO && s->rx.len) {
+        if (!deliver_collected(s))
+            return false;
+        if (collect)
+            done = net_coalesce_add(&s->rx, f, len);
+    }
+    if (done == COALESCE_NO)
+        return deliver_plain(s, f, len);
+    if (done == COALESCE_CLOSED)
+        deliver_collected(s); /* if not now, then when there are buffers */
+    else if (!timer_pending(s->rx_timer))
+        timer_mod(s->rx_timer, clock_ns(CLOCK_VM)); /* the main loop's next round: what has come by then */
+    return true;
+}
+
 static void receive_kicked(Virtio *v, VirtQueue *vq)
 {
-    net_flush(net_of(v)->nic.nc);
+    VirtioNet *s = net_of(v);
+
+    if (s->rx.len)
+        timer_mod(s->rx_timer, clock_ns(CLOCK_VM));
+    net_flush(s->nic.nc);
 }
 
 static void client_link_changed(NetClient *nc)
@@ -305,6 +366,8 @@ static bool control(VirtioNet *s, unsigned class, unsigned cmd, struct iovec *io
     case CTRL_OFFLOADS:
         if (cmd != 0 || viov_read(iov, n, 0, data, 8) != 8 || (ldl64(data) & ~s->vio.features))
             return false;
+        deliver_collected(s);
+        net_coalesce_clear(&s->rx);
         s->offloads = ldl64(data);
         return true;
     default:
@@ -348,7 +411,7 @@ static uint64_t features(Virtio *v)
         bool on;
         unsigned bit;
     } f[] = {{true, F_MAC}, {sums, F_CSUM}, {s->guest_csum, F_GUEST_CSUM}, {s->guest_csum && ctrl, F_GUEST_OFFLOADS},
-             {sums && s->host_tso4, F_HOST_TSO4}, {sums && s->host_tso6, F_HOST_TSO6}, {s->mrg_rxbuf, F_MRG_RXBUF},
+             {s->guest_csum && s->guest_tso4 && s->mrg_rxbuf, F_GUEST_TSO4}, {sums && s->host_tso4, F_HOST_TSO4}, {sums && s->host_tso6, F_HOST_TSO6}, {s->mrg_rxbuf, F_MRG_RXBUF},
              {s->status, F_STATUS}, {ctrl, F_CTRL_VQ}, {ctrl && s->ctrl_rx, F_CTRL_RX}, {ctrl && s->ctrl_vlan, F_CTRL_VLAN},
              {ctrl && s->ctrl_rx_extra, F_CTRL_RX_EXTRA}, {ctrl && s->announce && s->status, F_GUEST_ANNOUNCE},
              {ctrl && s->ctrl_mac, F_CTRL_MAC_ADDR}};
@@ -401,6 +464,8 @@ static void forget(Virtio *v)
     memcpy(s->mac, s->nic.mac, 6);
     s->link = nic_link_up(&s->nic) ? STATUS_LINK_UP : 0;
     timer_del(s->tx_timer);
+    timer_del(s->rx_timer);
+    net_coalesce_clear(&s->rx);
     if (s->nic.nc)
         net_flush(s->nic.nc); /* without a driver, what waits is lost */
 }
@@ -438,7 +503,9 @@ static void net_finalize(Device *dev)
     virtio_finalize(&s->vio);
     nic_finalize(&s->nic);
     timer_free(s->tx_timer);
+    timer_free(s->rx_timer);
     g_free(s->buf);
+    g_free(s->rx.buf);
 }
 
 static bool net_init(Device *dev, GError **errp)
@@ -460,7 +527,9 @@ static bool net_init(Device *dev, GError **errp)
     if (s->ctrl_vq)
         virtio_add_queue(&s->vio, Q_CTRL, CTRL_QUEUE_SIZE, control_kicked);
     s->tx_timer = timer_new(CLOCK_VM, transmit_on, s);
+    s->rx_timer = timer_new(CLOCK_VM, collected_long_enough, s);
     s->buf = g_malloc(MAX_FRAME);
+    s->rx.buf = g_malloc(NET_COALESCE_MAX);
     if (!nic_init(&s->nic, &client_ops, errp)) {
         net_finalize(dev);
         return false;
@@ -474,6 +543,8 @@ static void net_post_load(Device *dev)
     uint64_t offloads = s->offloads;
 
     virtio_post_load(&s->vio);
+    timer_del(s->rx_timer);
+    net_coalesce_clear(&s->rx);
     s->offloads &= offloads; /* what the driver had switched off stays off */
     s->unicast_count = MIN(s->unicast_count, (uint32_t)MAC_TABLE + 1);
     s->multicast_count = MIN(s->multicast_count, (uint32_t)MAC_TABLE + 1);
@@ -494,6 +565,7 @@ static const DeviceProp net_props[] = {
     VIRTIO_PROPS(VirtioNet, vio),
     FEATURE_PROP("csum", csum, "complete checksums for the driver"),
     FEATURE_PROP("guest_csum", guest_csum, "tell the driver which checksums are right"),
+    FEATURE_PROP("guest_tso4", guest_tso4, "receive neighbouring TCP segments as one large frame"),
     FEATURE_PROP("host_tso4", host_tso4, "cut large TCP segments for the driver"),
     FEATURE_PROP("host_tso6", host_tso6, "the same over IPv6"),
     FEATURE_PROP("mrg_rxbuf", mrg_rxbuf, "a frame may fill several buffers"),
