@@ -1,63 +1,28 @@
-/* ide-ata.c - ATA disk: IDENTIFY, sector commands by PIO and DMA, features, power, SMART
- * Spec: ATA/ATAPI-7 volume 1 (T13 1532D). Guest view: a fixed disk with LBA48, UDMA5, READ/WRITE
- * MULTIPLE; CHS with 16 heads and 63 sectors. Data goes to the image through block_aio_*.
- * Not modelled: security, CFA, queued commands, streaming, host protected area. */
+/* ide-ata.c - ATA disk: commands, sectors by PIO and DMA, TRIM, power
+ * Spec: ATA/ATAPI-7 volume 1 (T13 1532D); DATA SET MANAGEMENT as in ATA8-ACS-2. Guest view: a fixed disk with
+ * LBA48, UDMA5, READ/WRITE MULTIPLE; CHS with 16 heads and 63 sectors. Data goes to the image through block_aio_*.
+ * A medium error ends a command at the first bad sector; what is before it has been transferred.
+ * Not modelled: security, CFA, queued commands, streaming, microcode (all aborted); SLEEP needs no reset to wake. */
 #include "host/base/osdep.h"
 #include "hw/block/ide-internal.h"
+#include "hw/block/bad-sector.h"
 #include "host/base/bitops.h"
 #include "host/base/log.h"
 
 enum {
-    CMD_NOP = 0x00, CMD_READ = 0x20, CMD_READ_NORETRY = 0x21, CMD_READ_EXT = 0x24, CMD_READ_DMA_EXT = 0x25,
-    CMD_READ_MAX_EXT = 0x27, CMD_READ_MULTIPLE_EXT = 0x29, CMD_WRITE = 0x30, CMD_WRITE_NORETRY = 0x31, CMD_WRITE_EXT = 0x34,
-    CMD_WRITE_DMA_EXT = 0x35, CMD_WRITE_MULTIPLE_EXT = 0x39, CMD_WRITE_DMA_FUA_EXT = 0x3d, CMD_VERIFY = 0x40,
+    CMD_NOP = 0x00, CMD_TRIM = 0x06, CMD_READ = 0x20, CMD_READ_NORETRY = 0x21, CMD_READ_EXT = 0x24,
+    CMD_READ_DMA_EXT = 0x25, CMD_READ_MAX_EXT = 0x27, CMD_READ_MULTIPLE_EXT = 0x29, CMD_WRITE = 0x30,
+    CMD_WRITE_NORETRY = 0x31, CMD_WRITE_EXT = 0x34, CMD_WRITE_DMA_EXT = 0x35, CMD_SET_MAX_EXT = 0x37,
+    CMD_WRITE_MULTIPLE_EXT = 0x39, CMD_WRITE_DMA_FUA_EXT = 0x3d, CMD_WRITE_VERIFY = 0x3c, CMD_VERIFY = 0x40,
     CMD_VERIFY_NORETRY = 0x41, CMD_VERIFY_EXT = 0x42, CMD_INIT_PARAMS = 0x91, CMD_STANDBY_NOW_OLD = 0x94,
-    CMD_CHECK_POWER_OLD = 0x98, CMD_SLEEP_OLD = 0x99, CMD_SMART = 0xb0, CMD_READ_MULTIPLE = 0xc4, CMD_WRITE_MULTIPLE = 0xc5,
-    CMD_SET_MULTIPLE = 0xc6, CMD_READ_DMA = 0xc8, CMD_READ_DMA_NORETRY = 0xc9, CMD_WRITE_DMA = 0xca,
-    CMD_WRITE_DMA_NORETRY = 0xcb, CMD_WRITE_MULTIPLE_FUA_EXT = 0xce, CMD_STANDBY_NOW = 0xe0, CMD_IDLE_NOW = 0xe1,
-    CMD_STANDBY = 0xe2, CMD_IDLE = 0xe3, CMD_CHECK_POWER = 0xe5, CMD_SLEEP = 0xe6, CMD_FLUSH = 0xe7, CMD_FLUSH_EXT = 0xea,
-    CMD_IDENTIFY = 0xec, CMD_SET_FEATURES = 0xef, CMD_READ_MAX = 0xf8,
+    CMD_CHECK_POWER_OLD = 0x98, CMD_SLEEP_OLD = 0x99, CMD_SMART = 0xb0, CMD_READ_MULTIPLE = 0xc4,
+    CMD_WRITE_MULTIPLE = 0xc5, CMD_SET_MULTIPLE = 0xc6, CMD_READ_DMA = 0xc8, CMD_READ_DMA_NORETRY = 0xc9,
+    CMD_WRITE_DMA = 0xca, CMD_WRITE_DMA_NORETRY = 0xcb, CMD_WRITE_MULTIPLE_FUA_EXT = 0xce, CMD_STANDBY_NOW = 0xe0,
+    CMD_IDLE_NOW = 0xe1, CMD_STANDBY = 0xe2, CMD_IDLE = 0xe3, CMD_READ_BUFFER = 0xe4, CMD_WRITE_BUFFER = 0xe8,
+    CMD_CHECK_POWER = 0xe5, CMD_SLEEP = 0xe6, CMD_FLUSH = 0xe7, CMD_FLUSH_EXT = 0xea, CMD_IDENTIFY = 0xec,
+    CMD_SET_FEATURES = 0xef, CMD_READ_MAX = 0xf8, CMD_SET_MAX = 0xf9,
 };
-enum { MAX_CYLS = 16383, LBA28_LIMIT = 1 << 28 };
-
-/* ---- addresses ---- */
-
-static uint64_t get_lba(const IdeDrive *d)
-{
-    if (d->lba48)
-        return (uint64_t)d->lba_high_hob << 40 | (uint64_t)d->lba_mid_hob << 32 | (uint64_t)d->lba_low_hob << 24 |
-               d->lba_high << 16 | d->lba_mid << 8 | d->lba_low;
-    if (d->select & SEL_LBA)
-        return (d->select & SEL_HEAD) << 24 | d->lba_high << 16 | d->lba_mid << 8 | d->lba_low;
-    if (!d->lba_low || !d->cur_secs) /* sectors count from 1 */
-        return UINT64_MAX;
-    return ((uint64_t)(d->lba_high << 8 | d->lba_mid) * d->cur_heads + (d->select & SEL_HEAD)) * d->cur_secs + d->lba_low - 1;
-}
-
-static void set_lba(IdeDrive *d, uint64_t lba)
-{
-    if (!d->lba48 && !(d->select & SEL_LBA)) {
-        unsigned per_cyl = d->cur_heads * d->cur_secs;
-        if (!per_cyl)
-            return;
-        uint64_t cyl = lba / per_cyl;
-        d->lba_mid = cyl;
-        d->lba_high = cyl >> 8;
-        d->select = (d->select & ~SEL_HEAD) | ((lba / d->cur_secs % d->cur_heads) & SEL_HEAD);
-        d->lba_low = lba % d->cur_secs + 1;
-        return;
-    }
-    d->lba_low = lba;
-    d->lba_mid = lba >> 8;
-    d->lba_high = lba >> 16;
-    if (d->lba48) {
-        d->lba_low_hob = lba >> 24;
-        d->lba_mid_hob = lba >> 32;
-        d->lba_high_hob = lba >> 40;
-    } else {
-        d->select = (d->select & ~SEL_HEAD) | (lba >> 24 & SEL_HEAD);
-    }
-}
+enum { MAX_CYLS = 16383 };
 
 static uint32_t get_count(const IdeDrive *d)
 {
@@ -71,7 +36,7 @@ static int image_error(const IdeDrive *d) { return d->to_disk ? ERR_ABRT : ERR_U
 
 static void transfer_failed(IdeDrive *d)
 {
-    set_lba(d, d->lba);
+    ata_set_lba(d, d->lba);
     ide_command_error(d, image_error(d));
 }
 
@@ -87,7 +52,7 @@ static void flush_done(void *opaque, int ret)
         ide_command_ok(d);
 }
 
-static void start_flush(IdeDrive *d)
+void ata_start_flush(IdeDrive *d)
 {
     d->phase = PHASE_BUSY;
     d->status = ST_BSY;
@@ -99,16 +64,45 @@ static void start_flush(IdeDrive *d)
 
 static void transfer_complete(IdeDrive *d)
 {
-    set_lba(d, d->lba ? d->lba - 1 : 0);
+    ata_set_lba(d, d->lba ? d->lba - 1 : 0);
     d->nsector = 0;
     if (d->to_disk && (d->fua || !d->write_cache))
-        start_flush(d);
+        ata_start_flush(d);
     else
         ide_command_ok(d);
 }
 
 static void pio_read_chunk(IdeDrive *d);
 static void pio_write_block(IdeDrive *d, bool interrupt);
+
+/* Offer the next block of what was read. The one with the bad sector in it comes with the error set already. */
+static void pio_read_block(IdeDrive *d)
+{
+    ide_pio_block(d, false, true);
+    if (d->buf_end > d->bad_at) {
+        ata_set_lba(d, d->lba);
+        d->error = ERR_UNC;
+        d->status |= ST_ERR;
+    }
+}
+
+/* A read failed: pass on the blocks before the bad sector, and its own when there is something good in it. */
+static void pio_read_failed(IdeDrive *d)
+{
+    uint32_t good = bad_sector_find(d->drive->image, d->lba * ATA_SECTOR, &d->one_iov, 1, false, ATA_SECTOR) * ATA_SECTOR;
+
+    d->lba += good / ATA_SECTOR;
+    d->sectors_left = 0;
+    if (!good) {
+        transfer_failed(d);
+        return;
+    }
+    memset(d->buf + good, 0, d->req_bytes - good);
+    d->bad_at = good;
+    d->buf_pos = 0;
+    d->buf_len = MIN(ROUND_UP(good, d->block_bytes), d->req_bytes);
+    pio_read_block(d);
+}
 
 static void pio_done(void *opaque, int ret)
 {
@@ -118,7 +112,12 @@ static void pio_done(void *opaque, int ret)
     d->req = NULL;
     if (ret == -ECANCELED)
         return;
+    if (ret < 0 && !d->to_disk) {
+        pio_read_failed(d);
+        return;
+    }
     if (ret < 0) {
+        d->lba += bad_sector_find(d->drive->image, d->lba * ATA_SECTOR, &d->one_iov, 1, true, ATA_SECTOR);
         transfer_failed(d);
         return;
     }
@@ -127,7 +126,7 @@ static void pio_done(void *opaque, int ret)
     if (!d->to_disk) {
         d->buf_pos = 0;
         d->buf_len = d->req_bytes;
-        ide_pio_block(d, false, true);
+        pio_read_block(d);
     } else if (d->sectors_left) {
         pio_write_block(d, true);
     } else {
@@ -164,19 +163,25 @@ static void pio_write_block(IdeDrive *d, bool interrupt)
 void ata_pio_block_done(IdeDrive *d)
 {
     if (d->phase == PHASE_PIO_OUT) {
-        if (d->buf_pos < d->buf_len)
+        if (d->command == CMD_WRITE_BUFFER)
+            ide_command_ok(d);
+        else if (d->buf_pos < d->buf_len)
             ide_pio_block(d, true, true);
         else
             pio_request(d, d->buf_len);
         return;
     }
     if (d->buf_pos < d->buf_len) {
-        ide_pio_block(d, false, true);
+        pio_read_block(d);
+    } else if (d->status & ST_ERR) { /* that was the block with the bad sector */
+        d->phase = PHASE_IDLE;
+    } else if (d->bad_at != IDE_NO_BAD_SECTOR) {
+        transfer_failed(d);
     } else if (d->sectors_left) {
         pio_read_chunk(d);
     } else { /* PIO in ends without an interrupt: the last block had one */
-        if (d->command != CMD_IDENTIFY && d->command != CMD_SMART) {
-            set_lba(d, d->lba ? d->lba - 1 : 0);
+        if (d->command != CMD_IDENTIFY && d->command != CMD_SMART && d->command != CMD_READ_BUFFER) {
+            ata_set_lba(d, d->lba ? d->lba - 1 : 0);
             d->nsector = 0;
         }
         d->phase = PHASE_IDLE;
@@ -190,13 +195,15 @@ static void dma_done(void *opaque, int ret)
     IdeChannel *ch = d->ch;
 
     d->req = NULL;
-    bmdma_unmap(ch, ret < 0 ? 0 : d->req_bytes);
-    if (ret == -ECANCELED)
-        return;
     if (ret < 0) {
-        transfer_failed(d);
+        uint32_t good = ret == -ECANCELED ? 0 : bad_sector_find(d->drive->image, d->lba * ATA_SECTOR, ch->iov, ch->iov_count, d->to_disk, ATA_SECTOR);
+        bmdma_unmap(ch, good * ATA_SECTOR);
+        d->lba += good;
+        if (ret != -ECANCELED)
+            transfer_failed(d);
         return;
     }
+    bmdma_unmap(ch, d->req_bytes);
     d->lba += d->req_bytes / ATA_SECTOR;
     d->sectors_left -= MIN(d->req_bytes / ATA_SECTOR, d->sectors_left);
     if (d->sectors_left) {
@@ -206,6 +213,76 @@ static void dma_done(void *opaque, int ret)
     bmdma_finish(ch);
     transfer_complete(d);
 }
+
+/* ---- DATA SET MANAGEMENT, TRIM ---- */
+
+/* Give the next range back to the host. An entry has 48 bits of address and 16 of count; a count of 0 means none. */
+static void trim_next(void *opaque, int ret)
+{
+    IdeDrive *d = opaque;
+
+    d->req = NULL;
+    if (ret == -ECANCELED)
+        return;
+    for (; ret >= 0 && d->trim_pos + 8 <= d->buf_len; d->trim_pos += 8) {
+        uint64_t entry = ldl64(d->buf + d->trim_pos), lba = entry & ((1ull << 48) - 1);
+        uint32_t n = entry >> 48;
+        if (!n)
+            continue;
+        if (!d->drive->image || block_read_only(d->drive->image)) {
+            ide_command_error(d, ERR_ABRT);
+            return;
+        }
+        if (lba >= d->max_sectors || n > d->max_sectors - lba) {
+            ata_set_lba(d, lba);
+            ide_command_error(d, ERR_IDNF);
+            return;
+        }
+        uint64_t end = MIN((lba + n) * ATA_SECTOR, block_length(d->drive->image)); /* the last sector may be a part */
+        d->trim_pos += 8;
+        d->req = block_aio_discard(d->drive->image, lba * ATA_SECTOR, end - lba * ATA_SECTOR, trim_next, d);
+        return;
+    }
+    if (ret < 0)
+        ide_command_error(d, ERR_ABRT);
+    else
+        ide_command_ok(d);
+}
+
+/* The ranges are in buf. */
+static void trim_run(IdeDrive *d)
+{
+    IdeChannel *ch = d->ch;
+    uint32_t len = MIN(d->sectors_left, TRIM_MAX_BLOCKS) * ATA_SECTOR;
+
+    if (bmdma_copy(ch, d->buf, len, false) < len) {
+        log_guest_error("ide: PRD table is too short for %u bytes of ranges\n", len);
+        ch->bm.status &= ~BM_ST_ACTIVE;
+        return;
+    }
+    bmdma_finish(ch);
+    d->sectors_left = 0;
+    d->phase = PHASE_BUSY;
+    d->status = ST_BSY;
+    d->buf_len = len;
+    d->trim_pos = 0;
+    trim_next(d, 0);
+}
+
+static void trim_command(IdeDrive *d)
+{
+    unsigned blocks = d->nsector_hob << 8 | d->nsector;
+
+    if (!d->drive->opts.discard_unmap || d->feature != 1 || !blocks || blocks > TRIM_MAX_BLOCKS) {
+        ide_command_error(d, ERR_ABRT);
+        return;
+    }
+    d->lba48 = d->to_disk = true;
+    d->sectors_left = blocks;
+    ata_dma_run(d);
+}
+
+/* ---- DMA ---- */
 
 /* The drive has a DMA command; go on as soon as the bus master is started. */
 void ata_dma_run(IdeDrive *d)
@@ -217,6 +294,10 @@ void ata_dma_run(IdeDrive *d)
     d->status = ST_DRDY | ST_DSC | ST_DRQ;
     if (!bmdma_ready(ch))
         return;
+    if (d->command == CMD_TRIM) {
+        trim_run(d);
+        return;
+    }
     if (!img || (d->to_disk && block_read_only(img))) {
         transfer_failed(d);
         return;
@@ -234,6 +315,44 @@ void ata_dma_run(IdeDrive *d)
         d->req = block_aio_readv(img, d->lba * ATA_SECTOR, ch->iov, ch->iov_count, dma_done, d);
 }
 
+/* ---- READ VERIFY ---- */
+
+static void verify_next(IdeDrive *d);
+
+static void verify_done(void *opaque, int ret)
+{
+    IdeDrive *d = opaque;
+    uint32_t n = d->req_bytes / ATA_SECTOR;
+
+    d->req = NULL;
+    if (ret == -ECANCELED)
+        return;
+    if (ret < 0) {
+        d->lba += bad_sector_find(d->drive->image, d->lba * ATA_SECTOR, &d->one_iov, 1, false, ATA_SECTOR);
+        transfer_failed(d);
+        return;
+    }
+    d->lba += n;
+    d->sectors_left -= MIN(n, d->sectors_left);
+    if (d->sectors_left)
+        verify_next(d);
+    else
+        transfer_complete(d);
+}
+
+static void verify_next(IdeDrive *d)
+{
+    if (!d->drive->image) {
+        transfer_failed(d);
+        return;
+    }
+    d->phase = PHASE_BUSY;
+    d->status = ST_BSY | ST_DSC;
+    d->req_bytes = MIN(d->sectors_left, IDE_BUF_SIZE / ATA_SECTOR) * ATA_SECTOR;
+    d->one_iov = (struct iovec){d->buf, d->req_bytes};
+    d->req = block_aio_readv(d->drive->image, d->lba * ATA_SECTOR, &d->one_iov, 1, verify_done, d);
+}
+
 typedef enum XferMode { XFER_PIO, XFER_MULTIPLE, XFER_DMA, XFER_VERIFY } XferMode;
 
 static void start_transfer(IdeDrive *d, XferMode mode, bool to_disk, bool lba48, bool fua)
@@ -241,13 +360,13 @@ static void start_transfer(IdeDrive *d, XferMode mode, bool to_disk, bool lba48,
     d->lba48 = lba48;
     d->to_disk = to_disk;
     d->fua = fua;
-    d->lba = get_lba(d);
+    d->lba = ata_get_lba(d);
     d->sectors_left = get_count(d);
     if (mode == XFER_MULTIPLE && !d->mult) {
         ide_command_error(d, ERR_ABRT);
         return;
     }
-    if (d->lba >= d->sectors || d->sectors_left > d->sectors - d->lba) {
+    if (d->lba >= d->max_sectors || d->sectors_left > d->max_sectors - d->lba) {
         ide_command_error(d, ERR_IDNF);
         return;
     }
@@ -258,9 +377,7 @@ static void start_transfer(IdeDrive *d, XferMode mode, bool to_disk, bool lba48,
         ata_dma_run(d);
         break;
     case XFER_VERIFY:
-        set_lba(d, d->lba + d->sectors_left - 1);
-        d->nsector = 0;
-        ide_command_ok(d);
+        verify_next(d);
         break;
     default:
         if (to_disk)
@@ -271,78 +388,7 @@ static void start_transfer(IdeDrive *d, XferMode mode, bool to_disk, bool lba48,
     }
 }
 
-/* ---- IDENTIFY ---- */
-
-/* ATA strings: two characters per word, the first in the high byte, padded with blanks. */
-static void put_string(uint16_t *w, const char *s, unsigned words)
-{
-    size_t len = strlen(s);
-    for (unsigned i = 0; i < words; i++) {
-        uint8_t hi = 2 * i < len ? s[2 * i] : ' ', lo = 2 * i + 1 < len ? s[2 * i + 1] : ' ';
-        w[i] = hi << 8 | lo;
-    }
-}
-
-void ide_identify_strings(IdeDrive *d, uint16_t *w)
-{
-    put_string(w + 10, d->serial, 10);
-    put_string(w + 23, "2.5+", 4);
-    put_string(w + 27, d->model, 20);
-}
-
-static void identify(IdeDrive *d, uint16_t *w)
-{
-    uint32_t chs = (uint32_t)d->cyls * d->heads * d->secs, lba28 = MIN(d->sectors, LBA28_LIMIT - 1);
-    unsigned per_cyl = d->cur_heads * d->cur_secs;
-    uint32_t cur_cyls = per_cyl ? MIN(d->sectors / per_cyl, 65535) : 0, cur = cur_cyls * per_cyl;
-
-    w[0] = 0x0040; /* fixed device */
-    w[1] = d->cyls;
-    w[3] = d->heads;
-    w[4] = ATA_SECTOR * d->secs;
-    w[5] = ATA_SECTOR;
-    w[6] = d->secs;
-    ide_identify_strings(d, w);
-    w[20] = 3;
-    w[21] = 512; /* buffer, in sectors */
-    w[22] = 4;
-    w[47] = 0x8000 | IDE_MAX_MULT;
-    w[48] = 1;                      /* 32-bit data port */
-    w[49] = 1 << 11 | 1 << 9 | 1 << 8; /* IORDY, LBA, DMA */
-    w[50] = 1 << 14;
-    w[51] = w[52] = 0x200;
-    w[53] = 7; /* words 54-58, 64-70, 88 are valid */
-    w[54] = cur_cyls;
-    w[55] = d->cur_heads;
-    w[56] = d->cur_secs;
-    w[57] = cur ? cur : chs;
-    w[58] = (cur ? cur : chs) >> 16;
-    w[59] = d->mult ? 0x100 | d->mult : 0;
-    w[60] = lba28;
-    w[61] = lba28 >> 16;
-    w[63] = 0x07 | d->mwdma << 8;
-    w[64] = 3; /* PIO 3 and 4 */
-    w[65] = w[66] = w[67] = w[68] = 120;
-    w[80] = 0xf0; /* ATA-4 to ATA-7 */
-    w[81] = 0x16;
-    w[82] = 1 << 14 | 1 << 6 | 1 << 5 | 1;        /* NOP, look-ahead, write cache, SMART */
-    w[83] = 1 << 14 | 1 << 13 | 1 << 12 | 1 << 10; /* FLUSH EXT, FLUSH, LBA48 */
-    w[84] = 1 << 14 | 1 << 6;                      /* FUA */
-    w[85] = 1 << 14 | d->look_ahead << 6 | d->write_cache << 5 | d->smart;
-    w[86] = 1 << 13 | 1 << 12 | 1 << 10;
-    w[87] = 1 << 14 | 1 << 6;
-    w[88] = 0x3f | d->udma << 8;
-    w[93] = 1 << 14 | 1 << 13 | 1; /* 80-wire cable; device 0 */
-    stl64(&w[100], d->sectors);
-    w[106] = 1 << 14; /* one logical sector per physical sector */
-    /* integrity word: signature, and a checksum that makes all bytes add up to 0 */
-    uint8_t sum = 0xa5;
-    for (unsigned i = 0; i < 255; i++)
-        sum += w[i] + (w[i] >> 8);
-    w[255] = (uint8_t)-sum << 8 | 0xa5;
-}
-
-static void send_buffer(IdeDrive *d) /* 512 bytes in d->buf */
+void ata_send_buffer(IdeDrive *d) /* 512 bytes in d->buf */
 {
     d->buf_pos = 0;
     d->buf_len = d->block_bytes = ATA_SECTOR;
@@ -350,165 +396,12 @@ static void send_buffer(IdeDrive *d) /* 512 bytes in d->buf */
     ide_pio_block(d, false, true);
 }
 
-/* ---- SMART ---- */
-
-static const uint8_t smart_attributes[][12] = {
-    /* id, flags (2), value, worst, raw (6), threshold */
-    {0x01, 0x03, 0x00, 100, 100, 0, 0, 0, 0, 0, 0, 6},  {0x03, 0x03, 0x00, 100, 100, 16, 0, 0, 0, 0, 0, 0},
-    {0x04, 0x02, 0x00, 100, 100, 100, 0, 0, 0, 0, 0, 20}, {0x05, 0x03, 0x00, 100, 100, 0, 0, 0, 0, 0, 0, 36},
-    {0x09, 0x03, 0x00, 100, 100, 1, 0, 0, 0, 0, 0, 0},  {0x0c, 0x03, 0x00, 100, 100, 0, 0, 0, 0, 0, 0, 0},
-    {0xbe, 0x03, 0x00, 69, 69, 31, 0, 0, 0, 0, 0, 50},
-};
-
-static void checksum(uint8_t *b)
-{
-    uint8_t sum = 0;
-    for (unsigned i = 0; i < 511; i++)
-        sum += b[i];
-    b[511] = -sum;
-}
-
-static void smart_command(IdeDrive *d)
-{
-    uint8_t *b = d->buf;
-
-    if (d->lba_mid != 0x4f || d->lba_high != 0xc2 || (!d->smart && d->feature != 0xd8)) {
-        ide_command_error(d, ERR_ABRT);
-        return;
-    }
-    memset(b, 0, ATA_SECTOR);
-    switch (d->feature) {
-    case 0xd0: /* READ DATA */
-        b[0] = 1;
-        for (unsigned i = 0; i < ARRAY_SIZE(smart_attributes); i++)
-            memcpy(b + 2 + 12 * i, smart_attributes[i], 11);
-        b[362] = 0x02; /* off-line collection completed */
-        b[367] = 0x18 | 0x03;
-        b[368] = 3;
-        b[372] = 2;
-        b[373] = 54;
-        checksum(b);
-        send_buffer(d);
-        break;
-    case 0xd1: /* READ THRESHOLDS */
-        b[0] = 1;
-        for (unsigned i = 0; i < ARRAY_SIZE(smart_attributes); i++) {
-            b[2 + 12 * i] = smart_attributes[i][0];
-            b[3 + 12 * i] = smart_attributes[i][11];
-        }
-        checksum(b);
-        send_buffer(d);
-        break;
-    case 0xd5: /* READ LOG: directory, error log, self-test log */
-        if (d->lba_low > 1 && d->lba_low != 6) {
-            ide_command_error(d, ERR_ABRT);
-            return;
-        }
-        b[0] = 1;
-        if (d->lba_low == 0)
-            b[2] = b[12] = 1;
-        else
-            checksum(b);
-        send_buffer(d);
-        break;
-    case 0xd8:
-        d->smart = true;
-        ide_command_ok(d);
-        break;
-    case 0xd9:
-        d->smart = false;
-        ide_command_ok(d);
-        break;
-    case 0xd2: /* attribute autosave, save attributes, off-line test: nothing to do */
-    case 0xd3:
-    case 0xd4:
-    case 0xda: /* RETURN STATUS: the registers still say "passed" */
-        ide_command_ok(d);
-        break;
-    default:
-        ide_command_error(d, ERR_ABRT);
-        break;
-    }
-}
-
 /* ---- the rest ---- */
-
-static bool set_transfer_mode(IdeDrive *d, uint8_t mode)
-{
-    unsigned n = mode & 7;
-    switch (mode >> 3) {
-    case 0: /* PIO default */
-    case 1: /* PIO with flow control */
-        if (n > (mode >> 3 ? 4 : 1))
-            return false;
-        d->mwdma = d->udma = 0;
-        return true;
-    case 4:
-        if (n > 2)
-            return false;
-        d->mwdma = 1 << n;
-        d->udma = 0;
-        return true;
-    case 8:
-        if (n > 5)
-            return false;
-        d->udma = 1 << n;
-        d->mwdma = 0;
-        return true;
-    default:
-        return false;
-    }
-}
-
-static void set_features(IdeDrive *d)
-{
-    bool ok = true;
-    switch (d->feature) {
-    case 0x02:
-        d->write_cache = true;
-        break;
-    case 0x82: /* what is in the cache goes out first */
-        d->write_cache = false;
-        start_flush(d);
-        return;
-    case 0x03:
-        ok = set_transfer_mode(d, d->nsector);
-        break;
-    case 0x55:
-        d->look_ahead = false;
-        break;
-    case 0xaa:
-        d->look_ahead = true;
-        break;
-    case 0x05: /* power management and acoustic levels, ECC, retries, defaults at reset: accepted */
-    case 0x85:
-    case 0x42:
-    case 0xc2:
-    case 0x66:
-    case 0xcc:
-    case 0x69:
-    case 0x96:
-    case 0x67:
-        break;
-    default:
-        ok = false;
-        break;
-    }
-    if (ok)
-        ide_command_ok(d);
-    else
-        ide_command_error(d, ERR_ABRT);
-}
-
-static void read_native_max(IdeDrive *d, bool lba48)
-{
-    d->lba48 = lba48;
-    set_lba(d, lba48 ? d->sectors - 1 : MIN(d->sectors, LBA28_LIMIT) - 1);
-    ide_command_ok(d);
-}
 
 void ata_command(IdeDrive *d, uint8_t cmd)
 {
+    if (cmd != CMD_SET_MAX && cmd != CMD_SET_MAX_EXT)
+        d->native_max_read = false;
     switch (cmd) {
     case CMD_READ_DMA:
     case CMD_READ_DMA_NORETRY:
@@ -532,6 +425,7 @@ void ata_command(IdeDrive *d, uint8_t cmd)
         break;
     case CMD_WRITE:
     case CMD_WRITE_NORETRY:
+    case CMD_WRITE_VERIFY:
     case CMD_WRITE_EXT:
         start_transfer(d, XFER_PIO, true, cmd == CMD_WRITE_EXT, false);
         break;
@@ -553,17 +447,13 @@ void ata_command(IdeDrive *d, uint8_t cmd)
         break;
     case CMD_FLUSH:
     case CMD_FLUSH_EXT:
-        start_flush(d);
+        ata_start_flush(d);
         break;
-    case CMD_IDENTIFY: {
-        uint16_t w[256] = {0};
-        identify(d, w);
-        memcpy(d->buf, w, sizeof w);
-        send_buffer(d);
+    case CMD_IDENTIFY:
+        ata_identify(d);
         break;
-    }
     case CMD_SET_FEATURES:
-        set_features(d);
+        ata_set_features(d);
         break;
     case CMD_SET_MULTIPLE:
         if (d->nsector > IDE_MAX_MULT || (d->nsector & (d->nsector - 1))) {
@@ -584,10 +474,26 @@ void ata_command(IdeDrive *d, uint8_t cmd)
         break;
     case CMD_READ_MAX:
     case CMD_READ_MAX_EXT:
-        read_native_max(d, cmd == CMD_READ_MAX_EXT);
+        ata_read_native_max(d, cmd == CMD_READ_MAX_EXT);
+        break;
+    case CMD_SET_MAX:
+    case CMD_SET_MAX_EXT:
+        ata_set_max(d, cmd == CMD_SET_MAX_EXT);
+        d->native_max_read = false;
+        break;
+    case CMD_TRIM:
+        trim_command(d);
+        break;
+    case CMD_READ_BUFFER:
+        ata_send_buffer(d);
+        break;
+    case CMD_WRITE_BUFFER:
+        d->buf_pos = 0;
+        d->buf_len = d->block_bytes = ATA_SECTOR;
+        ide_pio_block(d, true, false);
         break;
     case CMD_SMART:
-        smart_command(d);
+        ata_smart_command(d);
         break;
     case CMD_STANDBY_NOW:
     case CMD_STANDBY:
@@ -611,8 +517,14 @@ void ata_command(IdeDrive *d, uint8_t cmd)
         ide_command_ok(d);
         break;
     case 0x10 ... 0x1f: /* RECALIBRATE */
-    case 0x70 ... 0x7f: /* SEEK */
         ide_command_ok(d);
+        break;
+    case 0x70 ... 0x7f: /* SEEK */
+        d->lba48 = false;
+        if (ata_get_lba(d) >= d->max_sectors)
+            ide_command_error(d, ERR_IDNF);
+        else
+            ide_command_ok(d);
         break;
     case CMD_NOP:
         ide_command_error(d, ERR_ABRT);
@@ -638,5 +550,6 @@ static const DriveOps ata_drive_ops = {NULL, NULL, never, never};
 void ata_init_drive(IdeDrive *d)
 {
     ata_media_geometry(d);
+    d->max_sectors = d->sectors;
     drive_attach(d->drive, &ata_drive_ops, d, d->path);
 }

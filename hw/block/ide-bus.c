@@ -77,6 +77,7 @@ void ide_cancel(IdeDrive *d)
     d->phase = PHASE_IDLE;
     d->buf_pos = d->buf_end = d->buf_len = 0;
     d->sectors_left = 0;
+    d->bad_at = IDE_NO_BAD_SECTOR;
 }
 
 void ide_set_signature(IdeDrive *d)
@@ -303,14 +304,18 @@ static const VMField drive_fields[] = {
     VM_UINT(IdeDrive, feature_hob), VM_UINT(IdeDrive, nsector_hob), VM_UINT(IdeDrive, lba_low_hob),
     VM_UINT(IdeDrive, lba_mid_hob), VM_UINT(IdeDrive, lba_high_hob), VM_UINT(IdeDrive, command), VM_UINT(IdeDrive, mult),
     VM_UINT(IdeDrive, cur_heads), VM_UINT(IdeDrive, cur_secs), VM_UINT(IdeDrive, mwdma), VM_UINT(IdeDrive, udma),
-    VM_UINT(IdeDrive, write_cache), VM_UINT(IdeDrive, look_ahead), VM_UINT(IdeDrive, smart), VM_UINT(IdeDrive, standby),
+    VM_UINT(IdeDrive, write_cache), VM_UINT(IdeDrive, look_ahead), VM_UINT(IdeDrive, smart), VM_UINT(IdeDrive, smart_autosave),
+    VM_UINT(IdeDrive, standby), VM_UINT(IdeDrive, apm), VM_UINT(IdeDrive, aam), VM_UINT(IdeDrive, max_sectors),
+    VM_UINT(IdeDrive, max_frozen), VM_UINT(IdeDrive, native_max_read), VM_BUFFER(IdeDrive, selftest), VM_UINT(IdeDrive, selftests),
+    VM_UINT(IdeDrive, bad_at), VM_UINT(IdeDrive, trim_pos), VM_UINT(IdeDrive, sense_info_valid), VM_UINT(IdeDrive, sense_info),
+    VM_UINT(IdeDrive, atapi_out),
     VM_UINT(IdeDrive, phase), VM_UINT(IdeDrive, to_disk), VM_UINT(IdeDrive, lba48), VM_UINT(IdeDrive, fua),
     VM_UINT(IdeDrive, lba), VM_UINT(IdeDrive, sectors_left), VM_UINT(IdeDrive, buf_pos), VM_UINT(IdeDrive, buf_end),
     VM_UINT(IdeDrive, buf_len), VM_UINT(IdeDrive, block_bytes), VM_VBUFFER(IdeDrive, buf, IDE_BUF_SIZE, buf_len),
     VM_BUFFER(IdeDrive, packet), VM_UINT(IdeDrive, atapi_dma), VM_UINT(IdeDrive, tray_open), VM_UINT(IdeDrive, locked),
     VM_UINT(IdeDrive, ua_pending), VM_UINT(IdeDrive, event_new_media), VM_UINT(IdeDrive, event_removal),
     VM_UINT(IdeDrive, event_eject), VM_UINT(IdeDrive, sense_key), VM_UINT(IdeDrive, asc), VM_UINT(IdeDrive, ascq),
-    VM_UINT(IdeDrive, byte_limit), VM_UINT(IdeDrive, cd_sector_bytes), VM_END};
+    VM_UINT(IdeDrive, byte_limit), VM_UINT(IdeDrive, cd_layout), VM_END};
 
 const VMField ide_channel_fields[] = {
     VM_STRUCT_ARRAY(IdeChannel, drive, 2, drive_fields), VM_UINT(IdeChannel, cur), VM_UINT(IdeChannel, control),
@@ -328,13 +333,19 @@ void ide_channel_reset(IdeChannel *ch)
         d->cur_secs = d->secs;
         d->mwdma = 0;
         d->udma = BIT(5);
-        d->write_cache = d->look_ahead = d->smart = true;
+        d->write_cache = d->look_ahead = d->smart = d->smart_autosave = true;
+        d->apm = 0;
+        d->aam = 0xfe;
+        d->max_sectors = d->sectors;
+        d->max_frozen = d->native_max_read = d->atapi_out = d->sense_info_valid = false;
+        d->trim_pos = d->sense_info = d->selftests = 0;
+        memset(d->selftest, 0, sizeof d->selftest);
         d->standby = d->to_disk = d->lba48 = d->fua = d->atapi_dma = d->locked = d->ua_pending = false;
         d->event_new_media = d->event_removal = d->event_eject = false;
         d->sense_key = d->asc = d->ascq = 0;
         d->byte_limit = 0;
         d->block_bytes = ATA_SECTOR;
-        d->cd_sector_bytes = CD_SECTOR;
+        d->cd_layout = CD_USER_DATA;
         d->lba = 0;
         memset(d->packet, 0, sizeof d->packet);
         drive_soft_reset(d);
@@ -356,12 +367,17 @@ void ide_channel_post_load(IdeChannel *ch)
         d->buf_len = MIN(d->buf_len, IDE_BUF_SIZE);
         d->buf_end = MIN(d->buf_end, d->buf_len);
         d->buf_pos = MIN(d->buf_pos, d->buf_end);
-        if (!d->block_bytes)
+        if (!d->block_bytes || d->block_bytes > IDE_BUF_SIZE)
             d->block_bytes = ATA_SECTOR;
-        if (d->cd_sector_bytes != CD_RAW_SECTOR)
-            d->cd_sector_bytes = CD_SECTOR;
+        if (!cd_sector_bytes(d->cd_layout))
+            d->cd_layout = CD_USER_DATA;
+        d->max_sectors = MIN(d->max_sectors, d->sectors);
+        d->selftests = MIN(d->selftests, 2 * SMART_SELFTESTS - 1);
+        d->trim_pos = MIN(d->trim_pos, IDE_BUF_SIZE);
         if (d->mult > IDE_MAX_MULT)
             d->mult = IDE_MAX_MULT;
+        if (d->kind == IDE_HD && (d->lba > d->sectors || d->sectors_left > d->sectors - d->lba))
+            d->lba = d->sectors_left = 0, d->phase = PHASE_BUSY;
         if (d->phase == PHASE_BUSY || d->phase > PHASE_BUSY) /* saved in the middle of a request: never by us */
             ide_command_error(d, ERR_ABRT);
     }

@@ -1,4 +1,4 @@
-/* ide-internal.h - what the four IDE files share: state of drive, channel, controller.
+/* ide-internal.h - what the IDE files share: state of drive, channel, controller.
  * Everything runs under the BQL; block completions come in the main thread. */
 #ifndef HW_BLOCK_IDE_INTERNAL_H
 #define HW_BLOCK_IDE_INTERNAL_H
@@ -6,8 +6,9 @@
 #include "hw/block/ide.h"
 #include "softmmu/dma.h"
 
-enum { ATA_SECTOR = 512, CD_SECTOR = 2048, CD_RAW_SECTOR = 2352 };
+enum { ATA_SECTOR = 512, CD_SECTOR = 2048, CD_RAW_SECTOR = 2352, CD_SECTOR_MAX = CD_RAW_SECTOR + 296 };
 enum { IDE_BUF_SIZE = 256 * ATA_SECTOR, IDE_MAX_IOV = 1024, IDE_MAX_MULT = 16, IDE_DMA_CHUNK = 4 << 20 };
+enum { IDE_NO_BAD_SECTOR = UINT32_MAX, SMART_SELFTESTS = 21, TRIM_MAX_BLOCKS = 8 };
 
 enum { ST_ERR = 0x01, ST_DRQ = 0x08, ST_DSC = 0x10, ST_DF = 0x20, ST_DRDY = 0x40, ST_BSY = 0x80 };
 enum { ERR_ABRT = 0x04, ERR_MCR = 0x08, ERR_IDNF = 0x10, ERR_UNC = 0x40, ERR_ICRC = 0x80 };
@@ -43,7 +44,11 @@ typedef struct IdeDrive {
     /* settings */
     uint8_t mult, cur_heads, cur_secs;
     uint8_t mwdma, udma; /* selected mode as a bit, 0: none */
-    bool write_cache, look_ahead, smart, standby;
+    bool write_cache, look_ahead, smart, smart_autosave, standby;
+    uint8_t apm, aam;                 /* levels, 0: off */
+    uint64_t max_sectors;             /* SET MAX: what the guest may reach of `sectors` */
+    bool max_frozen, native_max_read; /* SET MAX is locked; READ NATIVE MAX was the command before */
+    uint8_t selftest[SMART_SELFTESTS], selftests; /* codes of those done; how many in all, for the place of the next */
     /* transfer under way */
     uint8_t phase;
     bool to_disk, lba48, fua;
@@ -51,13 +56,17 @@ typedef struct IdeDrive {
     uint32_t sectors_left;            /* of the command */
     uint32_t buf_pos, buf_end, buf_len; /* position, end of this DRQ block, valid bytes */
     uint32_t block_bytes;             /* DRQ block */
+    uint32_t bad_at;                  /* place in buf of the first bad sector, which ends the command */
+    uint32_t trim_pos;                /* next range of a DATA SET MANAGEMENT command in buf */
     uint8_t *buf;                     /* IDE_BUF_SIZE bytes */
     /* CD-ROM */
     uint8_t packet[12];
-    bool atapi_dma, tray_open, locked, ua_pending, event_new_media, event_removal, event_eject;
+    bool atapi_dma, atapi_out, tray_open, locked, ua_pending, event_new_media, event_removal, event_eject;
     uint8_t sense_key, asc, ascq;
+    bool sense_info_valid;
+    uint32_t sense_info;              /* block address of the bad sector */
     uint16_t byte_limit;
-    uint32_t cd_sector_bytes;         /* 2048, or 2352 for READ CD with headers */
+    uint8_t cd_layout;                /* READ CD: which parts of a sector, as in its byte 9; CD_USER_DATA alone otherwise */
     /* derived */
     uint64_t sectors;                 /* of a disk */
     uint16_t cyls;
@@ -121,7 +130,22 @@ void ata_command(IdeDrive *d, uint8_t cmd);
 void ata_pio_block_done(IdeDrive *d);
 void ata_dma_run(IdeDrive *d);
 void ata_media_geometry(IdeDrive *d);
+void ata_start_flush(IdeDrive *d);       /* ends the command when done */
+void ata_send_buffer(IdeDrive *d);       /* 512 bytes of buf by PIO, which ends the command */
+
+/* ide-identify.c */
 void ide_identify_strings(IdeDrive *d, uint16_t *w);
+uint16_t ide_identify_cable(const IdeDrive *d); /* word 93 */
+void ata_identify(IdeDrive *d);
+void ata_set_features(IdeDrive *d);
+bool ide_set_transfer_mode(IdeDrive *d, uint8_t mode);
+void ata_set_max(IdeDrive *d, bool ext);
+void ata_read_native_max(IdeDrive *d, bool ext);
+uint64_t ata_get_lba(const IdeDrive *d); /* UINT64_MAX: a CHS address that does not exist */
+void ata_set_lba(IdeDrive *d, uint64_t lba);
+
+/* ide-smart.c */
+void ata_smart_command(IdeDrive *d);
 
 /* ide-atapi.c */
 void atapi_init_drive(IdeDrive *d);
@@ -129,6 +153,23 @@ void atapi_command(IdeDrive *d, uint8_t cmd);
 void atapi_pio_block_done(IdeDrive *d);
 void atapi_dma_run(IdeDrive *d);
 extern const DriveOps atapi_drive_ops;
+/* For the packet commands of ide-mmc.c. */
+bool atapi_has_medium(const IdeDrive *d);
+uint32_t atapi_total_sectors(const IdeDrive *d);
+void atapi_ok(IdeDrive *d);
+void atapi_error(IdeDrive *d, uint8_t key, uint8_t asc, uint8_t ascq);
+void atapi_reply(IdeDrive *d, uint32_t len, uint32_t alloc); /* of buf */
+void atapi_request_data(IdeDrive *d, uint32_t len);          /* then mmc_data_out() */
+void atapi_start_read(IdeDrive *d, uint32_t lba, uint32_t count, uint8_t layout);
+
+/* ide-mmc.c */
+void mmc_execute(IdeDrive *d);
+void mmc_data_out(IdeDrive *d);
+
+/* cd-sector.c */
+enum { CD_SYNC = 0x80, CD_SUBHEADER = 0x40, CD_HEADER = 0x20, CD_USER_DATA = 0x10, CD_EDC_ECC = 0x08, CD_C2 = 0x06 };
+unsigned cd_sector_bytes(uint8_t layout); /* of a mode 1 sector; at most CD_SECTOR_MAX */
+void cd_sector_build(uint8_t *out, const uint8_t *data, uint32_t lba, uint8_t layout);
 
 /* ide-bmdma.c */
 /* Is the bus master started and the function allowed to master? */
