@@ -200,8 +200,9 @@ void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s);
 
 /* frame.c */
 enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, THUNK_X87, NB_THUNKS };
-/* Looks for FRAME_RMW + 1 bytes at FRAME_ARG0 in the TLB: equal: their host address is in FRAME_RES. Changes no register. */
-const uint8_t *frame_check(const CodeBuf *b, unsigned mmu, bool write);
+/* An access of a group, by itself: THUNK_LD, _ST, _LDV or _STV, size bytes at FRAME_ARG0. Returns with equal: it is done, as the
+ * thunk of the slow path would; without: it needs that. Changes no register. */
+const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu);
 const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live); /* of a slow path */
 const uint8_t *frame_store_pinned(const CodeBuf *b); /* all pinned registers to env; changes none */
 const uint8_t *frame_load_pinned(const CodeBuf *b);  /* and back, except rax */

@@ -391,6 +391,24 @@ void x86_patch(Emit *e, uint8_t *pos, const uint8_t *target_rw)
 
 void x86_patch_here(Emit *e, uint8_t *pos) { x86_patch(e, pos, e->p); }
 
+uint8_t *x86_jcc8(Emit *e, X86Cond cc)
+{
+    insn_begin(e);
+    put8(e, 0x70 + cc);
+    put8(e, 0);
+    return e->p - 1;
+}
+
+void x86_patch8_here(Emit *e, uint8_t *pos) { *pos = e->p - (pos + 1); }
+
+void x86_test_ax(Emit *e, uint16_t imm)
+{
+    insn_begin(e);
+    put8(e, 0x66);
+    put8(e, 0xa9);
+    put16(e, imm);
+}
+
 void x86_jcc_to(Emit *e, X86Cond cc, const uint8_t *target_rw)
 {
     insn_begin(e);

@@ -85,6 +85,10 @@ uint8_t *x86_jcc(Emit *e, X86Cond cc);
 uint8_t *x86_jmp(Emit *e);
 void x86_jcc_to(Emit *e, X86Cond cc, const uint8_t *target_rw); /* backwards: short when near */
 void x86_jmp_to(Emit *e, const uint8_t *target_rw);
+uint8_t *x86_jcc8(Emit *e, X86Cond cc);         /* forward, 127 bytes at most */
+void x86_patch8_here(Emit *e, uint8_t *jump);
+enum { X86_TEST_AX_IMM = 2 };                   /* offset of the immediate */
+void x86_test_ax(Emit *e, uint16_t imm);
 void x86_patch(Emit *e, uint8_t *pos, const uint8_t *target_rw);
 void x86_patch_here(Emit *e, uint8_t *pos);
 void x86_jmp_rx(Emit *e, const uint8_t *target_rx);

@@ -110,12 +110,13 @@ static void gen_epilogue(Emit *e)
     x86_ret(e);
 }
 
-/* One slow path's thunk. In: arguments in the frame, return address on the stack. Out: everything as it
- * was, result in the frame. vec: 0 nothing, 1 xmm, 2 ymm registers are in use and saved. */
+/* One slow path's thunk. In: arguments in the frame, return address on the stack; the call's MemOpIdx is the immediate of a
+ * `test` behind the call, which is the shortest place for it. Out: everything as it was, result in the frame. vec: 0 nothing, 1 xmm, 2 ymm registers are in use and saved. */
 static void gen_thunk(Emit *e, const void *fn, unsigned kind, unsigned vec)
 {
     enum { DOWN = 16 }; /* our return address, and 8 bytes to align */
     unsigned bytes = vec == 2 ? 32 : 16;
+    X86Mem oi = mem_at(R10, X86_TEST_AX_IMM); /* the immediate of the test behind the call */
     Reg ra_reg;
 
     x86_alu_ri(e, X86_SUB, true, RSP, 8);
@@ -130,35 +131,41 @@ static void gen_thunk(Emit *e, const void *fn, unsigned kind, unsigned vec)
     }
     x86_mov_rr(e, true, RDI, RBP);
     x86_load(e, 8, EXT_ZERO, RSI, mem_at(RSP, DOWN + FRAME_ARG0));
+    x86_load(e, 8, EXT_ZERO, R10, mem_at(RSP, 8));
     switch (kind) {
     case THUNK_LD:
-        x86_load(e, 4, EXT_ZERO, RDX, mem_at(RSP, DOWN + FRAME_OI));
+        x86_load(e, 2, EXT_ZERO, RDX, oi);
         ra_reg = RCX;
         break;
-    case THUNK_LDV: case THUNK_STV: case THUNK_X87:
+    case THUNK_X87:
         x86_lea(e, true, RDX, mem_at(RSP, DOWN + FRAME_VBUF));
         x86_load(e, 4, EXT_ZERO, RCX, mem_at(RSP, DOWN + FRAME_OI));
+        ra_reg = R8;
+        break;
+    case THUNK_LDV: case THUNK_STV:
+        x86_lea(e, true, RDX, mem_at(RSP, DOWN + FRAME_VBUF));
+        x86_load(e, 2, EXT_ZERO, RCX, oi);
         ra_reg = R8;
         break;
     case THUNK_CMPXCHG:
         x86_load(e, 8, EXT_ZERO, RDX, mem_at(RSP, DOWN + FRAME_ARG1));
         x86_load(e, 8, EXT_ZERO, RCX, mem_at(RSP, DOWN + FRAME_ARG2));
-        x86_load(e, 4, EXT_ZERO, R8, mem_at(RSP, DOWN + FRAME_OI));
+        x86_load(e, 2, EXT_ZERO, R8, oi);
         ra_reg = R9;
         break;
     case THUNK_RMW:
         x86_load(e, 8, EXT_ZERO, RDX, mem_at(RSP, DOWN + FRAME_ARG1));
-        x86_load(e, 4, EXT_ZERO, RCX, mem_at(RSP, DOWN + FRAME_OI));
+        x86_load(e, 2, EXT_ZERO, RCX, oi);
         x86_load(e, 4, EXT_ZERO, R8, mem_at(RSP, DOWN + FRAME_RMW));
         ra_reg = R9;
         break;
     default:
         x86_load(e, 8, EXT_ZERO, RDX, mem_at(RSP, DOWN + FRAME_ARG1));
-        x86_load(e, 4, EXT_ZERO, RCX, mem_at(RSP, DOWN + FRAME_OI));
+        x86_load(e, 2, EXT_ZERO, RCX, oi);
         ra_reg = R8;
         break;
     }
-    x86_load(e, 8, EXT_ZERO, ra_reg, mem_at(RSP, 8));
+    x86_mov_rr(e, true, ra_reg, R10);
     x86_mov_ri(e, RAX, (uintptr_t)fn);
     x86_call_r(e, RAX);
     x86_store(e, 8, mem_at(RSP, DOWN + FRAME_RES), RAX);
@@ -173,33 +180,55 @@ static void gen_thunk(Emit *e, const void *fn, unsigned kind, unsigned vec)
     x86_ret(e);
 }
 
-static void gen_check(Emit *e, unsigned mmu, bool write)
+/* The access at FRAME_ARG0 of a group whose check does not hold, if the TLB has its page. Out: equal: it is done, result in
+ * FRAME_RES or FRAME_VBUF. No register changes. */
+static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
 {
     enum { DOWN = 8 }; /* our return address */
     int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast);
+    bool write = kind == THUNK_ST || kind == THUNK_STV;
     X86Mem addr = mem_at(RSP, DOWN + FRAME_ARG0), save8 = mem_at(RSP, DOWN + FRAME_REGS), save9 = mem_at(RSP, DOWN + FRAME_REGS + 8);
 
     x86_store(e, 8, save8, R8);
     x86_store(e, 8, save9, R9);
     x86_load(e, 8, EXT_ZERO, R8, addr);
-    x86_load(e, 4, EXT_ZERO, R9, mem_at(RSP, DOWN + FRAME_RMW));
-    x86_alu_rr(e, X86_ADD, true, R9, R8);
+    x86_lea(e, true, R9, mem_at(R8, size - 1));
     x86_shift_ri(e, X86_SHR, true, R8, TCG_PAGE_BITS - TLB_ENTRY_BITS);
     x86_alu_rm(e, X86_AND, true, R8, mem_at(RBP, fast + offsetof(TlbFast, mask)));
     x86_alu_rm(e, X86_ADD, true, R8, mem_at(RBP, fast + offsetof(TlbFast, table)));
     x86_alu_ri(e, X86_AND, true, R9, (int32_t)TCG_PAGE_MASK);
     x86_alu_rm(e, X86_CMP, true, R9, mem_at(R8, write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read)));
-    x86_load(e, 8, EXT_ZERO, R8, mem_at(R8, offsetof(TlbEntry, addend))); /* moves leave the flags alone */
+    uint8_t *miss = x86_jcc(e, CC_NE);
+    /* From here on only moves, which leave the flags alone. */
+    x86_load(e, 8, EXT_ZERO, R8, mem_at(R8, offsetof(TlbEntry, addend)));
     x86_load(e, 8, EXT_ZERO, R9, addr);
     x86_lea(e, true, R8, mem_idx(R8, R9, 0, 0));
-    x86_store(e, 8, mem_at(RSP, DOWN + FRAME_RES), R8);
+    if (kind == THUNK_LD) {
+        x86_load(e, size, EXT_ZERO, R9, mem_at(R8, 0));
+        x86_store(e, 8, mem_at(RSP, DOWN + FRAME_RES), R9);
+    } else if (kind == THUNK_ST) {
+        x86_load(e, 8, EXT_ZERO, R9, mem_at(RSP, DOWN + FRAME_ARG1));
+        x86_store(e, size, mem_at(R8, 0), R9);
+    } else {
+        for (unsigned i = 0; i < (write ? size : 32); i += 8) {
+            X86Mem v = mem_at(RSP, DOWN + FRAME_VBUF + i), m = mem_at(R8, i);
+            if (i >= size) {
+                x86_store_imm(e, 8, v, 0);
+                continue;
+            }
+            x86_load(e, MIN(size, 8u), EXT_ZERO, R9, write ? v : m);
+            x86_store(e, write ? MIN(size, 8u) : 8, write ? m : v, R9);
+        }
+    }
+    x86_patch_here(e, miss);
     x86_load(e, 8, EXT_ZERO, R8, save8);
     x86_load(e, 8, EXT_ZERO, R9, save9);
     x86_ret(e);
 }
 
-/* The table of what is called from TBs: slow paths, the two of the pinned registers, checks. */
-enum { FIRST_CHECK = NB_THUNKS * 3 + 2, TABLE_SIZE = FIRST_CHECK + 2 * TCG_MMU_MODES };
+/* The table of what is called from TBs: slow paths, the two of the pinned registers, tries. */
+enum { FIRST_TRY = NB_THUNKS * 3 + 2, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
+static const uint8_t try_kind[4] = { THUNK_LD, THUNK_ST, THUNK_LDV, THUNK_STV };
 
 /* thunk[0] points to the thunks' addresses, a table in the code buffer itself. */
 const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live)
@@ -208,9 +237,12 @@ const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live)
     return table[kind * 3 + vec_live];
 }
 
-const uint8_t *frame_check(const CodeBuf *b, unsigned mmu, bool write)
+const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu)
 {
-    return frame_thunk(b, 0, FIRST_CHECK + 2 * mmu + write);
+    unsigned k = 0;
+    while (try_kind[k] != kind)
+        k++;
+    return frame_thunk(b, 0, FIRST_TRY + (mmu * 4 + k) * TRY_SIZES + __builtin_ctz(size));
 }
 
 const uint8_t *frame_store_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 0); }
@@ -254,10 +286,15 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
         move_pinned(&e, !load, load ? ~REG_BIT(RAX) : ~0u); /* rax holds the helper's result */
         x86_ret(&e);
     }
-    for (unsigned i = 0; i < 2 * TCG_MMU_MODES; i++) {
+    for (unsigned i = 0; i < TABLE_SIZE - FIRST_TRY; i++) {
+        unsigned kind = try_kind[i / TRY_SIZES % 4], size = 1u << i % TRY_SIZES;
+        bool vec = kind == THUNK_LDV || kind == THUNK_STV;
+        table[FIRST_TRY + i] = NULL;
+        if (vec ? size < 4 : size > 8)
+            continue;
         x86_align_nop(&e, 16, 0);
-        table[FIRST_CHECK + i] = codebuf_rx(b, e.p);
-        gen_check(&e, i / 2, i % 2);
+        table[FIRST_TRY + i] = codebuf_rx(b, e.p);
+        gen_try(&e, kind, size, i / TRY_SIZES / 4);
     }
     g_assert(!e.full);
     b->prologue_size = e.p - b->rw;
@@ -277,7 +314,7 @@ void tcg_dump_prologue(const CodeBuf *b, GString *out)
     for (const uint8_t *p = table; p < thunks; p += sizeof(uint8_t *))
         g_string_append_printf(out, "0x%08" PRIx64 ":  .quad  0x%016" PRIx64 "\n", (uint64_t)(uintptr_t)p,
                                *(const uint64_t *)(const void *)p);
-    g_string_append(out, "  -- slow-path thunks, pinned registers to and from env, TLB checks\n");
+    g_string_append(out, "  -- slow-path thunks, pinned registers to and from env, accesses by themselves\n");
     disas_host(out, thunks, end - thunks, (uintptr_t)thunks);
 }
 

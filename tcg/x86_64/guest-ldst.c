@@ -182,6 +182,13 @@ static Stub *begin_access(Ra *l, const TcgOp *op, Reg a, int32_t disp, uint32_t 
     return guest_begin_access(l, a, disp, oi, memop_size(memopidx_op(oi)), write, t, u);
 }
 
+static X86Ext load_extension(MemOp mo)
+{
+    if (!(mo & MO_SIGN) || ((mo & MO_SIGN32) && memop_size(mo) >= 4))
+        return EXT_ZERO;
+    return mo & MO_SIGN32 ? EXT_SIGN32 : EXT_SIGN64;
+}
+
 static void lower_guest_ld(Ra *l, const TcgOp *op)
 {
     MemOp mo = memopidx_op(op->arg[3]);
@@ -191,11 +198,8 @@ static void lower_guest_ld(Ra *l, const TcgOp *op)
     Reg t = follower ? NOREG : ra_tmp(l), u = follower && pin != NOREG ? NOREG : ra_tmp(l);
     Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], false, pin, t, u);
     Reg d = pin != NOREG ? pin : u;
-    X86Ext ext = !(mo & MO_SIGN) ? EXT_ZERO : mo & MO_SIGN32 ? EXT_SIGN32 : EXT_SIGN64;
 
-    if (size == 4 && ext == EXT_SIGN32)
-        ext = EXT_ZERO;
-    x86_load(&l->e, MIN(size, 8u), ext, d, mem_idx(st->tmp, a, 0, st->disp));
+    x86_load(&l->e, MIN(size, 8u), load_extension(mo), d, mem_idx(st->tmp, a, 0, st->disp));
     st->out = d;
     st->back = l->e.p;
     if (pin == NOREG)
@@ -426,52 +430,6 @@ void stub_return_address(Ra *l, const Stub *st)
     s->stub_map[s->nb_stubs++] = (TcgInsnMap){ l->e.p - l->e.start, { st->data[0], st->data[1] } };
 }
 
-/* A member of a group whose shared check does not hold: its own, and the access, all out of line. No register but
- * the output changes. */
-static void shared_stub(Ra *l, const Stub *st)
-{
-    Emit *e = &l->e;
-    MemOp mo = memopidx_op(st->oi);
-    unsigned size = memop_size(mo);
-    X86Mem saved = mem_at(RSP, FRAME_REGS + 16);
-    X86Ext ext = !(mo & MO_SIGN) ? EXT_ZERO : mo & MO_SIGN32 && size < 4 ? EXT_SIGN32 : mo & MO_SIGN32 ? EXT_ZERO : EXT_SIGN64;
-    unsigned align = memop_align_mask(mo);
-    uint8_t *misaligned = NULL;
-    Reg p = st->out;
-
-    if (align) {
-        x86_test_ri(e, false, st->arg[0].reg, align);
-        misaligned = x86_jcc(e, CC_NE);
-    }
-    x86_store(e, 8, mem_at(RSP, FRAME_ARG0), st->arg[0].reg);
-    if (st->disp)
-        x86_alu_mi(e, X86_ADD, 8, false, mem_at(RSP, FRAME_ARG0), st->disp);
-    x86_store_imm(e, 4, mem_at(RSP, FRAME_RMW), size - 1);
-    x86_call_rx(e, frame_check(l->s->buf, memopidx_mmu(st->oi) % TCG_MMU_MODES, st->write));
-    uint8_t *slow = x86_jcc(e, CC_NE);
-    if (st->opc != TCG_OP_guest_ld) {
-        p = st->opc == TCG_OP_guest_st && st->arg[1].kind == OPND_REG && st->arg[1].reg == R8 ? R9 : R8;
-        x86_store(e, 8, saved, p);
-    }
-    x86_load(e, 8, EXT_ZERO, p, mem_at(RSP, FRAME_RES));
-    switch (st->opc) {
-    case TCG_OP_guest_ld: x86_load(e, MIN(size, 8u), ext, p, mem_at(p, 0)); break;
-    case TCG_OP_guest_st: ra_store_value(l, mem_at(p, 0), MIN(size, 8u), st->arg[1], NOREG); break;
-    case TCG_OP_guest_ldv: x86_vec_load(e, size, st->vex, st->out, mem_at(p, 0)); break;
-    default: x86_vec_store(e, size, mem_at(p, 0), st->arg[1].reg); break;
-    }
-    if (st->opc != TCG_OP_guest_ld)
-        x86_load(e, 8, EXT_ZERO, p, saved);
-    if (st->leader)
-        x86_zero(e, st->tmp);
-    x86_jmp_to(e, st->back);
-    x86_patch_here(e, slow);
-    if (misaligned)
-        x86_patch_here(e, misaligned);
-    if (st->from_misaligned)
-        x86_patch_here(e, st->from_misaligned);
-}
-
 void stub_zero_groups(Ra *l, const Stub *st)
 {
     for (Reg r = R8; r <= R11; r++) {
@@ -480,6 +438,20 @@ void stub_zero_groups(Ra *l, const Stub *st)
     }
     for (unsigned i = 0; i < st->nb_zero; i++)
         x86_store_imm(&l->e, 8, mem_at(RSP, st->zero_slot[i]), 0);
+}
+
+/* What a slow path takes besides the address, into the frame. */
+static void store_arguments(Ra *l, const Stub *st, unsigned kind)
+{
+    Emit *e = &l->e;
+    if (kind == THUNK_STV)
+        x86_vec_store(e, st->rmw, mem_at(RSP, FRAME_VBUF), st->arg[1].reg);
+    else if (kind != THUNK_LD && kind != THUNK_LDV)
+        ra_store_value(l, mem_at(RSP, FRAME_ARG1), 8, st->arg[1], st->tmp);
+    if (kind == THUNK_CMPXCHG)
+        ra_store_value(l, mem_at(RSP, FRAME_ARG2), 8, st->arg[2], st->tmp);
+    if (kind == THUNK_RMW)
+        x86_store_imm(e, 4, mem_at(RSP, FRAME_RMW), st->rmw);
 }
 
 static void guest_stub(Ra *l, const Stub *st)
@@ -493,16 +465,34 @@ static void guest_stub(Ra *l, const Stub *st)
     unsigned kind = kind_of[st->opc];
     Reg a = st->arg[0].reg;
 
+    unsigned size = memop_size(memopidx_op(st->oi));
+    uint8_t *done = NULL, *slow = NULL;
+    /* The bytes from `done` to its target at most: near enough for a short jump? */
+    bool near_done = 17 * st->nb_snap + 13 * st->nb_zero + 32 <= INT8_MAX && st->x87_state == 0;
+
     for (unsigned i = 0; i < st->nb_from; i++)
         x86_patch_here(e, st->from[i]);
-    if (st->shared)
-        shared_stub(l, st);
-    stub_store_snapshot(l, st);
-    if (st->shared) {
+    if (st->from_misaligned)
+        x86_patch_here(e, st->from_misaligned);
+    if (st->shared) { /* a member of a group whose shared check does not hold tries by itself first */
+        unsigned align = memop_align_mask(memopidx_op(st->oi));
         x86_store(e, 8, mem_at(RSP, FRAME_ARG0), a);
         if (st->disp)
             x86_alu_mi(e, X86_ADD, 8, false, mem_at(RSP, FRAME_ARG0), st->disp);
-    } else {
+        store_arguments(l, st, kind);
+        if (st->leader)
+            x86_zero(e, st->tmp);
+        if (align) {
+            x86_test_ri(e, false, a, align);
+            slow = x86_jcc8(e, CC_NE);
+        }
+        x86_call_rx(e, frame_try(l->s->buf, kind, size, memopidx_mmu(st->oi) % TCG_MMU_MODES));
+        done = near_done ? x86_jcc8(e, CC_E) : x86_jcc(e, CC_E);
+        if (slow)
+            x86_patch8_here(e, slow);
+    }
+    stub_store_snapshot(l, st);
+    if (!st->shared) {
         if (st->disp) {
             x86_lea(e, true, st->tmp, mem_at(a, st->disp));
             a = st->tmp;
@@ -514,23 +504,20 @@ static void guest_stub(Ra *l, const Stub *st)
         x87_guest_stub(l, st, frame_thunk(l->s->buf, kind, st->vec_live));
         return;
     }
-    if (kind == THUNK_STV)
-        x86_vec_store(e, st->rmw, mem_at(RSP, FRAME_VBUF), st->arg[1].reg);
-    else if (kind != THUNK_LD && kind != THUNK_LDV)
-        ra_store_value(l, mem_at(RSP, FRAME_ARG1), 8, st->arg[1], st->tmp);
-    if (kind == THUNK_CMPXCHG)
-        ra_store_value(l, mem_at(RSP, FRAME_ARG2), 8, st->arg[2], st->tmp);
-    if (kind == THUNK_RMW)
-        x86_store_imm(e, 4, mem_at(RSP, FRAME_RMW), st->rmw);
-    x86_store_imm(e, 4, mem_at(RSP, FRAME_OI), st->oi);
+    if (!st->shared)
+        store_arguments(l, st, kind);
     x86_call_rx(e, frame_thunk(l->s->buf, kind, st->vec_live));
     stub_return_address(l, st);
+    x86_test_ax(e, st->oi);
     x87_stub_state(l, st, false);
+    stub_zero_groups(l, st);
+    if (done)
+        (near_done ? x86_patch8_here : x86_patch_here)(e, done);
     if (kind == THUNK_LDV)
         x86_vec_load(e, st->rmw, host_features.avx, st->out, mem_at(RSP, FRAME_VBUF)); /* zero above what was loaded */
     else if (st->out != NOREG)
-        x86_load(e, 8, EXT_ZERO, st->out, mem_at(RSP, FRAME_RES));
-    stub_zero_groups(l, st);
+        x86_load(e, st->shared ? MIN(size, 8u) : 8, st->shared ? load_extension(memopidx_op(st->oi)) : EXT_ZERO, st->out,
+                 mem_at(RSP, FRAME_RES));
     x86_jmp_to(e, st->back);
 }
 
