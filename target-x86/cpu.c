@@ -66,7 +66,7 @@ void cpu_update_hflags(CPUX86State *env)
     }
     if ((efl & EFL_RF) && (h & HF_CODE_BP)) /* matters only to instruction breakpoints */
         h |= HF_RF;
-    if (~env->mxcsr & 0x1f80)
+    if ((~env->mxcsr & 0x1f80) || (env->mxcsr & MXCSR_MM))
         h |= HF_FP_UNMASKED;
     if (~env->fpuc & 0x3f || env->x87_slow)
         h |= HF_X87_UNMASKED;

@@ -70,7 +70,7 @@ enum {
     HF_FLAT_FS = 1 << 24, HF_FLAT_GS = 1 << 25,
     HF_IOBP = 1 << 26,                   /* DR7 has I/O breakpoints */
     HF_CODE_BP = 1 << 27,                /* DR7 has instruction breakpoints: check each instruction */
-    HF_FP_UNMASKED = 1 << 28,            /* MXCSR unmasks an exception: FP vector ops go through the checking helper */
+    HF_FP_UNMASKED = 1 << 28,            /* MXCSR unmasks an exception: FP vector ops go through the checking helper; or MXCSR.MM is set */
     HF_OSXSAVE = 1 << 29,                /* AVX enabled: CR4.OSXSAVE and XCR0 */
     HF_UMIP = 1 << 30,
 };
@@ -266,6 +266,8 @@ uint32_t cpu_get_mxcsr(CPUX86State *env);           /* with sticky flags */
 void cpu_set_mxcsr(CPUX86State *env, uint32_t val); /* also the running host MXCSR when called from a helper */
 /* For the handler of SIGFPE (with SA_SIGINFO): true if the guest's vector instruction raised it; the handler just returns. */
 bool cpu_x86_host_fpe(void *ucontext);
+enum { MXCSR_MM = 1 << 17 };              /* AMD: vector operands in memory need no alignment */
+uint32_t cpu_mxcsr_mask(const CPUX86State *env); /* the bits that exist */
 uint64_t cpu_x86_xinuse(CPUX86State *env);          /* XSAVE components not in their initial state */
 uint16_t cpu_get_fpsw(const CPUX86State *env);      /* status with TOP */
 uint16_t cpu_get_fptag(const CPUX86State *env);     /* full two-bit tag word */

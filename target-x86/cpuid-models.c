@@ -334,6 +334,19 @@ static bool filter_features(CPUX86State *env, const Request *r, GError **errp)
     return !missing->len || error_set(errp, "-cpu: not supported here, and enforce=on asks for it:%s", missing->str);
 }
 
+/* What there is but QEMU's max does not have. */
+static bool not_in_max(unsigned f)
+{
+    static const uint16_t out[] = {
+        X86F_INVTSC, X86F_FXSR_OPT, X86F_MISALIGNSSE, X86F_OSVW, X86F_TOPOEXT, X86F_CLZERO,
+        X86F_XSAVEERPTR, X86F_WBNOINVD,
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(out); i++)
+        if (out[i] == f)
+            return true;
+    return false;
+}
+
 /* What the model itself has. */
 static void want_model(Request *r, const CPUX86Model *m, const char *name)
 {
@@ -342,7 +355,7 @@ static void want_model(Request *r, const CPUX86Model *m, const char *name)
 
     if (!m->features) {
         for (unsigned f = 0; f < ARRAY_SIZE(features); f++)
-            if (cpuid_feature_supported(f) && f != X86F_INVTSC)
+            if (cpuid_feature_supported(f) && !not_in_max(f))
                 want_feature(r, f, true);
         return;
     }
@@ -428,6 +441,10 @@ bool cpuid_apply_model(CPUX86State *env, const char *spec, GError **errp)
         env->cpuid.level = MAX(env->cpuid.level, 0xd);
     if (env->features[FEAT_81_EDX] | env->features[FEAT_81_ECX])
         env->cpuid.xlevel = MAX(env->cpuid.xlevel, 0x80000001);
+    if (env->features[FEAT_88_EBX])
+        env->cpuid.xlevel = MAX(env->cpuid.xlevel, 0x80000008);
+    if (cpu_has(env, X86F_TOPOEXT))
+        env->cpuid.xlevel = MAX(env->cpuid.xlevel, 0x8000001e);
     return true;
 }
 

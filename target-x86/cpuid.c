@@ -186,8 +186,14 @@ static void cpuid_extended(CPUX86State *env, uint32_t leaf, uint32_t subleaf, ui
         }
         break;
     case 0x8000001d:
-        if (is_zen(env))
+        if (is_zen(env) && cpu_has(env, X86F_TOPOEXT))
             cpuid_zen_caches(subleaf, out);
+        break;
+    case 0x8000001e:
+        if (cpu_has(env, X86F_TOPOEXT)) { /* one thread per core, one core and one node per package */
+            out[0] = env->cpu ? env->cpu->index : 0;
+            out[2] = out[0] & 0xff;
+        }
         break;
     default: break;
     }

@@ -474,12 +474,16 @@ DecodeResult decode_insn(DisasContext *dc)
         if (i->row && (i->row->op[0] == O_Cy || i->row->op[0] == O_Dy || i->row->op[0] == O_Ry || i->row->op[0] == O_Rv ||
                        i->row->op[1] == O_Ry))
             i->mod = 3; /* ModRM.mod is ignored: MOV CR, DR */
+        if (i->lock && i->row && (i->row->op[0] == O_Cy || i->row->op[1] == O_Cy) && i->reg == 0 && cpu_has(dc->env, X86F_CR8LEGACY)) {
+            i->reg = 8; /* AMD: LOCK MOV CR0 is MOV CR8 */
+            i->lock = false;
+        }
         if (i->has_modrm)
             decode_address(&f, i, dc->code64);
         for (unsigned n = 0; i->row && n < 3; n++)
             decode_operand_bytes(&f, i, i->row->op[n], &have_imm);
-        if (i->simd && simd_row_has_imm8(i->simd))
-            i->imm = fetch(&f, 1);
+        if (i->simd && simd_row_imm_bytes(i->simd))
+            i->imm = fetch(&f, simd_row_imm_bytes(i->simd));
     }
     i->len = f.len;
     dc->pc_next = (dc->pc + f.len) & f.mask;

@@ -4,6 +4,7 @@
  * basic block (segment checks): no temp may be live across it.
  * Spec: Intel SDM vol. 2; vol. 3 section 2.5 and vol. 2 section 2.4 (exception classes). */
 #include "host/base/osdep.h"
+#include "target-x86/cpuid.h"
 #include "target-x86/simd.h"
 
 static bool in_memory(const DisasContext *dc) { return dc->insn.mod != 3; }
@@ -35,6 +36,11 @@ Vv simd_load_src(DisasContext *dc, const SimdRow *row)
         gen_load(dc, g, a, MO_16);
         tcg_gen_simd(dc->s, TCG_V128, t.i, gen_xmm(dc->insn.reg).i, g.i, TCG_NO_TEMP, HOST_MOVD_TO_XMM, 0);
     } else {
+        if ((op & MO_ALIGN_GP) && (dc->flags & HF_FP_UNMASKED) && cpu_has(dc->env, X86F_MISALIGNSSE)) {
+            gen_sync_cc_op(dc);
+            tcg_gen_call(dc->s, &helper_info_check_misalign, TCG_NO_TEMP, 2, tcg_env(dc->s).i, gen_linear(dc, a).i);
+            op &= ~MO_ALIGN_GP;
+        }
         gen_loadv(dc, t, a, op);
     }
     return t;
@@ -322,6 +328,35 @@ static void gen_CRC32(DisasContext *dc, const SimdRow *row)
     tcg_gen_call(s, &helper_info_crc32, d.i, 3, d.i, v.i, tcg_const(s, op).i);
 }
 
+/* EXTRQ and INSERTQ: length and index as immediates, or in the second operand (INSERTQ: in its upper half). */
+static void gen_EXTRQ(DisasContext *dc, const SimdRow *row)
+{
+    enum { TO_GPR = 0x7e | SIMD_PP_66 | SIMD_DST_GPR | SIMD_RM_DST | SIMD_W, FROM_GPR = HOST_MOVD_TO_XMM | SIMD_W };
+    TcgContext *s = dc->s;
+    bool insert = row->pp == SIMD_PP_F2;
+    Vv d = gen_xmm(row->dst == SO_Ux ? dc->insn.rm : dc->insn.reg), src = gen_xmm(dc->insn.rm);
+    Tv val = tcg_temp(s), field = tcg_temp(s), ctl = tcg_temp(s);
+
+    tcg_gen_simd(s, TCG_V128, val.i, d.i, d.i, TCG_NO_TEMP, TO_GPR, 0);
+    if (insert)
+        tcg_gen_simd(s, TCG_V128, field.i, src.i, src.i, TCG_NO_TEMP, TO_GPR, 0);
+    if (row->imm8) {
+        ctl = tcg_const(s, dc->insn.imm & 0xffff);
+    } else {
+        Vv t = src;
+        if (insert) {
+            t = tcg_tempv(s, TCG_V128);
+            simd_emit2(dc, t, src, HOST_PSHUFD, 0xee);
+        }
+        tcg_gen_simd(s, TCG_V128, ctl.i, t.i, t.i, TCG_NO_TEMP, TO_GPR, 0);
+    }
+    if (insert)
+        tcg_gen_call(s, &helper_info_insertq, val.i, 3, val.i, field.i, ctl.i);
+    else
+        tcg_gen_call(s, &helper_info_extrq, val.i, 2, val.i, ctl.i);
+    tcg_gen_simd(s, TCG_V128, d.i, d.i, val.i, TCG_NO_TEMP, FROM_GPR, 0);
+}
+
 static void gen_EMMS(DisasContext *dc, const SimdRow *row)
 {
     gen_fp_pending(dc);
@@ -431,7 +466,7 @@ static GenFn *const gen_fns[SK_MM] = {
 #define FN(name) [SK_##name] = gen_##name
     FN(OP), FN(LOAD), FN(STORE), FN(LOADS), FN(STORES), FN(LOADLO), FN(LOADHI), FN(STORELO), FN(STOREHI), FN(MOVQ),
     FN(STOREQ), FN(MOVD), FN(STORED), FN(COMIS), FN(PEXTR), FN(INSERTPS), FN(SHIFT), FN(MOVNTI), FN(MASKMOV),
-    FN(PCMPSTR), FN(CRC32), FN(EMMS), FN(FXSAVE), FN(FXRSTOR), FN(XSAVE), FN(LDMXCSR), FN(STMXCSR), FN(FENCE), FN(CLFLUSH),
+    FN(PCMPSTR), FN(CRC32), FN(EXTRQ), FN(EMMS), FN(FXSAVE), FN(FXRSTOR), FN(XSAVE), FN(LDMXCSR), FN(STMXCSR), FN(FENCE), FN(CLFLUSH),
     FN(SEGBASE),
 #undef FN
 };

@@ -3,7 +3,7 @@
  * the TB's flags decide, and how the TB goes on.
  * Spec: Intel SDM vol. 2; vol. 3, 2.8 (system instructions). */
 #include "target-x86/flags.h"
-#include "target-x86/translate.h"
+#include "target-x86/simd.h"
 
 #define ENV_I (tcg_env(dc->s).i)
 #define CONST_I(v) (tcg_const(dc->s, v).i)
@@ -405,6 +405,15 @@ void gen_ARPL(DisasContext *dc)
     tcg_gen_label(s, same);
     tcg_gen_deposit(s, TCG_I64, flags, flags, z, 6, 1);
     gen_set_flags(dc, flags);
+}
+
+/* The line around DS:rAX. */
+void gen_CLZERO(DisasContext *dc)
+{
+    dc->insn.mod = 0;
+    dc->insn.base = R_EAX;
+    gen_sync_cc_op(dc);
+    CALL_HELPER(dc, clzero, NO_OUT, 2, ENV_I, gen_linear(dc, gen_mem_operand(dc, 1, true)).i);
 }
 
 void gen_INVLPG(DisasContext *dc)

@@ -1,6 +1,7 @@
 /* helper-msr.c - RDMSR and WRMSR.
- * Spec: Intel SDM vol. 4; AMD APM vol. 2 appendix A. An MSR that Vireo does not know reads as 0 and ignores
- * writes, since guests probe many. Not modelled: performance counters, machine-check events, power MSRs. */
+ * Spec: Intel SDM vol. 4; AMD APM vol. 2 appendix A. An MSR of a feature that the CPU model does not have is #GP; one
+ * that Vireo does not know reads as 0 and ignores writes, as in QEMU, since guests probe many.
+ * Not modelled: performance counters, machine-check events, power MSRs. */
 #include "host/base/osdep.h"
 #include "softmmu/bql.h"
 #include "softmmu/timer.h"
@@ -25,6 +26,8 @@ enum {
 #define MSR_KERNELGSBASE 0xc0000102u
 #define MSR_TSC_AUX 0xc0000103u
 #define MSR_VM_CR 0xc0010114u
+#define MSR_OSVW_ID_LENGTH 0xc0010140u /* AMD errata that need a workaround: none */
+#define MSR_OSVW_STATUS 0xc0010141u
 enum { APICBASE_EXTD = 1 << 10 };
 enum { VM_CR_LOCK = 1 << 3, VM_CR_SVMDIS = 1 << 4 };
 
@@ -99,10 +102,37 @@ static uint64_t *plain_msr(CPUX86State *env, uint32_t msr, bool *address)
     }
 }
 
+/* MSRs that exist only with a feature: without it they are #GP, as on the CPU that the model stands for. */
+static bool msr_exists(const CPUX86State *env, uint32_t msr)
+{
+    switch (msr) {
+    case MSR_SYSENTER_CS: case MSR_SYSENTER_ESP: case MSR_SYSENTER_EIP: return cpu_has(env, X86F_SEP);
+    case MSR_TSC_ADJUST: return cpu_has(env, X86F_TSC_ADJUST);
+    case MSR_MTRRCAP: case MSR_MTRR_DEFTYPE: return cpu_has(env, X86F_MTRR);
+    case MSR_PAT: return cpu_has(env, X86F_PAT);
+    case MSR_MCG_CAP: case MSR_MCG_STATUS: case MSR_MCG_CTL: return cpu_has(env, X86F_MCA);
+    case MSR_XSS: return cpu_has(env, X86F_XSAVES);
+    case MSR_SPEC_CTRL: return cpu_has(env, X86F_SPEC_CTRL) || cpu_has(env, X86F_SSBD);
+    case MSR_EFER: return cpu_has(env, X86F_SYSCALL) || cpu_has(env, X86F_NX) || cpu_has(env, X86F_LM);
+    case MSR_STAR: return cpu_has(env, X86F_SYSCALL) || cpu_has(env, X86F_LM);
+    case MSR_LSTAR: case MSR_CSTAR: case MSR_FMASK: case MSR_FSBASE: case MSR_GSBASE: case MSR_KERNELGSBASE:
+        return cpu_has(env, X86F_LM);
+    case MSR_TSC_AUX: return cpu_has(env, X86F_RDTSCP) || cpu_has(env, X86F_RDPID);
+    default: break;
+    }
+    if (mtrr_fixed_index(msr) >= 0 || (msr >= MSR_MTRR_VAR0 && msr <= MSR_MTRR_VAR_END))
+        return cpu_has(env, X86F_MTRR);
+    if (msr >= MSR_MC0_CTL && msr < MSR_MC_END) /* banks that MCG_CAP counts */
+        return cpu_has(env, X86F_MCA) && msr < MSR_MC0_CTL + 4 * MCE_BANKS;
+    return true;
+}
+
 /* false: #GP */
 static bool read_msr(CPUX86State *env, uint32_t msr, uint64_t *val)
 {
     bool address;
+    if (!msr_exists(env, msr))
+        return false;
     const uint64_t *plain = plain_msr(env, msr, &address);
     if (plain) {
         *val = *plain;
@@ -116,14 +146,12 @@ static bool read_msr(CPUX86State *env, uint32_t msr, uint64_t *val)
         *val = env->mtrr_var[msr - MSR_MTRR_VAR0];
         return true;
     }
-    if (msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * MCE_BANKS) {
+    if (msr >= MSR_MC0_CTL && msr < MSR_MC_END) {
         *val = env->mc_banks[msr - MSR_MC0_CTL];
         return true;
     }
     if (msr == MSR_TSC_DEADLINE || (msr >= MSR_X2APIC && msr <= MSR_X2APIC_END))
         return has_irq_msr(env, msr) && irq_msr(env, msr, val, false);
-    if (msr >= MSR_MC0_CTL && msr < MSR_MC_END)
-        return false; /* banks that MCG_CAP does not count */
 
     *val = 0;
     switch (msr) {
@@ -138,8 +166,8 @@ static bool read_msr(CPUX86State *env, uint32_t msr, uint64_t *val)
         break;
     case MSR_FEATURE_CONTROL: *val = env->feature_control; break;
     case MSR_UCODE_REV: *val = env->microcode; break;
-    case MSR_MTRRCAP: *val = cpu_has(env, X86F_MTRR) ? MTRR_VAR_COUNT | 1 << 8 | 1 << 10 : 0; break; /* fixed ranges, WC */
-    case MSR_MCG_CAP: *val = cpu_has(env, X86F_MCA) ? mcg_cap : 0; break;
+    case MSR_MTRRCAP: *val = MTRR_VAR_COUNT | 1 << 8 | 1 << 10; break; /* fixed ranges, WC */
+    case MSR_MCG_CAP: *val = mcg_cap; break;
     case MSR_MCG_CTL: *val = env->mcg_ctl; break;
     case MSR_PERF_STATUS: *val = 1000ULL | 4ULL << 40; break; /* TSC rate over bus rate, as old Linux reads it */
     case MSR_PAT: *val = env->pat; break;
@@ -148,6 +176,7 @@ static bool read_msr(CPUX86State *env, uint32_t msr, uint64_t *val)
     case MSR_VM_CR: *val = strcmp(env->cpuid.vendor, "AuthenticAMD") && !cpu_has(env, X86F_SVM) ? 0 : VM_CR_LOCK | VM_CR_SVMDIS; break;
     case MSR_EFER: *val = env->efer; break;
     case MSR_PLATFORM_ID: case MSR_PRED_CMD: break;
+    case MSR_OSVW_ID_LENGTH: case MSR_OSVW_STATUS: return cpu_has(env, X86F_OSVW);
     default: log_unimp("rdmsr: unknown MSR 0x%x\n", msr); break;
     }
     return true;
@@ -191,6 +220,8 @@ static bool write_apicbase(CPUX86State *env, uint64_t val)
 static bool write_msr(CPUX86State *env, uint32_t msr, uint64_t val)
 {
     bool address;
+    if (!msr_exists(env, msr))
+        return false;
     uint64_t *plain = plain_msr(env, msr, &address);
     if (plain) {
         if (address && !is_canonical(val))
@@ -214,7 +245,7 @@ static bool write_msr(CPUX86State *env, uint32_t msr, uint64_t val)
         env->mtrr_var[msr - MSR_MTRR_VAR0] = val;
         return true;
     }
-    if (msr >= MSR_MC0_CTL && msr < MSR_MC0_CTL + 4 * MCE_BANKS) {
+    if (msr >= MSR_MC0_CTL && msr < MSR_MC_END) {
         unsigned off = msr - MSR_MC0_CTL;
         if ((off & 3) == 1 && val != 0)
             return false; /* STATUS can only be cleared */
@@ -225,8 +256,6 @@ static bool write_msr(CPUX86State *env, uint32_t msr, uint64_t val)
     }
     if (msr == MSR_TSC_DEADLINE || (msr >= MSR_X2APIC && msr <= MSR_X2APIC_END))
         return has_irq_msr(env, msr) && irq_msr(env, msr, &val, true);
-    if (msr >= MSR_MC0_CTL && msr < MSR_MC_END)
-        return false;
 
     switch (msr) {
     case MSR_TSC: {
@@ -265,6 +294,7 @@ static bool write_msr(CPUX86State *env, uint32_t msr, uint64_t val)
     case MSR_XSS: return val == 0;
     case MSR_EFER: return write_efer(env, val);
     case MSR_PRED_CMD: case MSR_PERF_STATUS: case MSR_VM_CR: break; /* VM_CR is locked */
+    case MSR_OSVW_ID_LENGTH: case MSR_OSVW_STATUS: return cpu_has(env, X86F_OSVW); /* for the BIOS only */
     default: log_unimp("wrmsr: unknown MSR 0x%x, value 0x%" PRIx64 "\n", msr, val); break;
     }
     return true;

@@ -6,12 +6,15 @@
  * with the guest's masks: the host's #XM then tells the flags (cpu_x86_host_fpe).
  * Spec: Intel SDM vol. 1 section 10.2.3 and 11.5 (MXCSR, exceptions); vol. 2 (instructions). */
 #include "host/base/osdep.h"
+#include "target-x86/cpuid.h"
 #include "target-x86/helper.h"
 #include "accel/cputlb.h"
 #include <immintrin.h>
 #include <ucontext.h>
 
 enum { MX_FLAGS = 0x3f, MX_MASK_SHIFT = 7, MX_MASKS = 0x1f80, MX_VALID = 0xffff };
+
+uint32_t cpu_mxcsr_mask(const CPUX86State *env) { return MX_VALID | (cpu_has(env, X86F_MISALIGNSSE) ? MXCSR_MM : 0); }
 
 static inline uint32_t host_stmxcsr(void)
 {
@@ -48,7 +51,7 @@ static void mxcsr_set_run(CPUX86State *env, uint32_t run)
 
 void cpu_set_mxcsr(CPUX86State *env, uint32_t val)
 {
-    env->mxcsr = val & MX_VALID;
+    env->mxcsr = val & cpu_mxcsr_mask(env);
     mxcsr_set_run(env, mxcsr_to_run(env->mxcsr));
     cpu_update_hflags(env);
 }
@@ -60,7 +63,7 @@ uint32_t helper_ldmxcsr(CPUX86State *env, uint32_t val)
 {
     uint32_t old = env->hflags;
 
-    if (val & ~MX_VALID)
+    if (val & ~cpu_mxcsr_mask(env))
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     cpu_set_mxcsr(env, val);
     return env->hflags != old;
@@ -160,6 +163,33 @@ uint64_t helper_pcmpstr(CPUX86State *env, uint32_t ctl, uint64_t la, uint64_t lb
         env->mm_scratch[5] = 0;
     }
     return flags | (uint64_t)index << 32;
+}
+
+/* ---- SSE4A, CLZERO: AMD APM vol. 4, vol. 3 ---- */
+
+static uint64_t low_bits(unsigned n) { return n ? (1ULL << n) - 1 : ~0ULL; }
+
+/* ctl: length in bits 0-5 (0 is 64), index in bits 8-13. */
+uint64_t helper_extrq(uint64_t val, uint32_t ctl) { return val >> (ctl >> 8 & 63) & low_bits(ctl & 63); }
+
+uint64_t helper_insertq(uint64_t val, uint64_t field, uint32_t ctl)
+{
+    unsigned index = ctl >> 8 & 63;
+    uint64_t mask = low_bits(ctl & 63);
+    return (val & ~(mask << index)) | (field & mask) << index;
+}
+
+void helper_clzero(CPUX86State *env, uint64_t addr)
+{
+    for (unsigned i = 0; i < 64; i += 8)
+        cpu_st(env->cpu, (addr & ~63ULL) + i, 8, 0, cpu_mmu_index(env), GETPC());
+}
+
+/* An operand that must be aligned unless MXCSR.MM allows it. */
+void helper_check_misalign(CPUX86State *env, uint64_t addr)
+{
+    if ((addr & 15) && !(env->mxcsr & MXCSR_MM))
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
 }
 
 /* ---- the rest ---- */

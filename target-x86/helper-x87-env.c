@@ -202,18 +202,24 @@ void x87_build_fx(CPUX86State *env, uint8_t *b, uint32_t fmt)
         *(uint16_t *)(b + 20) = env->fpds;
     }
     *(uint32_t *)(b + 24) = cpu_get_mxcsr(env);
-    *(uint32_t *)(b + 28) = 0xffff; /* MXCSR_MASK */
+    *(uint32_t *)(b + 28) = cpu_mxcsr_mask(env);
     for (unsigned i = 0; i < 8; i++)
         memcpy(b + 32 + 16 * i, &env->fpregs[x87_phys(env, i)], 10);
     for (unsigned i = 0; i < (fmt ? 16 : 8); i++)
         memcpy(b + FX_XMM + 16 * i, &env->xmm[i], 16);
 }
 
+/* XMM registers that FXSAVE and FXRSTOR move: none in 64-bit code at CPL 0 with EFER.FFXSR (AMD APM vol. 2, 3.1.7). */
+static unsigned fx_xmm_count(const CPUX86State *env, uint32_t fmt)
+{
+    return !fmt ? 8 : (env->efer & EFER_FFXSR) && cpu_cpl(env) == 0 ? 0 : 16;
+}
+
 void helper_fxsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
     uint8_t b[FX_XMM + 256] = {0};
     Mem m = mem_at(env, addr, GETPC());
-    unsigned bytes = FX_XMM + (fmt ? 16 : 8) * 16;
+    unsigned bytes = FX_XMM + fx_xmm_count(env, fmt) * 16;
     x87_fold(env);
 
     if (addr & 15)
@@ -250,17 +256,17 @@ uint32_t helper_fxrstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
     uint8_t b[FX_XMM + 256];
     Mem m = mem_at(env, addr, GETPC());
-    unsigned bytes = FX_XMM + (fmt ? 16 : 8) * 16;
+    unsigned n = fx_xmm_count(env, fmt), bytes = FX_XMM + n * 16;
     uint32_t old_hflags = env->hflags;
 
     if (addr & 15)
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     for (unsigned i = 0; i < bytes; i += 8)
         *(uint64_t *)(b + i) = get(&m, i, 8);
-    if (*(uint32_t *)(b + 24) & ~0xffffu)
+    if (*(uint32_t *)(b + 24) & ~cpu_mxcsr_mask(env))
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     x87_load_fx(env, b, fmt);
-    for (unsigned i = 0; i < (fmt ? 16 : 8); i++)
+    for (unsigned i = 0; i < n; i++)
         memcpy(&env->xmm[i], b + FX_XMM + 16 * i, 16);
     cpu_set_mxcsr(env, *(uint32_t *)(b + 24));
     return env->hflags != old_hflags;

@@ -158,7 +158,7 @@ uint32_t helper_xrstor(CPUX86State *env, uint64_t addr, uint32_t ctl)
     }
     if (load_mxcsr) {
         mxcsr = (uint32_t)get64(&a, OFF_MXCSR);
-        if (mxcsr & ~0xffffu)
+        if (mxcsr & ~cpu_mxcsr_mask(env))
             raise_exception_err(env, EXCP_GP, 0, GETPC());
     }
     if (load & XS_SSE)

@@ -105,7 +105,7 @@ bool simd_row_uses_xmm(const SimdRow *r)
     return simd_opnd_is_xmm(r->dst) || simd_opnd_is_xmm(r->src) || r->kind == SK_VZEROUPPER || r->kind == SK_VZEROALL;
 }
 
-bool simd_row_has_imm8(const SimdRow *row) { return row->imm8; }
+unsigned simd_row_imm_bytes(const SimdRow *row) { return row->kind == SK_EXTRQ ? 2 * row->imm8 : row->imm8; }
 bool simd_row_has_modrm(const SimdRow *row) { return row->kind != SK_EMMS && row->kind != SK_VZEROUPPER && row->kind != SK_VZEROALL; }
 
 MemOp simd_opnd_memop(SimdOpnd o, bool rex_w)
@@ -114,7 +114,7 @@ MemOp simd_opnd_memop(SimdOpnd o, bool rex_w)
     case SO_Wx: case SO_Mx: return MO_128 | MO_ALIGN_GP;
     case SO_Wu: case SO_Mu: return MO_128;
     case SO_Wq: case SO_Mq: case SO_Qq: return MO_64;
-    case SO_Wd: case SO_Qd: case SO_Ed: return MO_32;
+    case SO_Wd: case SO_Md: case SO_Qd: case SO_Ed: return MO_32;
     case SO_Ww: case SO_Ew: return MO_16;
     case SO_Eb: return MO_8;
     default: return rex_w ? MO_64 : MO_32; /* Ey, My, Gy */
@@ -155,7 +155,7 @@ bool simd_guest_has(const CPUX86State *env, SimdFeature f)
         [SF_AES] = X86F_AES, [SF_SHA] = X86F_SHA_NI, [SF_FXSR] = X86F_FXSR, [SF_CLFLUSH] = X86F_CLFLUSH,
         [SF_CLFLUSHOPT] = X86F_CLFLUSHOPT, [SF_CLWB] = X86F_CLWB, [SF_FSGSBASE] = X86F_FSGSBASE,
         [SF_XSAVE] = X86F_XSAVE, [SF_XSAVEOPT] = X86F_XSAVEOPT, [SF_XSAVEC] = X86F_XSAVEC, [SF_XSAVES] = X86F_XSAVES,
-        [SF_AVX] = X86F_AVX, [SF_AVX2] = X86F_AVX2, [SF_FMA] = X86F_FMA, [SF_F16C] = X86F_F16C, [SF_VAES] = X86F_VAES,
+        [SF_SSE4A] = X86F_SSE4A, [SF_AVX] = X86F_AVX, [SF_AVX2] = X86F_AVX2, [SF_FMA] = X86F_FMA, [SF_F16C] = X86F_F16C, [SF_VAES] = X86F_VAES,
         [SF_VPCLMUL] = X86F_VPCLMULQDQ, [SF_GFNI] = X86F_GFNI,
     };
     return f == SF_BASE || cpu_has(env, cpuid[f]);
@@ -168,5 +168,7 @@ bool simd_host_has(SimdFeature f)
         [SF_PCLMUL] = "pclmul", [SF_AES] = "aes", [SF_SHA] = "sha", [SF_AVX] = "avx2", [SF_AVX2] = "avx2",
         [SF_FMA] = "fma", [SF_F16C] = "f16c", [SF_VAES] = "vaes", [SF_VPCLMUL] = "vpclmulqdq", [SF_GFNI] = "gfni",
     };
+    if (f == SF_SSE4A)
+        return __builtin_cpu_supports("sse4a");
     return !names[f] || tcg_host_has_simd(names[f]);
 }

@@ -32,12 +32,12 @@ MemOp simd_opnd_memop(SimdOpnd o, bool rex_w); /* size and alignment of its memo
 typedef enum SimdFeature {
     SF_BASE, SF_MMX, SF_SSE, SF_SSE2, SF_SSE3, SF_SSSE3, SF_SSE41, SF_SSE42, SF_PCLMUL, SF_AES, SF_SHA, SF_FXSR,
     SF_CLFLUSH, SF_CLFLUSHOPT, SF_CLWB, SF_FSGSBASE, SF_XSAVE, SF_XSAVEOPT, SF_XSAVEC, SF_XSAVES,
-    SF_AVX, SF_AVX2, SF_FMA, SF_F16C, SF_VAES, SF_VPCLMUL, SF_GFNI,
+    SF_SSE4A, SF_AVX, SF_AVX2, SF_FMA, SF_F16C, SF_VAES, SF_VPCLMUL, SF_GFNI,
     SF_COUNT
 } SimdFeature;
 /* Does the guest's CPU model offer it? */
 bool simd_guest_has(const CPUX86State *env, SimdFeature f);
-/* Can the host run the rows of this feature? cpu.c masks CPUID with it; the tests skip rows by it. */
+/* Can the host run the rows of this feature? The tests skip rows by it (SSE4A runs everywhere in Vireo). */
 bool simd_host_has(SimdFeature f);
 
 /* How a row is turned into IR: the function gen_KIND of gen-sse.c or gen-mmx.c. */

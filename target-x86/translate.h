@@ -177,7 +177,7 @@ void gen_x87_insn(DisasContext *dc); /* gen-x87.c: opcodes D8-DF, modrm decoded;
 /* gen-sse.c: the row for an opcode, or NULL. pp: mandatory prefix as in SimdEnc (SIMD_PP_*), reg: ModRM.reg
  * for groups, mod3: register form. The decoder asks it when opcodes.def has no row. */
 const struct SimdRow *simd_lookup(unsigned map, unsigned opcode, unsigned pp, unsigned modrm);
-bool simd_row_has_imm8(const struct SimdRow *row);
+unsigned simd_row_imm_bytes(const struct SimdRow *row);
 bool simd_row_has_modrm(const struct SimdRow *row);
 /* The same for VEX encodings; l, w: the bits. */
 const struct SimdRow *vex_lookup(unsigned map, unsigned opcode, unsigned pp, unsigned modrm, bool w, bool l);

@@ -563,7 +563,7 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
     }
     if (r->imm8) {
         e.imm = rnd64();
-        e.imm_size = 1;
+        e.imm_size = simd_row_imm_bytes(r);
     }
     if (r->kind == SK_COMIS)
         g->fl_written = CC_MASK;

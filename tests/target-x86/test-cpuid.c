@@ -108,12 +108,28 @@ static void test_switches(void)
     g_assert_true(cpu_has(env, X86F_SMAP));
     g_assert_true(cpu_has(env, X86F_X2APIC));
     g_assert_true(cpu_has(env, X86F_SVM)); /* shown, and switched off: test_svm() */
+    g_assert_true(cpu_has(env, X86F_SSE4A));
+    g_assert_false(cpu_has(env, X86F_MISALIGNSSE)); /* nor has QEMU's */
+    g_assert_false(cpu_has(env, X86F_TOPOEXT));
     g_assert_true(cpu_has(env, X86F_MONITOR));
     g_assert_false(cpu_has(env, X86F_VMX));
     cpuid(4, 0, r); /* AMD has no such leaf */
     g_assert_cmphex(r[0], ==, 0);
     cpuid(5, 0, r);
     g_assert_cmphex(r[2], ==, 3);
+    harness_stop();
+    harness_start("EPYC,enforce");
+    g_assert_true(cpu_has(env, X86F_MISALIGNSSE));
+    g_assert_true(cpu_has(env, X86F_FXSR_OPT));
+    cpuid(0x8000001d, 3, r);
+    g_assert_cmphex(r[0], ==, 0x163);
+    cpuid(0x8000001e, 0, r);
+    g_assert_cmphex(r[0], ==, 0);
+    g_assert_cmphex(r[1], ==, 0);
+    harness_stop();
+    harness_start("EPYC,-topoext");
+    cpuid(0x8000001d, 3, r);
+    g_assert_cmphex(r[0], ==, 0);
     harness_stop();
     harness_start("Westmere");
     cpuid(4, 0, r);
@@ -159,7 +175,7 @@ static void test_errors(void)
     check_error("qemu64,enforce,+vmx", "vmx");
     check_error("qemu64,+vmx,+rtm,enforce", "CPUID.01H:ECX.vmx, CPUID.07H:EBX.rtm");
     check_error("Haswell,enforce", "hle");
-    check_error("EPYC,enforce=on", "osvw");
+    check_error("EPYC-Rome,enforce=on", "perfctr-core");
     check_error("max,phys-bits=60", "60");
     check_error("max,enforce=maybe", "maybe");
     g_autoptr(GString) out = g_string_new(NULL);
@@ -241,6 +257,38 @@ static void test_svm(void)
     harness_stop();
     harness_start("Nehalem");
     g_assert_false(cpu_has(env, X86F_SVM));
+    harness_stop();
+}
+
+/* What comes with a feature is #GP without it. */
+static void test_msr_features(void)
+{
+    static const uint32_t modern[] = {0x174, 0x3b, 0xfe, 0x200, 0x250, 0x277, 0x2ff, 0x400, 0xda0, 0xc0000081, 0xc0000082, 0xc0000100, 0xc0000102, 0xc0000103};
+
+    harness_start("max");
+    clock_use_test_clock();
+    for (volatile unsigned i = 0; i < ARRAY_SIZE(modern); i++)
+        ASSERT_OK(rdmsr(modern[i]));
+    ASSERT_FAULT(EXCP_GP, 0, rdmsr(0xc0010140)); /* OSVW */
+    g_assert_cmphex(rdmsr(0xc0010114), ==, 0x18);      /* VM_CR: SVM is off, for good */
+    ASSERT_FAULT(EXCP_GP, 0, wrmsr(0xc0000080, 1 << 12));
+    harness_stop();
+    harness_start("pentium");
+    clock_use_test_clock();
+    for (volatile unsigned i = 0; i < ARRAY_SIZE(modern); i++) {
+        ASSERT_FAULT(EXCP_GP, 0, rdmsr(modern[i]));
+        ASSERT_FAULT(EXCP_GP, 0, wrmsr(modern[i], 0));
+    }
+    ASSERT_FAULT(EXCP_GP, 0, rdmsr(0xc0000080));
+    harness_stop();
+    harness_start("EPYC");
+    clock_use_test_clock();
+    g_assert_cmphex(rdmsr(0xc0010140), ==, 0);
+    g_assert_cmphex(rdmsr(0xc0010141), ==, 0);
+    ASSERT_OK(wrmsr(0xc0000080, 1 << 14)); /* EFER.FFXSR */
+    harness_stop();
+    harness_start("Haswell");
+    ASSERT_FAULT(EXCP_GP, 0, wrmsr(0xc0000080, 1 << 14));
     harness_stop();
 }
 
@@ -351,6 +399,7 @@ int main(int argc, char **argv)
     g_test_add_func("/target-x86/cpuid/errors", test_errors);
     g_test_add_func("/target-x86/cpuid/msr", test_msr);
     g_test_add_func("/target-x86/cpuid/svm", test_svm);
+    g_test_add_func("/target-x86/cpuid/msr-features", test_msr_features);
     g_test_add_func("/target-x86/cpuid/control-registers", test_control);
     g_test_add_func("/target-x86/cpuid/dump", test_dump);
     g_test_add_func("/target-x86/cpuid/save-load", test_save);

@@ -40,8 +40,8 @@ static void encode(Code *c, const SimdRow *r, bool mem, unsigned reg, unsigned r
     add(c, (mem ? 0x86 : 0xc0 | (rm & 7)) | (reg & 7) << 3); /* [rsi + disp32] */
     for (unsigned i = 0; mem && i < 4; i++)
         add(c, disp >> 8 * i);
-    if (r->imm8)
-        add(c, imm);
+    for (unsigned i = 0; i < simd_row_imm_bytes(r); i++)
+        add(c, i ? imm ^ 0x15 : imm);
 }
 
 static uint32_t special32(GRand *r)
