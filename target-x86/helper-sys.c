@@ -376,9 +376,10 @@ void helper_mwait(CPUX86State *env, uint64_t next_eip)
 
 void helper_pause(CPUX86State *env)
 {
-    /* A spinning guest gives the host thread away now and then. */
+    /* A spinning guest gives the host thread away now and then. One CPU alone spins for time to pass (delays of drivers)
+     * or for a device, and the host's scheduler lets that in anyway: hardly ever, a call costs more than such a delay. */
     static __thread unsigned spins;
-    if (++spins % 64 == 0)
+    if (++spins % (accel_parallel ? 64 : 4096) == 0)
         sched_yield();
 }
 

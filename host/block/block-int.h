@@ -19,6 +19,7 @@ typedef struct BlockFile {
     bool read_only, is_device, no_flush;
     bool no_lock;     /* locking=off */
     bool no_nowait;   /* this file system cannot say what it has in memory */
+    int64_t slow_until; /* host time in us: until then no write is tried in the submitter's thread (atomic) */
     bool is_null;     /* no file at all: reads as zeros, forgets what is written */
     dev_t dev;
     ino_t ino;
@@ -51,6 +52,9 @@ static inline int file_check(BlockFile *f, BlockIo io, uint64_t offset, uint64_t
 void file_close(BlockFile *f);
 /* len bytes at offset, from or to the vector from its byte `skip` on. Reads past the end give zeros. 0 or -errno. */
 int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t skip, uint64_t len, bool write);
+/* A write of guest data. Where file_nowait is set: done if it should take no longer than a copy, else -EAGAIN, and
+ * part of the data may be there. */
+int file_write_data(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t skip, uint64_t len);
 int file_pread(BlockFile *f, uint64_t offset, void *buf, size_t len);
 int file_pwrite(BlockFile *f, uint64_t offset, const void *buf, size_t len);
 int file_sync(BlockFile *f);

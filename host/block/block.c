@@ -4,8 +4,8 @@
  * Locks: `lock` protects the completion queue and the counts of requests in flight; it is a leaf
  * (no callback runs under it). Callbacks run under the BQL: from the main loop's event source, from
  * block_drain(), and in inline mode from the worker itself. A thread switch costs more than a small transfer:
- * in inline mode a read of what the host has in memory is done by the submitter, and its callback runs when
- * that thread gives up the BQL. Two never run at once.
+ * in inline mode a read of what the host has in memory, and a write that only goes there, are done by the submitter,
+ * and the callback runs when that thread gives up the BQL. Two never run at once.
  * A flush covers every write whose callback has run before the flush was submitted.
  * Not modelled: request merging, throttling. */
 #include "host/base/osdep.h"
@@ -16,7 +16,7 @@
 #include <sys/eventfd.h>
 #include <glib-unix.h>
 
-enum { WORKERS = 4, INLINE_MAX = 512 << 10 };
+enum { WORKERS = 4, INLINE_MAX = 2 << 20 };
 
 typedef enum ReqKind { REQ_READ, REQ_WRITE, REQ_FLUSH, REQ_DISCARD, REQ_ZEROES, REQ_ZEROES_UNMAP } ReqKind;
 
@@ -209,6 +209,14 @@ static void pool_start(void)
     pool = g_thread_pool_new(worker, NULL, WORKERS, FALSE, NULL);
 }
 
+/* Worth an attempt in this thread: nothing in it waits for the disk. */
+static bool may_be_quick(const BlockReq *r)
+{
+    if (r->kind != REQ_READ && (r->kind != REQ_WRITE || r->img->writethrough || r->img->top->detect_zeroes))
+        return false;
+    return iov_bytes(r->iov, r->iovcnt) <= INLINE_MAX;
+}
+
 static void send(BlockReq *r)
 {
     pool_start();
@@ -217,9 +225,10 @@ static void send(BlockReq *r)
     r->img->in_flight++;
     total_in_flight++;
     g_mutex_unlock(&lock);
-    if (inline_mode && r->kind == REQ_READ && bql_locked() && iov_bytes(r->iov, r->iovcnt) <= INLINE_MAX) {
+    if (inline_mode && may_be_quick(r) && bql_locked()) {
         file_nowait = true;
-        r->ret = image_read(r->img, r->offset, r->iov, r->iovcnt);
+        r->ret = r->kind == REQ_READ ? image_read(r->img, r->offset, r->iov, r->iovcnt)
+                                     : image_write(r->img, r->offset, r->iov, r->iovcnt);
         file_nowait = false;
         if (!r->ret) {
             finish(r);

@@ -81,7 +81,7 @@ void block_set_error_actions(BlockImage *img, BlockErrorAction on_read, BlockErr
 int block_io_status(const BlockImage *img);
 bool block_retry_all(void); /* on `cont`; false: nothing was kept. Under the BQL. */
 
-/* Inline mode, for a program whose threads obey the BQL: callbacks come in any thread, a read of cached data may be
+/* Inline mode, for a program whose threads obey the BQL: callbacks come in any thread, a read or write of cached data may be
  * complete as soon as the submitter gives up the BQL. Off: callbacks come in the main loop and in block_drain() only. */
 void block_set_inline(bool on);
 

@@ -48,7 +48,10 @@ static int ovl_pwritev(void *opaque, uint64_t offset, const struct iovec *iov, i
     uint64_t first = offset / OVL_BLOCK, last = (offset + len - 1) / OVL_BLOCK;
     uint64_t edge[2] = {first, last};
 
-    g_mutex_lock(&s->lock);
+    if (!file_nowait)
+        g_mutex_lock(&s->lock);
+    else if (!g_mutex_trylock(&s->lock))
+        return -EAGAIN;
     /* Fill the blocks at both edges from the image when the write covers them in part. */
     for (int i = 0; i < 2 && ret == 0; i++) {
         uint64_t b = edge[i];
@@ -63,7 +66,7 @@ static int ovl_pwritev(void *opaque, uint64_t offset, const struct iovec *iov, i
             ovl_set(s, b);
     }
     if (ret == 0)
-        ret = file_rwv(&s->file, offset, iov, iovcnt, 0, len, true);
+        ret = file_write_data(&s->file, offset, iov, iovcnt, 0, len);
     for (uint64_t b = first; ret == 0 && b <= last; b++)
         ovl_set(s, b);
     g_mutex_unlock(&s->lock);

@@ -242,12 +242,20 @@ static int q_pwritev(void *opaque, uint64_t off, const struct iovec *iov, int cn
 {
     Qcow2 *s = opaque;
     int ret = 0;
-    g_mutex_lock(&s->lock);
+    if (!file_nowait) {
+        g_mutex_lock(&s->lock);
+    } else if (!g_mutex_trylock(&s->lock)) {
+        return -EAGAIN;
+    }
     for (uint64_t done = 0; done < len && !ret;) {
         uint64_t at = off + done, n = len - done;
         uint64_t first = at & ~(s->cluster_size - 1), end = ROUND_UP(at + n, s->cluster_size);
         bool waited = false;
         Qcow2Map m;
+        if (file_nowait && (s->freeing || s->lru.length > s->cache_max)) { /* no waiting, and no writing of tables */
+            ret = -EAGAIN;
+            break;
+        }
         ret = s->corrupt ? -EIO : qcow2_trim(s);
         while (s->freeing) /* reading while the counts change is what freeing waits for */
             g_cond_wait(&s->cond, &s->lock);
@@ -263,9 +271,11 @@ static int q_pwritev(void *opaque, uint64_t off, const struct iovec *iov, int cn
             qcow2_lock_io(s);
             g_mutex_unlock(&s->lock);
             file_event(s->file, EVENT_write_aio);
-            ret = file_rwv(s->file, m.host, iov, cnt, done, n, true);
+            ret = file_write_data(s->file, m.host, iov, cnt, done, n);
             g_mutex_lock(&s->lock);
             qcow2_unlock_io(s);
+        } else if (file_nowait) {
+            ret = -EAGAIN; /* clusters are allocated by workers */
         } else {
             qcow2_wait_range(s, first, end, &waited);
             if (waited)

@@ -19,7 +19,7 @@ static int raw_pwritev(void *opaque, uint64_t offset, const struct iovec *iov, i
 {
     RawState *s = opaque;
     file_event(s->file, EVENT_write_aio);
-    return file_rwv(s->file, offset, iov, iovcnt, 0, len, true);
+    return file_write_data(s->file, offset, iov, iovcnt, 0, len);
 }
 
 static int raw_flush(void *opaque)
