@@ -26,10 +26,19 @@ void mon_balloon(Monitor *m, const MonArgs *a)
         virtio_balloon_set_target(dev, machine_pc()->cfg.ram_size, (uint64_t)a->num[0] * MiB);
 }
 
+/* The statistics follow when the guest was asked for them (guest-stats-polling-interval=). */
 void info_balloon(Monitor *m, const MonArgs *a)
 {
+    static const char *const stat[VIRTIO_BALLOON_STATS] = {
+        "swap-in", "swap-out", "major-faults", "minor-faults", "free-memory", "total-memory", "available-memory",
+        "disk-caches", "htlb-pgalloc", "htlb-pgfail"};
     Device *dev = find(m);
+    uint64_t v;
 
-    if (dev)
-        monitor_printf(m, "balloon: actual=%" PRIu64 "\n", virtio_balloon_actual(dev, machine_pc()->cfg.ram_size) >> 20);
+    if (!dev)
+        return;
+    monitor_printf(m, "balloon: actual=%" PRIu64 "\n", virtio_balloon_actual(dev, machine_pc()->cfg.ram_size) >> 20);
+    for (unsigned i = 0; i < VIRTIO_BALLOON_STATS; i++)
+        if (virtio_balloon_stat(dev, i, &v))
+            monitor_printf(m, "stat-%s: %" PRIu64 "\n", stat[i], v);
 }

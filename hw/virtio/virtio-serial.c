@@ -7,14 +7,9 @@
 #include "host/base/bitops.h"
 #include "host/base/log.h"
 
-enum { Q_CONTROL_IN = 2, Q_CONTROL_OUT = 3, PORT_QUEUE = 128, CONTROL_QUEUE = 32, CONTROL_WAITING_MAX = 256 };
+enum { Q_CONTROL_IN = 2, Q_CONTROL_OUT = 3, PORT_QUEUE = 128, CONTROL_QUEUE = 32, CONTROL_MAX = 16384 /* bytes that may wait */ };
 enum { F_MULTIPORT = 1, C_MAX_PORTS = 4, CONFIG_LEN = 12, CONTROL_LEN = 8 };
 enum { DEVICE_READY, PORT_ADD, PORT_REMOVE, PORT_READY, CONSOLE_PORT, RESIZE, PORT_OPEN, PORT_NAME };
-
-typedef struct ControlMsg {
-    size_t len;
-    uint8_t data[];
-} ControlMsg;
 
 static VirtioSerial *serial_of(Virtio *v) { return container_of(v, VirtioSerial, vio); }
 /* 5.3.2: port 0 has queues 0 and 1, port n the pair 2n + 2. */
@@ -33,34 +28,36 @@ bool virtio_serial_guest_listens(SerialPort *p)
 static void flush_control(VirtioSerial *s)
 {
     VirtQueue *vq = &s->vio.vq[Q_CONTROL_IN];
-    bool any = false;
+    uint32_t pos = 0;
     VirtElem *e;
 
-    while (!g_queue_is_empty(&s->control) && (e = virtqueue_pop(vq))) {
-        ControlMsg *m = g_queue_pop_head(&s->control);
-        virtqueue_push(e, (uint32_t)viov_write(e->in, e->in_num, 0, m->data, m->len));
-        g_free(m);
-        any = true;
+    while (s->control_len - pos >= 2 && (e = virtqueue_pop(vq))) {
+        uint32_t len = MIN(ldl16(s->control + pos), s->control_len - pos - 2);
+        virtqueue_push(e, (uint32_t)viov_write(e->in, e->in_num, 0, s->control + pos + 2, len));
+        pos += 2 + len;
     }
-    if (any)
-        virtio_notify(vq);
+    if (!pos)
+        return;
+    memmove(s->control, s->control + pos, s->control_len - pos);
+    s->control_len -= pos;
+    virtio_notify(vq);
 }
 
+/* A driver that takes no messages loses those for which there is no place. */
 static void send_control(VirtioSerial *s, unsigned port, unsigned event, unsigned value, const char *text)
 {
     size_t extra = text ? strlen(text) : 0;
-    ControlMsg *m;
+    uint8_t *m = s->control + s->control_len;
 
-    if (!s->driver_ready || g_queue_get_length(&s->control) >= CONTROL_WAITING_MAX)
+    if (!s->driver_ready || s->control_len + 2 + CONTROL_LEN + extra > CONTROL_MAX)
         return;
-    m = g_malloc(sizeof *m + CONTROL_LEN + extra);
-    m->len = CONTROL_LEN + extra;
-    stl32(m->data, port);
-    stl16(m->data + 4, (uint16_t)event);
-    stl16(m->data + 6, (uint16_t)value);
+    stl16(m, (uint16_t)(CONTROL_LEN + extra));
+    stl32(m + 2, port);
+    stl16(m + 6, (uint16_t)event);
+    stl16(m + 8, (uint16_t)value);
     if (extra)
-        memcpy(m->data + CONTROL_LEN, text, extra);
-    g_queue_push_tail(&s->control, m);
+        memcpy(m + 2 + CONTROL_LEN, text, extra);
+    s->control_len += (uint32_t)(2 + CONTROL_LEN + extra);
     flush_control(s);
 }
 
@@ -245,7 +242,7 @@ static void forget(Virtio *v)
 
     s->driver_ready = 0;
     memset(s->guest_open, 0, sizeof s->guest_open);
-    g_queue_clear_full(&s->control, g_free);
+    s->control_len = 0;
 }
 
 static const VirtioOps ops = {
@@ -276,7 +273,7 @@ static void serial_finalize(Device *dev)
     for (unsigned i = 0; i < SERIAL_MAX_PORTS; i++)
         if (s->port[i])
             s->port[i]->s = NULL;
-    g_queue_clear_full(&s->control, g_free);
+    g_free(s->control);
     virtio_finalize(&s->vio);
 }
 
@@ -288,9 +285,9 @@ static bool serial_init(Device *dev, GError **errp)
         return error_set(errp, "%s: max_ports takes a number from 1 to %d", dev->cls->name, SERIAL_MAX_PORTS);
     s->pci.config_write = config_write;
     s->pci.config_read = config_read;
-    g_queue_init(&s->control);
     if (!virtio_init(&s->vio, &s->pci, &ops, CONFIG_LEN, s->max_ports + 1, errp))
         return false;
+    s->control = g_malloc(CONTROL_MAX);
     for (unsigned i = 0; i < s->max_ports; i++) {
         virtio_add_queue(&s->vio, rx_index(i), PORT_QUEUE, input_room);
         virtio_add_queue(&s->vio, rx_index(i) + 1, PORT_QUEUE, output_kicked);
@@ -302,12 +299,16 @@ static bool serial_init(Device *dev, GError **errp)
 
 static void serial_post_load(Device *dev)
 {
-    virtio_post_load(&((VirtioSerial *)dev)->vio);
+    VirtioSerial *s = (VirtioSerial *)dev;
+
+    s->control = g_realloc(s->control, CONTROL_MAX); /* loading left one of control_len bytes */
+    virtio_post_load(&s->vio);
 }
 
 static const VMField serial_fields[] = {
     VM_STRUCT(VirtioSerial, pci, pci_device_fields), VM_STRUCT(VirtioSerial, vio, virtio_fields),
-    VM_UINT(VirtioSerial, driver_ready), VM_BUFFER(VirtioSerial, guest_open), VM_END};
+    VM_UINT(VirtioSerial, driver_ready), VM_BUFFER(VirtioSerial, guest_open),
+    VM_VBUFFER(VirtioSerial, control, CONTROL_MAX, control_len), VM_END};
 
 static const DeviceProp serial_props[] = {
     VIRTIO_PROPS(VirtioSerial, vio),

@@ -16,7 +16,8 @@ typedef struct VirtioSerial {
     Virtio vio;
     uint32_t max_ports;             /* property */
     SerialPort *port[SERIAL_MAX_PORTS];
-    GQueue control;                 /* of ControlMsg *: waiting for buffers of the driver; bounded, not saved */
+    uint8_t *control;               /* messages that wait for buffers of the driver, each after its length in 16 bits */
+    uint32_t control_len;           /* bytes */
     uint8_t driver_ready;           /* it has said DEVICE_READY */
     uint8_t guest_open[SERIAL_MAX_PORTS]; /* a program in the guest has the port open; saved here for all ports */
 } VirtioSerial;
