@@ -57,7 +57,7 @@ static void log_exec(CPUState *cpu, const TB *tb)
     if (!log_addr_in_filter(tb->pc))
         return;
     log_print(LOG_EXEC, "Trace %d: %p [%08" PRIx64 "/" VADDR_FMT "/%08x/%08x] \n", cpu->index, (void *)tb->code,
-              tb->cs_base, tb->pc, tb->flags, tb->cflags);
+              (uint64_t)tb->cs_base, tb->pc, tb->flags, tb->cflags);
     if (log_enabled(LOG_CPU)) {
         GString *s = g_string_new(NULL);
         cpu->ops->dump_state(cpu, s, log_enabled(LOG_FPU));
@@ -203,8 +203,7 @@ int cpu_exec(CPUState *cpu)
         slot = r & TB_EXIT_MASK;
         last = (TB *)(r & ~(uintptr_t)TB_EXIT_MASK);
         if (slot > TB_EXIT_SLOT1) {
-            if (last->has_branch)
-                cpu->ops->check_branch(cpu, last);
+            cpu->ops->check_branch(cpu, last); /* looks at env first: *last is mostly not in the caches any more */
             last = NULL;
         }
     }

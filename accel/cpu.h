@@ -64,7 +64,7 @@ typedef struct CPUOps {
     hwaddr (*phys_page_debug)(CPUState *cpu, vaddr addr); /* page walk without side effects; ~0: not mapped */
     unsigned (*disas_mode)(void *env, uint32_t tb_flags);               /* 16, 32, 64 */
     unsigned (*mmu_index)(void *env); /* mmu_idx of instruction fetches now */
-    /* The TB that ends in an indirect branch (TB.has_branch) was left for a target that is not in the jump cache: raise
+    /* A TB was left for a target that is not in the jump cache. If it ends in an indirect branch (TB.has_branch), raise
      * what the branch itself should have raised, or return. */
     void (*check_branch)(CPUState *cpu, const TB *from);
     /* Bit m: each address space has a table of its own for mmu_idx m (cputlb.h). The others, which see mostly global

@@ -217,7 +217,7 @@ static bool jump_still_right(const SavedJumps *in, unsigned i)
 {
     const TB *tb = in->e[i].tb;
     return !__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE) && tb->pc == in->e[i].pc && tb->phys_pc == in->e[i].phys_pc &&
-           (tb->flags | tb->cs_base << 32) == in->e[i].key && tb->cflags == 0 && tb->page[1] == NO_PAGE && tb->code;
+           (tb->flags | (uint64_t)tb->cs_base << 32) == in->e[i].key && tb->cflags == 0 && tb->page[1] == NO_PAGE && tb->code;
 }
 
 void jump_cache_restore(CPUState *cpu, const SavedJumps *in)

@@ -4,22 +4,22 @@
 
 #include "accel/cpu.h"
 
-struct TB {
-    vaddr pc;
-    uint64_t cs_base;
+struct TB { /* a cache line: what a look-up and an entry in the jump cache read; others are mostly not in the host's caches */
+    _Alignas(64) vaddr pc;
+    uint32_t cs_base;
     uint32_t flags, cflags;
-    ram_addr_t page[2];       /* ram_addr of the page(s); ~0: none (second), or not RAM (first: never cached) */
-    ram_addr_t phys_pc;       /* ram_addr of the first byte */
-    TB *hash_next;            /* up to here: one cache line, all that a look-up reads */
-    uint16_t size;            /* guest bytes, 1 .. 2 pages */
-    uint16_t icount;
-    bool has_branch;          /* ends in an indirect branch, whose target CPUOps.check_branch looks at; next two: */
-    uint16_t branch_off;      /* of that instruction from pc */
-    uint32_t branch_undo;     /* the guest's: what it takes to undo it */
     bool invalid;
     bool skips_state;         /* overwrites what lazy exits leave out (TcgLazyExit) before anything can look at it */
     uint8_t lazy_slots;       /* bit n: goto_tb slot n may only be linked to such a TB */
-    uint8_t *code;            /* rx */
+    bool has_branch;          /* ends in an indirect branch, whose target CPUOps.check_branch looks at; see branch_off */
+    ram_addr_t page[2];       /* ram_addr of the page(s); ~0: none (second), or not RAM (first: never cached) */
+    ram_addr_t phys_pc;       /* ram_addr of the first byte */
+    TB *hash_next;
+    uint8_t *code;            /* rx; up to here: the line */
+    uint16_t size;            /* guest bytes, 1 .. 2 pages */
+    uint16_t icount;
+    uint16_t branch_off;      /* of that instruction from pc */
+    uint32_t branch_undo;     /* the guest's: what it takes to undo it */
     uint32_t code_size;
     uint8_t *search;          /* encoded fault map */
     uint32_t search_size;
@@ -29,5 +29,6 @@ struct TB {
     TB *incoming;             /* list of TBs whose slot n jumps here: tagged pointers (TB | n) */
     TB *incoming_next[2];
 };
+_Static_assert(offsetof(struct TB, size) == 64, "the first line");
 
 #endif

@@ -243,7 +243,7 @@ static void x86_unaligned_access(CPUState *cpu, vaddr addr, AccessType type, Mem
 static void x86_check_branch(CPUState *cpu, const TB *from)
 {
     CPUX86State *env = X86_ENV(cpu);
-    if (likely(!(env->hflags & HF_CS64) || is_canonical(env->head.eip)))
+    if (likely(!(env->hflags & HF_CS64) || is_canonical(env->head.eip)) || !from->has_branch)
         return;
     env->head.eip = from->pc + from->branch_off;
     env->head.gpr[R_ESP] -= (int32_t)from->branch_undo;
