@@ -13,12 +13,14 @@ enum { MSR_BUSY = 0x10, MSR_NONDMA = 0x20, MSR_DIO = 0x40, MSR_RQM = 0x80 };
 enum { DSR_RESET = 0x80, DIR_CHANGED = 0x80, SRA_INT = 0x80 };
 enum { ST0_HEAD = 0x04, ST0_SEEK_END = 0x20, ST0_ABNORMAL = 0x40, ST0_INVALID = 0x80, ST0_POLLED = 0xc0 };
 enum { ST1_NO_ADDRESS = 0x01, ST1_NOT_WRITABLE = 0x02, ST1_NO_DATA = 0x04, ST1_DATA_ERROR = 0x20, ST1_END_OF_TRACK = 0x80 };
+enum { ST2_NOT_SATISFIED = 0x04, ST2_EQUAL = 0x08, ST2_WRONG_CYLINDER = 0x10, ST2_DATA_ERROR = 0x20, ST2_CONTROL_MARK = 0x40 };
 enum { ST3_TWO_SIDES = 0x08, ST3_TRACK0 = 0x10, ST3_READY = 0x20, ST3_PROTECTED = 0x40 };
 enum { CMD_READ_TRACK = 0x02, CMD_SPECIFY = 0x03, CMD_SENSE_DRIVE = 0x04, CMD_WRITE = 0x05, CMD_READ = 0x06, CMD_RECALIBRATE = 0x07,
        CMD_SENSE_INT = 0x08, CMD_WRITE_DELETED = 0x09, CMD_READ_ID = 0x0a, CMD_READ_DELETED = 0x0c, CMD_FORMAT = 0x0d,
        CMD_DUMPREG = 0x0e, CMD_SEEK = 0x0f, CMD_VERSION = 0x10, CMD_PERPENDICULAR = 0x12, CMD_CONFIGURE = 0x13, CMD_LOCK = 0x14,
-       CMD_VERIFY = 0x16 };
-enum { BIT_MT = 0x80, BIT_RELATIVE = 0x80, BIT_RELATIVE_IN = 0x40, BIT_LOCK = 0x80 };
+       CMD_SCAN_EQUAL = 0x11, CMD_VERIFY = 0x16, CMD_SCAN_LOW = 0x19, CMD_SCAN_HIGH = 0x1d };
+enum { BIT_MT = 0x80, BIT_RELATIVE = 0x80, BIT_RELATIVE_IN = 0x40, BIT_LOCK = 0x80, BIT_SKIP = 0x20, BIT_COUNT = 0x80, BIT_OVERWRITE = 0x80 };
+enum { CONFIG_IMPLIED_SEEK = 0x40, CONFIG_NO_FIFO = 0x20 };
 enum { FDC_DMA_CHANNEL = 2, FDC_SECTOR = 512, FDC_BUF = 2 * 64 * FDC_SECTOR, FDC_DRIVES = 2, FDC_MAX_TRACK = 85, FIFO_MAX = 16 };
 enum { VERSION_ENHANCED = 0x90 };
 
@@ -54,6 +56,8 @@ struct FdcState {
     uint8_t c, h, r, eot;     /* address of the transfer */
     uint32_t buf_len, buf_pos;
     bool multi_track, terminal_count, formatting, writing;
+    bool bad_sector; /* the one behind the data in buf cannot be read */
+    uint8_t scan_hit; /* ST2 of a scan, once it is satisfied */
     uint8_t *buf;
     FdcDrive drv[FDC_DRIVES];
     /* derived */
@@ -78,6 +82,7 @@ void fdc_put_result(FdcState *s, const uint8_t *bytes, unsigned n);
 void fdc_transfer(FdcState *s);  /* READ, WRITE, READ TRACK, VERIFY and their deleted-data forms */
 void fdc_format(FdcState *s);
 void fdc_read_id(FdcState *s);
+bool fdc_scan_byte_in(FdcState *s);  /* a byte of the host's came: true if that ended a scan */
 void fdc_data_complete(FdcState *s); /* the last byte of the data phase went by */
 I8237Handler fdc_dma_handler;
 

@@ -2,16 +2,23 @@
  * Spec: Intel 82077AA data sheet (290166); ports of the AT and PS/2 (model 30 status registers).
  * Guest view: ports 3f0h-3f5h and 3f7h, IRQ 6, DMA channel 2. A transfer reads or writes all its
  * sectors in one request to the image; the data rate must suit the medium, as formats are probed by it.
- * Not modelled: mechanical timing, scan commands, sector sizes other than 512; a read or write seeks to
- * its cylinder by itself, and tracks cannot be formatted differently from the image's geometry. */
+ * After a reset implied seeks are on (the chip has them off): firmware relies on it; CONFIGURE turns them off.
+ * Not modelled: mechanical timing, sector sizes other than 512, deleted data marks on the medium; tracks cannot be
+ * formatted differently from the image's geometry. A multi-track transfer changes sides after a full track only. */
 #include "host/base/osdep.h"
 #include "hw/block/fdc-internal.h"
 #include "host/base/log.h"
 
 static const struct { uint32_t kib; uint8_t spt, tracks, heads, rate, cmos; } formats[] = {
-    {160, 8, 40, 1, 2, 1},   {180, 9, 40, 1, 2, 1},   {320, 8, 40, 2, 2, 1},   {360, 9, 40, 2, 2, 1},
-    {720, 9, 80, 2, 2, 4},   {1200, 15, 80, 2, 0, 2}, {1440, 18, 80, 2, 0, 4}, {1600, 20, 80, 2, 0, 4},
-    {1680, 21, 80, 2, 0, 4}, {1722, 21, 82, 2, 0, 4}, {1743, 21, 83, 2, 0, 4}, {2880, 36, 80, 2, 3, 5}};
+    {160, 8, 40, 1, 2, 1},   {180, 9, 40, 1, 2, 1},   {200, 10, 40, 1, 2, 1},  {320, 8, 40, 2, 2, 1},
+    {360, 9, 40, 2, 2, 1},   {400, 10, 40, 2, 2, 1},  {410, 10, 41, 2, 2, 1},  {420, 10, 42, 2, 2, 1},
+    {640, 8, 80, 2, 2, 4},   {720, 9, 80, 2, 2, 4},   {800, 10, 80, 2, 2, 4},  {820, 10, 82, 2, 2, 4},
+    {830, 10, 83, 2, 2, 4},  {880, 11, 80, 2, 2, 4},  {1040, 13, 80, 2, 2, 4}, {1120, 14, 80, 2, 2, 4},
+    {1200, 15, 80, 2, 0, 2}, {1440, 18, 80, 2, 0, 4}, {1476, 18, 82, 2, 0, 4}, {1494, 18, 83, 2, 0, 4},
+    {1600, 20, 80, 2, 0, 4}, {1640, 20, 82, 2, 0, 4}, {1660, 20, 83, 2, 0, 4}, {1680, 21, 80, 2, 0, 4},
+    {1722, 21, 82, 2, 0, 4}, {1743, 21, 83, 2, 0, 4}, {1760, 22, 80, 2, 0, 4}, {1840, 23, 80, 2, 0, 4},
+    {1920, 24, 80, 2, 0, 4}, {3120, 39, 80, 2, 3, 5}, {3200, 40, 80, 2, 3, 5}, {3520, 44, 80, 2, 3, 5},
+    {3840, 48, 80, 2, 3, 5}, {2880, 36, 80, 2, 3, 5}}; /* the last: whatever is larger and of no known size */
 
 static void fdc_update_irq(FdcState *s) { irq_set(&s->irq, s->irq_pending && (s->dor & DOR_DMA)); }
 
@@ -99,6 +106,9 @@ static void execute(FdcState *s)
     case CMD_WRITE:
     case CMD_WRITE_DELETED:
     case CMD_VERIFY:
+    case CMD_SCAN_EQUAL:
+    case CMD_SCAN_LOW:
+    case CMD_SCAN_HIGH:
         fdc_transfer(s);
         break;
     case CMD_FORMAT:
@@ -137,11 +147,12 @@ static void execute(FdcState *s)
                s->lock << 7 | (s->perpendicular & 0x7f), s->config, s->pretrack);
         break;
     case CMD_PERPENDICULAR:
-        s->perpendicular = s->cmd[1] & 0x7f;
+        /* which drives are perpendicular changes only with the overwrite bit */
+        s->perpendicular = s->cmd[1] & BIT_OVERWRITE ? s->cmd[1] & 0x3f : (s->perpendicular & 0x3c) | (s->cmd[1] & 3);
         go_idle(s);
         break;
     case CMD_CONFIGURE:
-        s->config = s->cmd[2];
+        s->config = s->cmd[2] & 0x7f;
         s->pretrack = s->cmd[3];
         go_idle(s);
         break;
@@ -167,6 +178,9 @@ static int params_of(uint8_t op)
     case CMD_WRITE:
     case CMD_WRITE_DELETED:
     case CMD_VERIFY:
+    case CMD_SCAN_EQUAL:
+    case CMD_SCAN_LOW:
+    case CMD_SCAN_HIGH:
         return 8;
     case CMD_FORMAT:
         return op & 0xa0 ? -1 : 5;
@@ -209,7 +223,7 @@ static void fdc_soft_reset(FdcState *s, bool interrupt)
     s->seek_pending = false;
     s->reset_sense = 0;
     if (!s->lock) {
-        s->config = 0;
+        s->config = CONFIG_IMPLIED_SEEK | CONFIG_NO_FIFO;
         s->pretrack = 0;
     }
     s->perpendicular &= 0x3c; /* the drive bits survive a software reset */
@@ -286,6 +300,8 @@ static void write_fifo(FdcState *s, uint8_t val)
     case FDC_WRITE_DATA:
         if (fdc_non_dma(s) && s->buf_pos < s->buf_len) {
             s->buf[s->buf_pos++] = val;
+            if (fdc_scan_byte_in(s))
+                break;
             if (s->buf_pos == s->buf_len)
                 fdc_data_complete(s);
         }
@@ -428,7 +444,7 @@ static const VMField fdc_fields[] = {
     VM_UINT(FdcState, pretrack), VM_UINT(FdcState, perpendicular), VM_UINT(FdcState, lock), VM_UINT(FdcState, unit),
     VM_UINT(FdcState, c), VM_UINT(FdcState, h), VM_UINT(FdcState, r), VM_UINT(FdcState, eot), VM_UINT(FdcState, buf_len),
     VM_UINT(FdcState, buf_pos), VM_UINT(FdcState, multi_track), VM_UINT(FdcState, terminal_count),
-    VM_UINT(FdcState, formatting), VM_UINT(FdcState, writing), VM_VBUFFER(FdcState, buf, FDC_BUF, buf_len),
+    VM_UINT(FdcState, formatting), VM_UINT(FdcState, writing), VM_UINT(FdcState, bad_sector), VM_UINT(FdcState, scan_hit), VM_VBUFFER(FdcState, buf, FDC_BUF, buf_len),
     VM_STRUCT_ARRAY(FdcState, drv, FDC_DRIVES, fdc_drive_fields), VM_END};
 
 static void fdc_reset(Device *dev)
@@ -441,7 +457,8 @@ static void fdc_reset(Device *dev)
     s->st0 = s->unit = s->c = s->h = s->r = s->eot = 0;
     s->specify[0] = s->specify[1] = 0;
     s->perpendicular = 0;
-    s->multi_track = s->terminal_count = s->formatting = s->writing = false;
+    s->multi_track = s->terminal_count = s->formatting = s->writing = s->bad_sector = false;
+    s->scan_hit = 0;
     memset(s->cmd, 0, sizeof s->cmd);
     memset(s->result, 0, sizeof s->result);
     fdc_soft_reset(s, false);
