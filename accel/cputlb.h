@@ -25,6 +25,10 @@ uint64_t cpu_ld(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uint
 void cpu_st(CPUState *cpu, vaddr addr, unsigned size, uint64_t val, unsigned mmu_idx, uintptr_t ra);
 /* Translator: code bytes; mmu_idx of the current mode. The bytes' pages are noted for the TB. */
 uint8_t cpu_ldcode(CPUState *cpu, vaddr addr);
+/* For the front end, about the instruction that it has just read: where the immediate at addr (linear; 1 to 8 bytes)
+ * is in host memory if the guest patches it often, else NULL. Not NULL: the code must read it there whenever the
+ * instruction runs, for tb will not be invalidated when it changes. */
+const void *tb_patched_immediate(CPUState *cpu, TB *tb, vaddr addr, unsigned len);
 
 /* Host pointer for [addr, addr+len) within one page, checked for `type`; faults raise. NULL: not plain
  * RAM (MMIO, watch) - use cpu_ld/cpu_st. For stores the page is made ready (TBs invalidated, dirty set). */

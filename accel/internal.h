@@ -43,6 +43,12 @@ uint32_t tb_inval_seq(void);      /* changes whenever a write hits a protected p
 /* A store by the running TB (ra inside it; 0: not from a TB) or by anyone else. True: the TB that ra is
  * in was among those invalidated. *page_free: the page holds no code any more and may be written freely. */
 bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t ra, bool *page_free);
+/* tb-patch.c */
+/* A store to [addr, addr + len) has cost TBs. Under the tb lock. */
+void tb_patch_note(ram_addr_t addr, uint64_t len);
+void tb_patch_forget(void);
+/* Offsets [from, to) of the TB's first page are inside an immediate that it reads when it runs. */
+bool tb_patch_is_soft(const TB *tb, unsigned from, unsigned to);
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global);
 void jump_cache_drop(CPUState *cpu, vaddr pc);
 void jump_cache_clear(CPUState *cpu, bool keep_global);

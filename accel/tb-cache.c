@@ -473,7 +473,9 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
                 TB *tb = untag(t, &n);
                 next = tb->page_next[n];
                 tb_extent(tb, n, &f, &e);
-                if (f < to && from < e) {
+                if (f < to && from < e && n == 0 && tb_patch_is_soft(tb, from, to)) {
+                    left |= pieces_of(f, e);
+                } else if (f < to && from < e) {
                     if (ra - (uintptr_t)tb->code <= tb->code_size)
                         hit_current = true;
                     /* a TB that lies on one page twice is in the list twice */
@@ -488,6 +490,8 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
             }
             cp->pieces = left;
             cp->invalidations += any;
+            if (any)
+                tb_patch_note(addr, len);
         }
         /* Code that is rewritten over and over would pay for each protection with a walk of the TLB:
          * such a page stays protected, its stores take the slow path. */
@@ -508,6 +512,7 @@ void tb_flush_all(CPUState *cpu)
         if (code_pages[g])
             memset(code_pages[g], 0, 512 * sizeof **code_pages);
     chunk_used = 0;
+    tb_patch_forget();
     g_ptr_array_set_size(by_host, 0);
     tb_stats_truncate(0);
     codebuf_flush(jit_buf);

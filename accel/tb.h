@@ -4,6 +4,12 @@
 
 #include "accel/cpu.h"
 
+/* An immediate that the TB reads from guest memory each time it runs (tb-patch.c): bytes of its first page. */
+typedef struct SoftImmediate {
+    uint16_t off;
+    uint8_t len;
+} SoftImmediate;
+
 struct TB { /* a cache line: what a look-up and an entry in the jump cache read; others are mostly not in the host's caches */
     _Alignas(64) vaddr pc;
     uint32_t cs_base;
@@ -18,12 +24,14 @@ struct TB { /* a cache line: what a look-up and an entry in the jump cache read;
     uint8_t *code;            /* rx; up to here: the line */
     uint16_t size;            /* guest bytes, 1 .. 2 pages */
     uint16_t icount;
+    uint8_t nb_soft;          /* of soft[] */
     uint16_t branch_off;      /* of that instruction from pc */
     uint32_t branch_undo;     /* the guest's: what it takes to undo it */
     uint32_t code_size;
     uint8_t *search;          /* encoded fault map */
     uint32_t search_size;
     TB *page_next[2];         /* next TB of page[n]; see tb-cache.c */
+    SoftImmediate soft[4];
     uint32_t jump_off[2], reset_off[2]; /* goto_tb slots; ~0 unused */
     TB *jump_dest[2];         /* linked target or NULL */
     TB *incoming;             /* list of TBs whose slot n jumps here: tagged pointers (TB | n) */

@@ -243,6 +243,8 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     for (;;) {
         draft.cflags = cflags;
         draft.size = draft.icount = 0;
+        draft.nb_soft = 0;
+        draft.phys_pc = phys_pc;
         seq = tb_inval_seq();
         cpu->code_page.page = ~0ULL;
         if (phys_pc != NO_PAGE)

@@ -5,6 +5,7 @@
  * what fails goes to helper check_seg, which knows every rule (expand-down, null selectors) and raises.
  * These checks end a basic block: values that an instruction computes before them stand in gen_temp() temps. */
 #include "target-x86/translate.h"
+#include "accel/cputlb.h"
 
 static inline TcgType addr_type(unsigned asize) { return asize == MO_64 ? TCG_I64 : TCG_I32; }
 
@@ -271,11 +272,40 @@ static int operand_reg(const DisasContext *dc, OpKind k)
     }
 }
 
+/* MOV, TEST and the eight ALU operations: nothing but the operand's value depends on the immediate. (A shift count of
+ * 0 leaves the flags alone, and what the front end knows of an instruction's flags must hold for all values.) */
+static bool imm_may_be_soft(const Insn *i)
+{
+    unsigned op = i->opcode;
+    if (i->map != MAP_1 || i->vex)
+        return false;
+    return (op < 0x40 && (op & 7) >= 4 && (op & 7) <= 5) || op == 0x80 || op == 0x81 || op == 0x83 || op == 0xa8 ||
+           op == 0xa9 || (op >= 0xb0 && op <= 0xbf) || op == 0xc6 || op == 0xc7;
+}
+
+/* The immediate as a load, when the guest patches it so often that a constant would cost a translation each time. */
+static bool gen_patched_imm(DisasContext *dc, OpKind k, Tv *out)
+{
+    const Insn *i = &dc->insn;
+    unsigned len = k == O_Ib || k == O_sIb ? 1 : k == O_Iz ? (i->osize == MO_16 ? 2 : 4) : k == O_Iv ? 1 << i->osize : 0;
+    const void *host;
+
+    if (len == 0 || len > i->len || !imm_may_be_soft(i))
+        return false;
+    host = tb_patched_immediate(dc->cpu, dc->tb, dc->pc + i->len - len, len); /* the last bytes */
+    if (!host)
+        return false;
+    *out = gen_temp(dc);
+    tcg_gen_ld(dc->s, *out, tcg_const(dc->s, (uintptr_t)host), 0, len, k == O_sIb || k == O_Iz);
+    return true;
+}
+
 Tv gen_operand(DisasContext *dc, unsigned n)
 {
     OpKind k = dc->insn.row->op[n];
     unsigned size = dc_op_size(dc, n);
     int reg;
+    Tv value;
 
     if (dc_op_is_mem(dc, n)) {
         AddrRef a = gen_operand_mem(dc, false);
@@ -288,6 +318,8 @@ Tv gen_operand(DisasContext *dc, unsigned n)
         return gen_read_reg(dc, size, reg);
     if (k == O_I1)
         return tcg_const(dc->s, 1);
+    if (gen_patched_imm(dc, k, &value))
+        return value;
     /* a second immediate stands in imm2 */
     return tcg_const(dc->s, n == 2 || k != O_Ib || dc->insn.row->op[0] != O_Iw ? dc->insn.imm : dc->insn.imm2);
 }

@@ -119,6 +119,69 @@ static void test_self(void)
     harness_stop();
 }
 
+/* Immediates that are patched over and over are read when they run: no translation, right values, in all widths; a
+ * store that goes past them, or one by DMA into the opcode, still counts. */
+static void test_patched_immediates(void)
+{
+    static const uint8_t code[] = {
+        0xb8, 0,    0,    0,    0,             /* 0: mov eax, imm32 */
+        0x05, 0,    0,    0,    0,             /* 5: add eax, imm32 */
+        0x83, 0xc0, 0,                         /* 10: add eax, imm8 (signed) */
+        0x66, 0x35, 0,    0,                   /* 13: xor ax, imm16 */
+        0x48, 0xb9, 0,    0,    0, 0, 0, 0, 0, 0, /* 17: mov rcx, imm64 */
+        0x48, 0x81, 0xf9, 0,    0, 0, 0,       /* 27: cmp rcx, imm32 (signed) */
+        0x0f, 0x92, 0xc2,                      /* 34: setb dl */
+        0x0f, 0x94, 0xc6,                      /* 37: sete dh */
+        0xc1, 0xe0, 1,                         /* 40: shl eax, imm8: never soft */
+        0xf4,
+    };
+    start();
+    at = CODE;
+    emit(code, sizeof code);
+    uint64_t was = 0;
+    for (unsigned i = 0; i < 400; i++) {
+        uint32_t a = i * 0x9e3779b9u, b = ~a >> 3, x = a >> 7 & 0xffff;
+        int8_t c = (int8_t)(a >> 9);
+        uint64_t q = i % 3 ? (uint64_t)(int64_t)(int32_t)b : (uint64_t)a << 20;
+        if (i == 100)
+            was = jit_totals.translations;
+        if (i < 200) { /* four of them at most are soft in one TB */
+            guest_store(CODE + 1, 4, a);
+            guest_store(CODE + 6, 4, b);
+            guest_store(CODE + 12, 1, (uint8_t)c);
+            guest_store(CODE + 15, 2, x);
+        } else {
+            guest_store(CODE + 19, 8, q);
+            guest_store(CODE + 30, 4, b);
+            guest_store(CODE + 1, 4, a);
+            guest_store(CODE + 6, 4, b);
+            guest_store(CODE + 12, 1, (uint8_t)c);
+            guest_store(CODE + 15, 2, x);
+            guest_store(CODE + 42, 1, i % 40);
+        }
+        uint32_t sum = (a + b + (uint32_t)c) ^ x;
+        g_assert_cmphex(run(CODE), ==, i < 200 ? sum << 1 : sum << (i % 40 & 31));
+        if (i >= 200) {
+            uint64_t cmp = (uint64_t)(int64_t)(int32_t)b;
+            g_assert_cmphex(env->head.gpr[R_ECX], ==, q);
+            g_assert_cmpuint(env->head.gpr[R_EDX] & 0xff, ==, q < cmp);
+            g_assert_cmpuint(env->head.gpr[R_EDX] >> 8 & 0xff, ==, q == cmp);
+        }
+        if (i == 199)
+            g_assert_cmpuint(jit_totals.translations, ==, was);
+    }
+    guest_store(CODE + 4, 2, 0x2d00); /* the last byte of one, and the next opcode: add becomes sub */
+    guest_store(CODE + 1, 4, 1000);
+    guest_store(CODE + 6, 4, 1);
+    guest_store(CODE + 12, 1, 0);
+    guest_store(CODE + 15, 2, 0);
+    guest_store(CODE + 42, 1, 0);
+    g_assert_cmpuint(run(CODE), ==, 999);
+    physmem_write(&address_space_memory, CODE, "\xb8\x05\x00\x00\x00\xf4", 6);
+    g_assert_cmpuint(run(CODE), ==, 5);
+    harness_stop();
+}
+
 /* A loop that patches a function behind a call and runs it: no exit to anyone between the two. */
 static void test_loop(void)
 {
@@ -297,6 +360,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/accel/tb-cache/patch", test_patch);
+    g_test_add_func("/accel/tb-cache/patched-immediates", test_patched_immediates);
     g_test_add_func("/accel/tb-cache/beside", test_beside);
     g_test_add_func("/accel/tb-cache/self", test_self);
     g_test_add_func("/accel/tb-cache/loop", test_loop);

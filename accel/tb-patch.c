@@ -1,0 +1,72 @@
+/* tb-patch.c - immediates that the guest patches again and again.
+ *
+ * A program that stores a new immediate into its code each time round (inner loops of old games, run-time
+ * code generators) would pay for an invalidation and a translation with each store. The place of a store
+ * that cost TBs is noted; when it has cost them often, the front end reads an immediate that holds it
+ * from guest memory when the instruction runs (tb_patched_immediate()), and a store that stays inside such
+ * an immediate leaves the TB alone (tb_patch_is_soft()).
+ * Exact: the instruction would be fetched with the bytes that are there when it runs, and so it is.
+ *
+ * The table has one place per slot: which immediates are soft is a matter of speed alone, so places that
+ * collide just push each other out. Everything is under the tb lock, but for the read in translation: the
+ * one translating vCPU is also who notes. */
+#include "accel/internal.h"
+
+enum { PATCH_SLOTS = 256, PATCH_OFTEN = 8, MAX_IMMEDIATE = 8 };
+
+static struct {
+    ram_addr_t addr;
+    uint8_t len, cost;
+} places[PATCH_SLOTS];
+static unsigned nb_often; /* notes that reached PATCH_OFTEN since the last flush: 0 saves the search */
+
+void tb_patch_note(ram_addr_t addr, uint64_t len)
+{
+    unsigned n = addr % PATCH_SLOTS;
+    if (len > MAX_IMMEDIATE)
+        return;
+    if (places[n].addr != addr || places[n].len != len) {
+        places[n].addr = addr;
+        places[n].len = len;
+        places[n].cost = 0;
+    }
+    if (places[n].cost < PATCH_OFTEN && ++places[n].cost == PATCH_OFTEN)
+        nb_often++;
+}
+
+void tb_patch_forget(void)
+{
+    memset(places, 0, sizeof places);
+    nb_often = 0;
+}
+
+static bool patched_inside(ram_addr_t addr, unsigned len)
+{
+    for (unsigned i = 0; i < len; i++) {
+        unsigned n = (addr + i) % PATCH_SLOTS;
+        if (places[n].cost == PATCH_OFTEN && places[n].addr == addr + i && i + places[n].len <= len)
+            return true;
+    }
+    return false;
+}
+
+const void *tb_patched_immediate(CPUState *cpu, TB *tb, vaddr addr, unsigned len)
+{
+    unsigned page_off = addr & ~TCG_PAGE_MASK;
+    if (likely(nb_often == 0) || tb->phys_pc == NO_PAGE || tb->nb_soft == ARRAY_SIZE(tb->soft))
+        return NULL;
+    /* on the TB's first page, which is the one whose bytes are at hand */
+    if (((addr ^ tb->pc) & TCG_PAGE_MASK) || page_off + len > TCG_PAGE_SIZE ||
+        cpu->code_page.page != (addr & TCG_PAGE_MASK) || !patched_inside((tb->phys_pc & TCG_PAGE_MASK) + page_off, len))
+        return NULL;
+    tb->soft[tb->nb_soft++] = (SoftImmediate){page_off, len};
+    return cpu->code_page.host + page_off;
+}
+
+bool tb_patch_is_soft(const TB *tb, unsigned from, unsigned to)
+{
+    for (unsigned i = 0; i < tb->nb_soft; i++)
+        if (from >= tb->soft[i].off && to <= tb->soft[i].off + tb->soft[i].len)
+            return true;
+    return false;
+}
