@@ -47,6 +47,14 @@ void mem_free(void *p, size_t size)
         munmap(p, round_to_page(size));
 }
 
+void mem_clear_ram(void *p, size_t size)
+{
+    /* Pages that nobody has touched must not be made by clearing them. */
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    if ((uintptr_t)p % page || size % page || madvise(p, size, MADV_DONTNEED) < 0)
+        memset(p, 0, size);
+}
+
 static int anonymous_file(void)
 {
     int fd = memfd_create("vireo-code", MFD_CLOEXEC);

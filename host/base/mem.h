@@ -6,6 +6,7 @@
 
 /* Anonymous zeroed pages, size rounded up to the host page; hints huge pages. NULL with errp on failure. */
 void *mem_alloc_ram(size_t size, GError **errp);
+void mem_clear_ram(void *p, size_t size); /* zero bytes of a mapping of mem_alloc_ram(); whole pages go back to the host */
 void mem_free(void *p, size_t size);
 
 /* One memory, two views: *rw is readable and writable, *rx readable and executable (memfd mapped

@@ -7,6 +7,7 @@
 #include "hw/display/vga-internal.h"
 #include "host/base/bitops.h"
 #include "host/base/log.h"
+#include "host/base/mem.h"
 #include "softmmu/dirty.h"
 #include "softmmu/physmem.h"
 #include "softmmu/timer.h"
@@ -411,7 +412,7 @@ void vga_common_reset(VgaState *s)
     s->dac_read = s->dac_write = s->dac_state = s->dac_sub = 0;
     s->latch = 0;
     s->big_endian = false;
-    memset(s->mem, 0, s->mem_size);
+    mem_clear_ram(s->mem, s->mem_size);
     s->font_gen++;
     s->palette_gen++;
     s->full_redraw = true;
