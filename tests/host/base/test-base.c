@@ -69,7 +69,12 @@ static void test_code_memory(void)
     GError *err = NULL;
 
     g_assert_nonnull(ram);
-    ram[5 * MiB - 1] = 1;
+    ram[5 * MiB - 1] = ram[4096] = ram[100] = ram[199] = ram[200] = 1;
+    mem_clear_ram(ram + 100, 100); /* not whole pages: nothing around them goes */
+    g_assert_cmpuint(ram[100] | ram[199], ==, 0);
+    g_assert_cmpuint(ram[200] & ram[4096], ==, 1);
+    mem_clear_ram(ram, 5 * MiB);
+    g_assert_cmpuint(ram[200] | ram[4096] | ram[5 * MiB - 1], ==, 0);
     mem_free(ram, 5 * MiB);
     g_assert_null(mem_alloc_ram((size_t)1 << 62, &err));
     g_assert_nonnull(err);
