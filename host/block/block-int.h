@@ -19,6 +19,7 @@ typedef struct BlockFile {
     bool read_only, is_device, no_flush;
     bool no_lock;     /* locking=off */
     bool no_nowait;   /* this file system cannot say what it has in memory */
+    int direct_fd;    /* > 0: the same file past the host's page cache, for whole aligned pages (cache=none) */
     int64_t slow_until; /* host time in us: until then no write is tried in the submitter's thread (atomic) */
     bool is_null;     /* no file at all: reads as zeros, forgets what is written */
     dev_t dev;
@@ -32,6 +33,8 @@ typedef struct BlockFile {
 enum { FILE_LOCK = 1, FILE_LOCK_RESIZE = 2, FILE_AUTO_READ_ONLY = 4, FILE_READ_ONLY = 8, FILE_SHARE = 16 };
 /* NULL and one clear line in errp. No locks are taken yet: see file_lock. */
 BlockFile *file_open(const char *filename, unsigned flags, GError **errp);
+/* cache.direct=on: from now on data in whole pages goes past the host's page cache; one warning where that cannot be. */
+void file_set_direct(BlockFile *f);
 bool file_lock(BlockFile *f, unsigned flags, GError **errp);
 /* A file with the options of a protocol driver (file, host_device, null-co, blkdebug, ...), which it takes out of o. */
 BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp);

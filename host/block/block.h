@@ -18,6 +18,7 @@ typedef struct BlockOpenOpts {
     bool auto_read_only; /* fall back to read-only when it cannot be opened for writing (CD-ROM) */
     bool snapshot;      /* writes go to a temporary overlay that vanishes */
     bool writethrough;  /* cache=writethrough/directsync: every write is followed by a flush */
+    bool direct;        /* cache=none/directsync: whole pages go past the host's page cache */
     bool no_flush;      /* cache=unsafe */
     bool discard_unmap; /* discard=unmap: punch holes for what the guest discards */
     bool lock;          /* take QEMU-compatible OFD byte-range locks (default true) */

@@ -156,14 +156,13 @@ static bool parse_cache(Drive *d, BlockOptions *o, GError **errp)
         return false;
     writeback = !(g_str_equal(cache, "writethrough") || g_str_equal(cache, "directsync"));
     no_flush = g_str_equal(cache, "unsafe");
-    /* cache.direct only bypasses the host's page cache: accepted, the data's safety is the same. */
     direct = g_str_equal(cache, "none") || g_str_equal(cache, "directsync") || g_str_equal(cache, "off");
     if (!blkopts_take_bool(o, "cache.writeback", &writeback, errp) || !blkopts_take_bool(o, "cache.direct", &direct, errp) ||
         !blkopts_take_bool(o, "cache.no-flush", &no_flush, errp))
         return false;
     d->opts.writethrough = !writeback;
     d->opts.no_flush = no_flush;
-    d->cache_direct = direct;
+    d->opts.direct = d->cache_direct = direct;
     return true;
 }
 
@@ -254,7 +253,7 @@ static Drive *drive_from_node(const char *name, GError **errp)
                  .on_read = BLOCK_ERROR_REPORT, .on_write = BLOCK_ERROR_ENOSPC};
     BlockNode *n = block_node(img);
     d->opts = (BlockOpenOpts){.filename = g_strdup(block_filename(img)), .format = g_strdup(block_format(img)), .lock = true,
-                              .read_only = block_read_only(img), .no_flush = n->no_flush, .discard_unmap = n->discard_unmap};
+                              .read_only = block_read_only(img), .direct = n->direct, .no_flush = n->no_flush, .discard_unmap = n->discard_unmap};
     d->cache_direct = n->direct;
     set_image(d, img);
     drives = g_list_insert_sorted(drives, d, by_place);

@@ -3,7 +3,9 @@
  * Two programs must not write one image: byte ranges of the file are locked as qemu's file driver
  * does it (open file description locks; byte 100 + n: "I use permission n", byte 200 + n: "I do not
  * share permission n"), so Vireo and qemu keep each other out.
- * Not modelled: O_DIRECT, files that change their size under another program. */
+ * cache.direct: requests of whole aligned pages use a second, O_DIRECT descriptor; a smaller one goes through the
+ * host's page cache (the kernel keeps both views the same, and the two kinds never share a page that the guest does
+ * not write twice itself). Not modelled: files that change their size under another program. */
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
 #include <fcntl.h>
@@ -69,12 +71,38 @@ static void grow_len(BlockFile *f, uint64_t end)
 
 uint64_t file_len(const BlockFile *f) { return __atomic_load_n(&f->len, __ATOMIC_RELAXED); }
 
+enum { DIRECT_PAGE = 4096, DIRECT_MEM = 512 };
+
+/* Whole pages of the file, and memory as a disk wants it. */
+static bool is_direct(const BlockFile *f, const struct iovec *iov, int n, uint64_t offset)
+{
+    uint64_t bits = 0, len = 0;
+    if (f->direct_fd <= 0)
+        return false;
+    for (int i = 0; i < n; i++) {
+        bits |= (uintptr_t)iov[i].iov_base | iov[i].iov_len;
+        len += iov[i].iov_len;
+    }
+    return bits % DIRECT_MEM == 0 && (offset | len) % DIRECT_PAGE == 0;
+}
+
+static ssize_t rw_once(BlockFile *f, const struct iovec *iov, int n, uint64_t offset, bool write)
+{
+    if (is_direct(f, iov, n, offset)) {
+        ssize_t r = write ? pwritev(f->direct_fd, iov, n, (off_t)offset) : preadv(f->direct_fd, iov, n, (off_t)offset);
+        if (r >= 0 || errno != EINVAL) /* EINVAL: this disk wants more alignment than that */
+            return r;
+    }
+    return write ? pwritev(f->fd, iov, n, (off_t)offset)
+                 : preadv2(f->fd, iov, n, (off_t)offset, file_nowait ? RWF_NOWAIT : 0);
+}
+
 int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t skip, uint64_t len, bool write)
 {
     struct iovec part[IOV_CHUNK];
     uint64_t done = 0;
 
-    if (file_nowait && (write || f->debug || f->no_nowait))
+    if (file_nowait && (write || f->debug || f->no_nowait || f->direct_fd > 0))
         return -EAGAIN;
     int ret = file_check(f, write ? IO_WRITE : IO_READ, offset, len);
     if (ret)
@@ -101,8 +129,7 @@ int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt,
         int n = iov_slice(iov + first, MIN(iovcnt - first, IOV_CHUNK), pos, len - done, part);
         if (!n)
             return -EINVAL;
-        ssize_t r = write ? pwritev(f->fd, part, n, (off_t)(f->base + offset + done))
-                          : preadv2(f->fd, part, n, (off_t)(f->base + offset + done), file_nowait ? RWF_NOWAIT : 0);
+        ssize_t r = rw_once(f, part, n, f->base + offset + done, write);
         if (r < 0) {
             if (errno == EINTR)
                 continue;
@@ -136,7 +163,7 @@ int file_write_data(BlockFile *f, uint64_t offset, const struct iovec *iov, int 
 {
     if (!file_nowait)
         return file_rwv(f, offset, iov, iovcnt, skip, len, true);
-    if (f->debug || f->is_device || (f->base + offset) % QUICK_ALIGN || len % QUICK_ALIGN)
+    if (f->debug || f->is_device || f->direct_fd > 0 || (f->base + offset) % QUICK_ALIGN || len % QUICK_ALIGN)
         return -EAGAIN;
     int64_t start = g_get_monotonic_time();
     if (start < __atomic_load_n(&f->slow_until, __ATOMIC_RELAXED))
@@ -327,6 +354,18 @@ fail:
     return NULL;
 }
 
+void file_set_direct(BlockFile *f)
+{
+    if (f->is_null || f->direct_fd > 0)
+        return;
+    /* The open file again: its name may have been moved, and may be a descriptor's. */
+    g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", f->fd);
+    f->direct_fd = open(path, (f->read_only ? O_RDONLY : O_RDWR) | O_DIRECT | O_CLOEXEC);
+    if (f->direct_fd < 0)
+        warn_report("'%s': cache.direct=on (cache=none) is not possible here (%s); the host's page cache is used, flushes reach the disk as ever",
+                    f->name, g_strerror(errno));
+}
+
 BlockFile *file_ref(BlockFile *f)
 {
     f->refs++;
@@ -337,6 +376,8 @@ void file_close(BlockFile *f)
 {
     if (!f || --f->refs)
         return;
+    if (f->direct_fd > 0)
+        close(f->direct_fd);
     if (f->fd >= 0)
         close(f->fd);
     blkdebug_free(f->debug);

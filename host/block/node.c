@@ -87,7 +87,7 @@ static bool open_backing(BlockNode *n, BlockOptions *sub, const char *ref, const
     bool own = g_hash_table_size(sub) && (blkopts_get(sub, "driver") || blkopts_get(sub, "file") || blkopts_get(sub, "file.filename"));
     bool json = !own && g_str_has_prefix(n->backing_name, "json:");
     g_autofree char *path = own || json ? NULL : node_backing_path(n->filename, n->backing_name, errp);
-    BlockOpenOpts o = {.filename = json ? n->backing_name : path, .read_only = true, .lock = opts->lock, .no_repair = true, .options = sub};
+    BlockOpenOpts o = {.filename = json ? n->backing_name : path, .read_only = true, .lock = opts->lock, .direct = opts->direct, .no_repair = true, .options = sub};
     if (!own && !json && !path)
         return false;
     if (!own)
@@ -117,9 +117,9 @@ static bool check_loop(const BlockFile *f, const NodeParent *up, GError **errp)
 static bool take_common(BlockOptions *o, BlockOpenOpts *p, BlockNode *n, GError **errp)
 {
     const char *discard = NULL, *zeroes = NULL;
-    bool share = !p->lock, direct = false;
+    bool share = !p->lock;
     if (!blkopts_take_bool(o, "read-only", &p->read_only, errp) || !blkopts_take_bool(o, "auto-read-only", &p->auto_read_only, errp) ||
-        !blkopts_take_bool(o, "cache.direct", &direct, errp) || !blkopts_take_bool(o, "cache.no-flush", &p->no_flush, errp) ||
+        !blkopts_take_bool(o, "cache.direct", &p->direct, errp) || !blkopts_take_bool(o, "cache.no-flush", &p->no_flush, errp) ||
         !blkopts_take_bool(o, "force-share", &share, errp) || !blkopts_take_choice(o, "discard", "ignore unmap on off", &discard, errp) ||
         !blkopts_take_choice(o, "detect-zeroes", "off on unmap", &zeroes, errp))
         return false;
@@ -128,7 +128,7 @@ static bool take_common(BlockOptions *o, BlockOpenOpts *p, BlockNode *n, GError 
     p->lock = !share;
     n->discard_unmap = p->discard_unmap;
     n->no_flush = p->no_flush;
-    n->direct = direct;
+    n->direct = p->direct;
     n->detect_zeroes = zeroes && !g_str_equal(zeroes, "off");
     n->detect_unmap = zeroes && g_str_equal(zeroes, "unmap");
     return true;
@@ -234,6 +234,8 @@ static bool open_format(BlockNode *n, BlockFile *f, const char *format, BlockOpt
     n->file = f;
     n->read_only = f->read_only || p->read_only || p->snapshot;
     f->no_flush |= p->no_flush;
+    if (p->direct)
+        file_set_direct(f);
     if (!file_lock(f, flags | (n->read_only ? FILE_READ_ONLY : 0), errp) || !formats[i].open(n, f, p, errp))
         goto fail;
     return true;

@@ -1,7 +1,7 @@
 /* proto.c - protocol nodes: where the bytes of an image come from. A host file or device, nothing at all
  * (null-co), or one of those with rules that make it fail (blkdebug).
  * Spec: the drivers and option names of qemu's -blockdev.
- * Not modelled: network protocols, iothreads; cache.direct is accepted and has no effect. */
+ * Not modelled: network protocols, iothreads; aio= is accepted: worker threads do the I/O in any case. */
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
 
@@ -82,7 +82,7 @@ BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp)
 {
     g_autofree char *driver = blkopts_take(o, "driver"), *name = blkopts_take(o, "node-name");
     const char *locking = "auto";
-    bool ro = flags & FILE_READ_ONLY, auto_ro = flags & FILE_AUTO_READ_ONLY, flag = false, no_flush = false;
+    bool ro = flags & FILE_READ_ONLY, auto_ro = flags & FILE_AUTO_READ_ONLY, flag = false, no_flush = false, direct = false;
     BlockFile *f = NULL;
     if (!driver)
         driver = g_strdup("file");
@@ -94,7 +94,7 @@ BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp)
     if (!blkopts_take_bool(o, "read-only", &ro, errp) || !blkopts_take_bool(o, "auto-read-only", &auto_ro, errp) ||
         !blkopts_take_choice(o, "locking", "on off auto", &locking, errp) || !blkopts_take_choice(o, "aio", "threads native io_uring", NULL, errp) ||
         !blkopts_take_choice(o, "discard", "ignore unmap on off", NULL, errp) || !blkopts_take_choice(o, "detect-zeroes", "off on unmap", NULL, errp) ||
-        !blkopts_take_bool(o, "cache.direct", &flag, errp) || !blkopts_take_bool(o, "cache.no-flush", &no_flush, errp) ||
+        !blkopts_take_bool(o, "cache.direct", &direct, errp) || !blkopts_take_bool(o, "cache.no-flush", &no_flush, errp) ||
         !blkopts_take_bool(o, "drop-cache", &flag, errp) || !blkopts_take_bool(o, "force-share", &flag, errp))
         return NULL;
     flags = (flags & ~(unsigned)(FILE_READ_ONLY | FILE_AUTO_READ_ONLY)) | (ro ? FILE_READ_ONLY : 0) | (auto_ro ? FILE_AUTO_READ_ONLY : 0);
@@ -107,6 +107,8 @@ BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp)
     if (!f)
         return NULL;
     f->no_flush |= no_flush;
+    if (direct)
+        file_set_direct(f);
     f->no_lock |= g_str_equal(locking, "off");
     if (name && !blockdev_register(name, NULL, f, errp)) {
         file_close(f);

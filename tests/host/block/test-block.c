@@ -4,7 +4,9 @@
 #include "softmmu/bql.h"
 #include <fcntl.h>
 #include <glib/gstdio.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 static char *dir;
@@ -253,6 +255,80 @@ static void test_inline(const void *arg)
     block_set_inline(false);
 }
 
+enum { DIRECT_LEN = 1 << 20, DIRECT_ODD = 1536 };
+
+static bool can_direct(const char *path)
+{
+    struct statfs st;
+    int fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+    bool ok = fd >= 0 && fstatfs(fd, &st) == 0 && st.f_type != TMPFS_MAGIC;
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
+static bool is_cached(const char *path, uint64_t offset)
+{
+    char b[4096];
+    struct iovec iov = {b, sizeof b};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool yes = preadv2(fd, &iov, 1, (off_t)offset, RWF_NOWAIT) > 0;
+    close(fd);
+    return yes;
+}
+
+/* cache=none: requests of any alignment in any order leave the bytes they should, also at the ragged end of the file,
+ * and whole pages do not go through the host's cache. */
+static void test_direct(void)
+{
+    g_autofree char *path = image("direct", DIRECT_LEN + DIRECT_ODD);
+    bool direct = can_direct(path);
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    g_assert_cmpint(fdatasync(fd), ==, 0); /* or its pages are dirty, and stay */
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    close(fd);
+    BlockOpenOpts o = {.filename = path, .format = "raw", .lock = true, .direct = true};
+    BlockImage *img = block_open(&o, NULL);
+    g_assert_nonnull(img);
+    uint64_t len = block_length(img);
+    uint8_t *ref = g_malloc(len), *buf = NULL;
+    g_assert_cmpint(posix_memalign((void **)&buf, 4096, len), ==, 0);
+    memset(buf, 0x77, 65536);
+    g_assert_cmpint(block_pwrite(img, 65536, buf, 65536), ==, 0);
+    g_assert_cmpint(block_pread(img, 131072, buf, 65536), ==, 0);
+    if (direct) {
+        g_assert_false(is_cached(path, 65536));
+        g_assert_false(is_cached(path, 131072));
+    }
+    g_assert_cmpint(block_pread(img, 0, ref, len), ==, 0);
+    g_assert_cmpuint(ref[65536], ==, 0x77);
+    g_assert_cmpuint(ref[65535], ==, (uint8_t)(65535 / 512 + 65535));
+    GRand *r = g_rand_new_with_seed(11);
+    for (int n = 0; n < 600; n++) {
+        unsigned unit = g_rand_boolean(r) ? 4096 : 512, mem = g_rand_boolean(r) ? 0 : (unsigned)g_rand_int_range(r, 0, 600);
+        uint64_t at = (uint64_t)g_rand_int_range(r, 0, (gint32)(len / unit)) * unit;
+        uint64_t want = (uint64_t)g_rand_int_range(r, 1, 20) * unit, size = MIN(want, len - at);
+        mem = at + size + mem > len ? 0 : mem;
+        if (g_rand_boolean(r)) {
+            memset(buf + mem, n, size);
+            memcpy(ref + at, buf + mem, size);
+            g_assert_cmpint(block_pwrite(img, at, buf + mem, size), ==, 0);
+        } else {
+            g_assert_cmpint(block_pread(img, at, buf + mem, size), ==, 0);
+            g_assert_cmpmem(buf + mem, size, ref + at, size);
+        }
+    }
+    g_rand_free(r);
+    block_close(img);
+    g_autofree char *file = NULL;
+    gsize got;
+    g_assert_true(g_file_get_contents(path, &file, &got, NULL));
+    g_assert_cmpuint(got, <=, len);
+    g_assert_cmpmem(file, got, ref, got);
+    free(buf);
+    g_free(ref);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -264,6 +340,7 @@ int main(int argc, char **argv)
     g_test_add_func("/host/block/aio", test_aio);
     g_test_add_data_func("/host/block/inline/raw", NULL, test_inline);
     g_test_add_data_func("/host/block/inline/snapshot", "", test_inline);
+    g_test_add_func("/host/block/direct", test_direct);
     g_test_add_func("/host/block/drives", test_drives);
     int rc = g_test_run();
     g_autofree char *cmd = g_strdup_printf("rm -rf %s", dir);
