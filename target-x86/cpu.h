@@ -162,7 +162,7 @@ typedef struct CPUX86State {
     uint64_t exception_next_eip;
     int32_t old_exception;     /* for #DF; -1 none */
     uint32_t insn_stack;       /* of the instruction whose state was restored last: INSN_STACK... */
-    bool nmi_masked, nmi_pending, in_smm;
+    bool nmi_masked, smm_in_nmi /* what RSM goes back to */, in_smm;
     bool shutdown;             /* triple fault: waits for the reset */
     uint32_t pending_db;       /* DR6 bits of a data or I/O breakpoint hit: #DB after this instruction */
 

@@ -158,11 +158,40 @@ static Tv counter_not_zero(DisasContext *dc, Tv cx)
     return t;
 }
 
+/* A target that may be out of bounds: it faults before the counter changes. */
+static void gen_loop_check(DisasContext *dc, int cond)
+{
+    TcgContext *s = dc->s;
+    uint64_t target = relative_target(dc);
+    bool faults = faults_at_branch(dc, target);
+    TcgLabel skip = tcg_label(s);
+
+    if (!faults && (dc->code64 || (dc->flags & HF_FLAT_CS)))
+        return;
+    gen_sync_cc_op(dc);
+    Tv t = tcg_temp(s), go;
+    tcg_gen_subi(s, dc->insn.asize == MO_64 ? TCG_I64 : TCG_I32, t, gen_reg(R_ECX), 1);
+    go = counter_not_zero(dc, t);
+    if (cond >= 0) {
+        Tv both = tcg_temp(s);
+        tcg_gen_and(s, TCG_I64, both, go, gen_cond_value(dc, cond));
+        go = both;
+    }
+    tcg_gen_brcond(s, TCG_I64, TCG_COND_EQ, go, tcg_const(s, 0), skip);
+    if (faults)
+        CALL_HELPER(dc, raise_exception_err, NO_OUT, 3, tcg_env(s).i, tcg_const(s, EXCP_GP).i, tcg_const(s, 0).i);
+    else
+        gen_check_cs_limit(dc, tcg_const(s, target));
+    tcg_gen_label(s, skip);
+}
+
 static void gen_loop(DisasContext *dc, int cond)
 {
     TcgContext *s = dc->s;
-    Tv cx = gen_reg(R_ECX), z, go, t = tcg_temp(s);
+    Tv cx = gen_reg(R_ECX), z, go, t;
 
+    gen_loop_check(dc, cond);
+    t = tcg_temp(s);
     z = cond >= 0 ? gen_cond_value(dc, cond) : tcg_const(s, 1);
     tcg_gen_subi(s, dc->insn.asize == MO_64 ? TCG_I64 : TCG_I32, t, cx, 1);
     gen_write_reg(dc, dc->insn.asize, R_ECX, t);

@@ -363,7 +363,8 @@ void helper_sysret(CPUX86State *env, uint32_t osize)
     if (cpu_lma(env)) {
         bool to64 = osize == MO_64;
         uint64_t rip = to64 ? env->head.gpr[R_ECX] : (uint32_t)env->head.gpr[R_ECX];
-        if (!is_canonical(rip))
+        /* AMD's CPUs look at the address when they are in ring 3 already, as at any fetch. */
+        if (!is_canonical(rip) && strcmp(env->cpuid.vendor, "AuthenticAMD"))
             raise_exception_err(env, EXCP_GP, 0, ra);
         cpu_load_eflags(env, env->head.gpr[11],
                         CC_MASK | EFL_TF | EFL_IF | EFL_DF | EFL_IOPL | EFL_NT | EFL_AC | EFL_VIF | EFL_VIP | EFL_ID | EFL_RF);

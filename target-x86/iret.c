@@ -14,7 +14,6 @@ static void finish(CPUX86State *env, const Stack *s, uint64_t eip, uint32_t efla
     stack_commit(s);
     env->head.eip = eip;
     cpu_load_eflags(env, eflags, size == 2 ? mask & 0xffff : mask);
-    env->nmi_masked = env->in_smm;
 }
 
 static void iret_real(CPUX86State *env, unsigned size, uintptr_t ra)
@@ -63,7 +62,6 @@ static void iret_task(CPUX86State *env, uint64_t next_eip, uintptr_t ra)
         (desc_type(e2) & ~8) != SYS_TSS16_BUSY)
         raise_exception_err(env, EXCP_TS, err, ra);
     task_switch(env, selector, e1, e2, TASK_IRET, next_eip, false, 0, 0, ra);
-    env->nmi_masked = env->in_smm;
 }
 
 static void iret_to_vm86(CPUX86State *env, Stack *s, uint64_t eip, unsigned cs, uint32_t eflags)
@@ -84,7 +82,6 @@ static void iret_to_vm86(CPUX86State *env, Stack *s, uint64_t eip, unsigned cs, 
         seg_load_vm86(env, order[i], sel[i]);
     env->head.gpr[R_ESP] = esp;
     env->head.eip = eip & 0xffff;
-    env->nmi_masked = env->in_smm;
 }
 
 static void iret_protected(CPUX86State *env, unsigned size, uintptr_t ra)
@@ -161,6 +158,7 @@ void helper_iret(CPUX86State *env, uint32_t osize, uint64_t next_eip)
 {
     uintptr_t ra = GETPC();
     unsigned size = 1u << osize;
+    env->nmi_masked = false; /* even if it faults, and in SMM (SDM vol. 3, 6.7.1 and 31.8) */
     if (!cpu_pe(env))
         iret_real(env, size, ra);
     else if (cpu_vm86(env))

@@ -176,7 +176,7 @@ static int walk_32(WalkState *w, vaddr addr, Walk *out)
     if ((pde & PTE_PS) && (env->cr[4] & CR4_PSE)) {
         /* PSE-36: bits 13-20 are address bits 32-39 */
         uint64_t page = (pde & 0xffc00000u) | (pde >> 13 & 0xff) << 32;
-        if (pde & 1 << 21)
+        if ((pde & 1 << 21) || (cpu_has(env, X86F_PSE36) ? page >> env->phys_bits : pde & 0x1fe000))
             return access_error(w, PF_P | PF_RSVD);
         return finish_leaf(w, pde_addr, 4, pde, page, 4 * MiB, addr, out);
     }

@@ -197,6 +197,7 @@ void smm_enter(CPUX86State *env)
 {
     excp_log_state(env, LOG_INT, "SMM: enter\n");
     env->in_smm = true;
+    env->smm_in_nmi = env->nmi_masked;
     env->nmi_masked = true;
     smram_visible(env, true);
     if (cpu_has(env, X86F_LM))
@@ -232,7 +233,7 @@ void helper_rsm(CPUX86State *env)
     else
         load32(env);
     env->in_smm = false;
-    env->nmi_masked = false;
+    env->nmi_masked = env->smm_in_nmi;
     smram_visible(env, false);
     cpu_update_hflags(env);
     excp_log_state(env, LOG_INT, "SMM: after RSM\n");

@@ -25,7 +25,7 @@ const VMField cpu_x86_fields[] = {
     VM_UINT(CPUX86State, fpuc), VM_BUFFER(CPUX86State, fptags), VM_UINT(CPUX86State, fpip), VM_UINT(CPUX86State, fpdp),
     VM_UINT(CPUX86State, fpcs), VM_UINT(CPUX86State, fpds), VM_UINT(CPUX86State, fpop), VM_BUFFER(CPUX86State, xmm),
     VM_UINT(CPUX86State, mxcsr), VM_UINT(CPUX86State, head.mxcsr_run), VM_UINT(CPUX86State, old_exception),
-    VM_UINT(CPUX86State, nmi_masked), VM_UINT(CPUX86State, nmi_pending), VM_UINT(CPUX86State, in_smm), VM_UINT(CPUX86State, shutdown),
+    VM_UINT(CPUX86State, nmi_masked), VM_UINT(CPUX86State, smm_in_nmi), VM_UINT(CPUX86State, in_smm), VM_UINT(CPUX86State, shutdown),
     VM_UINT(CPUX86State, pending_db), VM_UINT(CPUX86State, a20_mask), VM_END};
 
 void cpu_x86_pre_load(CPUX86State *env)
