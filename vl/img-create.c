@@ -159,6 +159,7 @@ int img_resize(int argc, char **argv)
     static const struct option longs[] = {{"shrink", 0, 0, 's'}, {"preallocation", 1, 0, 'p'}, {"image-opts", 0, 0, 'i'}, {0}};
     ImgOpen o = {.write = true};
     bool quiet = false, shrink = false;
+    const char *mode = "off";
     /* the size may begin with '-', which is no option: it is the last argument */
     if (argc < 3)
         return img_error("Not enough arguments");
@@ -170,10 +171,12 @@ int img_resize(int argc, char **argv)
         case 'q': quiet = true; break;
         case 's': shrink = true; break;
         case 'i': o.image_opts = true; break;
-        case 'p': if (!g_str_equal(optarg, "off")) return img_error("resize: --preallocation=%s is not supported (choices: off)", optarg); break;
+        case 'p': mode = optarg; break;
         default: return 1;
         }
     }
+    if (!g_str_equal(mode, "off") && !g_str_equal(mode, "metadata") && !g_str_equal(mode, "falloc") && !g_str_equal(mode, "full"))
+        return img_error("Invalid preallocation mode '%s' (choices: off metadata falloc full)", mode);
     if (optind != argc - 1)
         return img_error("Expecting image file name and size");
     if (*size == '+' || *size == '-')
@@ -191,9 +194,16 @@ int img_resize(int argc, char **argv)
     } else if (len < old && !shrink) {
         rc = img_error("Use the --shrink option to perform a shrink operation.");
         warn_report("Shrinking an image will delete all data beyond the shrunken image's end. Before performing such an operation, make sure there is no important data there.");
+    } else if (len <= old && !g_str_equal(mode, "off")) {
+        rc = img_error("Preallocation can only be used for growing images");
+    } else if (g_str_equal(mode, "metadata") && !img_is_qcow2(img)) {
+        rc = img_error("Unsupported preallocation mode: metadata (format %s takes off falloc full)", block_format(img));
     } else {
         len = ROUND_UP(len, SECTOR);
         int ret = block_truncate(img, len);
+        if (!ret && !g_str_equal(mode, "off"))
+            ret = img_is_qcow2(img) ? qcow2_preallocate(block_node(img), old, mode)
+                                    : file_preallocate(block_node(img)->file, old, len - old, g_str_equal(mode, "full"));
         if (ret)
             rc = img_error("%s: %s", argv[optind], ret == -EFBIG ? "The image is too large for its format" : strerror(-ret));
     }

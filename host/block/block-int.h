@@ -63,6 +63,7 @@ int file_pwrite(BlockFile *f, uint64_t offset, const void *buf, size_t len);
 int file_sync(BlockFile *f);
 int file_truncate(BlockFile *f, uint64_t len);
 void file_punch(BlockFile *f, uint64_t offset, uint64_t len); /* a hint */
+int file_preallocate(BlockFile *f, uint64_t offset, uint64_t len, bool full); /* host space; full: zeros are written */
 bool file_write_zeroes(BlockFile *f, uint64_t offset, uint64_t len); /* false: not supported here */
 uint64_t file_len(const BlockFile *f);
 uint64_t file_allocated(const BlockFile *f); /* bytes of disk space in use */

@@ -227,6 +227,21 @@ bool file_write_zeroes(BlockFile *f, uint64_t offset, uint64_t len)
            fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(f->base + offset), (off_t)len) == 0;
 }
 
+int file_preallocate(BlockFile *f, uint64_t offset, uint64_t len, bool full)
+{
+    static const uint8_t zeros[64 * KiB];
+    int ret = 0;
+    if (!full && !f->is_device && !f->is_null) {
+        ret = -posix_fallocate(f->fd, (off_t)(f->base + offset), (off_t)len);
+        if (!ret)
+            grow_len(f, offset + len);
+        return ret;
+    }
+    for (uint64_t done = 0; full && done < len && !ret; done += sizeof zeros)
+        ret = file_pwrite(f, offset + done, zeros, MIN(sizeof zeros, len - done));
+    return ret;
+}
+
 uint64_t file_allocated(const BlockFile *f)
 {
     struct stat st;

@@ -70,33 +70,54 @@ static int write_initial(BlockFile *f, const Qcow2CreateOpts *o, GError **errp)
     return ret;
 }
 
-/* Clusters for the whole disk. falloc, full: their space on the host too. */
+/* What is reused may hold old bytes. */
+static int blank(BlockFile *f, uint64_t host, uint64_t len, const char *mode)
+{
+    bool full = g_str_equal(mode, "full");
+    int ret = full || file_write_zeroes(f, host, len) ? 0 : file_preallocate(f, host, len, true);
+    return ret || g_str_equal(mode, "metadata") ? ret : file_preallocate(f, host, len, full);
+}
+
+int qcow2_preallocate(BlockNode *n, uint64_t from, const char *mode)
+{
+    Qcow2 *s = n->state;
+    int ret = 0;
+    g_mutex_lock(&s->lock);
+    for (uint64_t off = ROUND_UP(from, s->cluster_size); off < s->size && !ret;) {
+        uint64_t host, first = qcow2_l2_index(s, off), count = 0;
+        uint64_t max = MIN(div_up(s->size - off, s->cluster_size), BIT(s->l2_bits) - first);
+        MetaTable *t;
+        ret = qcow2_trim(s);
+        if (!ret)
+            ret = qcow2_l2_for_write(s, off, &t);
+        while (!ret && count < max && !qcow2_entry(s, t, first + count) && !qcow2_bitmap(s, t, first + count))
+            count++;
+        if (!ret && !count) { /* what a backing file is kept out by */
+            off += s->cluster_size;
+            continue;
+        }
+        if (!ret)
+            ret = qcow2_alloc(s, 1, &count, &host);
+        if (!ret)
+            ret = blank(s->file, host, count << s->cluster_bits, mode);
+        for (uint64_t i = 0; i < count && !ret; i++, off += s->cluster_size)
+            qcow2_set_entry(s, t, first + i, (host + (i << s->cluster_bits)) | QCOW_COPIED, s->ext_l2 ? MASK64(32) : 0);
+    }
+    if (!ret)
+        ret = qcow2_flush_locked(s);
+    if (!ret && s->alloc_end > file_len(s->file))
+        ret = file_truncate(s->file, s->alloc_end);
+    g_mutex_unlock(&s->lock);
+    return ret;
+}
+
 static bool preallocate(const char *filename, const Qcow2CreateOpts *o, GError **errp)
 {
     BlockOpenOpts open = {.filename = filename, .format = "qcow2", .no_backing = true};
     BlockNode *n = node_open(&open, NULL, errp);
     if (!n)
         return false;
-    Qcow2 *s = n->state;
-    int ret = 0;
-    g_mutex_lock(&s->lock);
-    for (uint64_t off = 0; off < s->size && !ret;) {
-        uint64_t host, count = MIN(div_up(s->size - off, s->cluster_size), BIT(s->l2_bits) - qcow2_l2_index(s, off));
-        MetaTable *t;
-        ret = qcow2_trim(s);
-        if (!ret)
-            ret = qcow2_l2_for_write(s, off, &t);
-        if (!ret)
-            ret = qcow2_alloc(s, 1, &count, &host);
-        for (uint64_t i = 0; i < count && !ret; i++, off += s->cluster_size)
-            qcow2_set_entry(s, t, qcow2_l2_index(s, off), (host + (i << s->cluster_bits)) | QCOW_COPIED, s->ext_l2 ? MASK64(32) : 0);
-    }
-    g_mutex_unlock(&s->lock);
-    uint64_t end = s->alloc_end;
-    if (!ret && end > file_len(s->file))
-        ret = file_truncate(s->file, end);
-    if (!ret && !g_str_equal(o->preallocation, "metadata") && posix_fallocate(s->file->fd, 0, (off_t)end))
-        ret = -ENOSPC;
+    int ret = qcow2_preallocate(n, 0, o->preallocation);
     node_close(n);
     return ret ? error_set_errno(errp, -ret, "%s: Could not preallocate", filename) : true;
 }

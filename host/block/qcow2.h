@@ -199,6 +199,8 @@ typedef struct Qcow2Amend {
     int version, lazy; /* -1: as it is */
 } Qcow2Amend;
 bool qcow2_amend(BlockNode *n, const Qcow2Amend *a, GError **errp);
+/* Clusters for the disk from `from` on. mode: "metadata" (they read as zeros), "falloc" and "full": with the host's space. */
+int qcow2_preallocate(BlockNode *n, uint64_t from, const char *mode);
 bool qcow2_create(const char *filename, const Qcow2CreateOpts *o, GError **errp);
 int qcow2_truncate(void *opaque, uint64_t len);
 int qcow2_make_empty(BlockNode *n); /* every cluster unallocated: the backing file shows */

@@ -162,6 +162,77 @@ def _():
     both_clean('o.qcow2')
 
 
+@case('resize with preallocation')
+def _():
+    for opts in ('cluster_size=64k', 'extended_l2=on', 'cluster_size=512', 'compat=0.10'):
+        run(IMG, 'create', '-q', '-f', 'qcow2', '-o', opts, 'a.qcow2', '1M')
+        run(QIO, '-c', 'write -P 1 0 1M', 'a.qcow2')
+        run(QIO, '-d', 'unmap', '-c', 'discard 256k 512k', 'a.qcow2') # freed clusters keep old bytes
+        for mode in ('metadata', 'falloc', 'full'):
+            run(IMG, 'resize', '-q', '--preallocation=' + mode, 'a.qcow2', '+1M')
+            both_clean('a.qcow2')
+        run(QIO, '-r', '-c', 'read -P 0 1M 3M', 'a.qcow2')
+        for t in (IMG, QIMG):
+            m = json.loads(run(t, 'map', '--output=json', 'a.qcow2'))
+            assert sum(e['length'] for e in m if e['present'] and e['start'] >= 1 << 20) == 3 << 20, m
+    for mode, full in (('falloc', True), ('full', True), ('off', False)):
+        with open('r.raw', 'wb') as f:
+            f.write(b'x' * 4096)
+        run(IMG, 'resize', '-q', '-f', 'raw', '--preallocation=' + mode, 'r.raw', '1M')
+        st = os.stat('r.raw')
+        assert st.st_size == 1 << 20 and (st.st_blocks * 512 >= 1 << 20) == full, (mode, st)
+        assert open('r.raw', 'rb').read() == b'x' * 4096 + bytes((1 << 20) - 4096), mode
+    for args in (('--preallocation=metadata', 'r.raw', '2M'), ('--preallocation=no', 'r.raw', '2M'),
+                 ('--shrink', '--preallocation=full', 'r.raw', '64k')):
+        assert 'reallocation' in run(IMG, 'resize', '-f', 'raw', *args, ok=(1,))
+    assert os.stat('r.raw').st_size == 1 << 20
+
+
+@case('amend')
+def _():
+    run(QIMG, 'create', '-q', '-f', 'qcow2', '-o', 'compat=1.1', 'base.qcow2', '4M')
+    run(IMG, 'create', '-q', '-f', 'qcow2', '-o', 'compat=0.10', 'a.qcow2', '4M')
+    run(QIO, '-c', 'write -P 5 1M 1M', 'a.qcow2')
+    run(QIMG, 'convert', '-O', 'raw', 'a.qcow2', 'want.raw')
+
+    def data():
+        return json.loads(run(QIMG, 'info', '--output=json', 'a.qcow2'))['format-specific']['data']
+    run(IMG, 'amend', '-o', 'compat=1.1,lazy_refcounts=on', 'a.qcow2')
+    assert data()['compat'] == '1.1' and data()['lazy-refcounts'], data()
+    run(QIO, '-c', 'write -z 1M 64k', '-c', 'write -P 6 3M 64k', 'a.qcow2')
+    run(QIO, '-c', 'write -z 1M 64k', '-c', 'write -P 6 3M 64k', '-f', 'raw', 'want.raw')
+    both_clean('a.qcow2')
+    run(IMG, 'amend', '-o', 'compat=0.10', 'a.qcow2') # zero clusters become clusters of zeros, or none
+    assert data()['compat'] == '0.10', data()
+    both_clean('a.qcow2')
+    run(QIMG, 'compare', '-F', 'raw', 'a.qcow2', 'want.raw')
+    assert 'cluster size' in run(IMG, 'amend', '-o', 'cluster_size=4096', 'a.qcow2', ok=(1,))
+    assert 'refcount' in run(IMG, 'amend', '-o', 'refcount_bits=64', 'a.qcow2', ok=(1,))
+    assert 'nosuch' in run(IMG, 'amend', '-o', 'nosuch=1', 'a.qcow2', ok=(1,))
+
+
+@case('convert: several threads, out of order, of a snapshot')
+def _():
+    r = random.Random(3)
+    run(QIMG, 'create', '-q', '-f', 'qcow2', 'a.qcow2', '64M')
+    for i in range(40):
+        run(QIO, '-c', 'write -P %d %dk %dk' % (i + 1, r.randrange(0, 65000), r.randrange(1, 500)), 'a.qcow2')
+    run(QIMG, 'snapshot', '-c', 'one', 'a.qcow2')
+    run(QIMG, 'convert', '-O', 'raw', 'a.qcow2', 'one.raw')
+    run(QIO, '-c', 'write -P 200 0 8M', 'a.qcow2')
+    for args in (('-m', '1'), ('-m', '8'), ('-m', '16', '-W'), ('-c', '-m', '4')):
+        run(IMG, 'convert', *args, '-O', 'qcow2', 'a.qcow2', 'b.qcow2')
+        run(QIMG, 'compare', 'a.qcow2', 'b.qcow2')
+        both_clean('b.qcow2')
+        run(IMG, 'convert', *args, '-l', 'one', '-O', 'qcow2', 'a.qcow2', 'c.qcow2')
+        run(QIMG, 'compare', '-F', 'raw', 'c.qcow2', 'one.raw')
+        both_clean('c.qcow2')
+    run(IMG, 'convert', '-l', 'snapshot.name=one', '-O', 'raw', 'a.qcow2', 'c.raw')
+    run('cmp', 'c.raw', 'one.raw')
+    for bad in (('-m', '0'), ('-m', '17'), ('-l', 'none')):
+        run(IMG, 'convert', *bad, '-O', 'raw', 'a.qcow2', 'd.raw', ok=(1,))
+
+
 print('1..%d' % number)
 os.chdir('/')
 shutil.rmtree(tmp)
