@@ -265,6 +265,14 @@ bool block_retry_all(void)
     return any;
 }
 
+bool block_prepare_save(GError **errp)
+{
+    block_drain(NULL);
+    const BlockReq *r = g_queue_peek_head(&kept_queue);
+    return !r || error_set(errp, "a %s of '%s' has failed (%s) and waits to be tried again by 'cont': the state cannot be saved before that",
+                           r->kind == REQ_READ ? "read" : r->kind == REQ_FLUSH ? "flush" : "write", r->img->filename, g_strerror(-r->ret));
+}
+
 /* The image goes: what was kept fails for good. */
 static void fail_kept(BlockImage *img)
 {

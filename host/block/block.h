@@ -82,6 +82,10 @@ void block_set_error_actions(BlockImage *img, BlockErrorAction on_read, BlockErr
 int block_io_status(const BlockImage *img);
 bool block_retry_all(void); /* on `cont`; false: nothing was kept. Under the BQL. */
 
+/* Before the machine's state is saved: everything in flight is done. False: a failed request waits for `cont`, which
+ * no device's state knows of; a state saved now would lose it. Under the BQL, the VM stopped. */
+bool block_prepare_save(GError **errp);
+
 /* Inline mode, for a program whose threads obey the BQL: callbacks come in any thread, a read or write of cached data may be
  * complete as soon as the submitter gives up the BQL. Off: callbacks come in the main loop and in block_drain() only. */
 void block_set_inline(bool on);

@@ -90,8 +90,13 @@ static void test_actions(void)
     g_assert_cmpint(why, ==, RUN_STATE_IO_ERROR);
     g_assert_cmpint(block_io_status(d->image), ==, ENOSPC);
     block_drain(NULL); /* does not wait for what is kept */
+    GError *err = NULL;
+    g_assert_false(block_prepare_save(&err));
+    g_assert_nonnull(strstr(err->message, "a write of"));
+    g_assert_nonnull(strstr(err->message, g_strerror(ENOSPC)));
+    g_clear_error(&err);
     g_assert_true(block_retry_all());
-    block_drain(NULL);
+    g_assert_true(block_prepare_save(&err)); /* waits for the retry */
     g_assert_cmpint(calls, ==, 1);
     g_assert_cmpint(last, ==, 0);
     g_assert_cmpint(block_io_status(d->image), ==, 0);

@@ -60,7 +60,7 @@ for opts in OPTS:
             at, n = r.randrange(0, size // 512 - 1) * 512, r.randrange(1, 600) * 512
             n = min(n, size - at)
             if kind == 'write':
-                run(QIO, '-c', 'write -P %d %d %d' % (i + 1, at, n), 'a.qcow2')
+                run(QIO, '-c', 'write -P %d %d %d' % (i % 255 + 1, at, n), 'a.qcow2')
             elif kind == 'zero':
                 run(QIO, '-c', 'write -z %d %d' % (at, n), 'a.qcow2')
             elif kind == 'discard':
