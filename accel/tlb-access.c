@@ -103,7 +103,7 @@ uint64_t cpu_ld(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uint
     unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
     uint64_t val = 0;
     TlbFull *full; /* both pages must be readable before a device sees anything */
-    tlb_entry_for(cpu, addr, first, ACCESS_LOAD, mmu_idx, false, ra, &full);
+    tlb_entry_for(cpu, addr, size, ACCESS_LOAD, mmu_idx, false, ra, &full);
     tlb_entry_for(cpu, addr + first, size - first, ACCESS_LOAD, mmu_idx, false, ra, &full);
     for (unsigned i = 0; i < size; i++)
         val |= load_page(cpu, addr + i, 1, mmu_idx, ACCESS_LOAD, ra) << (8 * i);
@@ -122,7 +122,7 @@ void cpu_st(CPUState *cpu, vaddr addr, unsigned size, uint64_t val, unsigned mmu
         return;
     }
     unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
-    tlb_entry_for(cpu, addr, first, ACCESS_STORE, mmu_idx, false, ra, &full);
+    tlb_entry_for(cpu, addr, size, ACCESS_STORE, mmu_idx, false, ra, &full);
     tlb_entry_for(cpu, addr + first, size - first, ACCESS_STORE, mmu_idx, false, ra, &full);
     for (unsigned i = 0; i < size; i++) {
         void *host = store_ptr(cpu, addr + i, 1, mmu_idx, ra, &full);
@@ -147,7 +147,7 @@ static void check_writable(CPUState *cpu, vaddr addr, unsigned size, unsigned mm
     TlbFull *full;
     unsigned first = crosses_page(addr, size) ? TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK) : size;
 
-    tlb_entry_for(cpu, addr, first, ACCESS_STORE, mmu_idx, false, ra, &full);
+    tlb_entry_for(cpu, addr, size, ACCESS_STORE, mmu_idx, false, ra, &full);
     if (first < size)
         tlb_entry_for(cpu, addr + first, size - first, ACCESS_STORE, mmu_idx, false, ra, &full);
 }
@@ -203,7 +203,7 @@ static uint64_t rmw(CPUState *cpu, vaddr addr, uint64_t cmp, uint64_t val, bool 
     if (!host) {
         if (crosses_page(addr, size)) {
             unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
-            tlb_entry_for(cpu, addr, first, ACCESS_STORE, m, false, ra, &full);
+            tlb_entry_for(cpu, addr, size, ACCESS_STORE, m, false, ra, &full);
             tlb_entry_for(cpu, addr + first, size - first, ACCESS_STORE, m, false, ra, &full);
         }
         uint64_t old = cpu_ld(cpu, addr, size, m, ra);
@@ -250,7 +250,7 @@ static void slow_ldv(void *env, vaddr addr, void *dst, MemOpIdx oi, uintptr_t ra
     if (crosses_page(addr, size)) {
         TlbFull *full;
         unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
-        tlb_entry_for(cpu, addr, first, ACCESS_LOAD, m, false, ra, &full);
+        tlb_entry_for(cpu, addr, size, ACCESS_LOAD, m, false, ra, &full);
         tlb_entry_for(cpu, addr + first, size - first, ACCESS_LOAD, m, false, ra, &full);
     }
     if (size < 8)
@@ -273,7 +273,7 @@ static void slow_stv(void *env, vaddr addr, const void *src, MemOpIdx oi, uintpt
     if (crosses_page(addr, size)) {
         TlbFull *full;
         unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
-        tlb_entry_for(cpu, addr, first, ACCESS_STORE, m, false, ra, &full);
+        tlb_entry_for(cpu, addr, size, ACCESS_STORE, m, false, ra, &full);
         tlb_entry_for(cpu, addr + first, size - first, ACCESS_STORE, m, false, ra, &full);
     }
     if (size < 8)

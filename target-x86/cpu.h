@@ -181,7 +181,7 @@ typedef struct CPUX86State {
 /* What translation notes of each instruction for its faults, beside eip; in CPUX86State.insn_stack the upper ones. */
 enum {
     INSN_CC_OP = 0xff,          /* cc_op before it */
-    INSN_STACK = 1 << 8,        /* pushes or pops, 64-bit code */
+    INSN_STACK = 1 << 8,        /* pushes or pops; these three outside 64-bit code: in a flat segment */
     INSN_OPERAND = 1 << 9,      /* has an operand in memory */
     INSN_OPERAND_SS = 1 << 10,  /* whose segment is SS */
     INSN_X87_NOTE = 1 << 11,    /* this and all above: FIP and FOP that are not in env yet (gen-x87-stack.c) */

@@ -231,7 +231,8 @@ static bool decode_vex(DisasContext *dc, Fetch *f, bool *bad)
     } else {
         b1 = fetch8(f);
     }
-    *bad = i->lock || i->rep || i->prefix_66 || i->has_rex;
+    bool rex = i->has_rex;
+    *bad = i->lock || i->rep || i->prefix_66 || rex;
     b2 = three ? fetch8(f) : b1;
     i->vex = true;
     i->has_rex = false;
@@ -251,10 +252,10 @@ static bool decode_vex(DisasContext *dc, Fetch *f, bool *bad)
     }
     if (i->map < MAP_0F || i->map > MAP_0F3A) {
         *bad = true;
-        i->map = MAP_0F;
+        i->map = MAP_0F38; /* fetched like that one: ModRM, no immediate */
     }
     i->opcode = fetch8(f);
-    return true;
+    return !rex; /* undefined before ModRM is fetched */
 }
 
 /* --- rows --- */
@@ -342,6 +343,8 @@ static const struct SimdRow *find_simd(DisasContext *dc, Fetch *f)
         row = simd_lookup(i->map, i->opcode, pp, 0);
         if (row && !simd_row_has_modrm(row))
             return row;
+        if (i->map == MAP_0F && i->opcode == 0x77) /* EMMS has no ModRM, with forbidden prefixes neither */
+            return NULL;
         decode_modrm(f, i);
     }
     return simd_lookup(i->map, i->opcode, pp, i->modrm);
@@ -441,6 +444,20 @@ static void decode_operand_bytes(Fetch *f, Insn *i, OpKind kind, bool *have_imm)
     *have_imm = true;
 }
 
+/* Does an instruction that no row fits, because of its prefixes, still have an immediate byte? Too long comes before
+ * undefined. */
+static bool has_imm8_anyway(const Insn *i)
+{
+    if (i->map == MAP_0F3A || i->map == MAP_VEX_0F3A)
+        return true;
+    if (i->map != MAP_0F)
+        return false;
+    switch (i->opcode) {
+    case 0x70: case 0x71: case 0x72: case 0x73: case 0xa4: case 0xac: case 0xba: case 0xc2: case 0xc4: case 0xc5: case 0xc6: return true;
+    default: return false;
+    }
+}
+
 DecodeResult decode_insn(DisasContext *dc)
 {
     Insn *i = &dc->insn;
@@ -461,7 +478,7 @@ DecodeResult decode_insn(DisasContext *dc)
         }
     }
     bool vex = i->map == MAP_1 && (i->opcode & 0xfe) == 0xc4 && !f.stop && !f.too_long && decode_vex(dc, &f, &bad_vex);
-    if (!f.stop && !f.too_long) {
+    if (!f.stop && !f.too_long && (vex || !bad_vex)) {
         if (vex) {
             find_vex(dc, &f);
         } else {
@@ -484,6 +501,8 @@ DecodeResult decode_insn(DisasContext *dc)
             decode_operand_bytes(&f, i, i->row->op[n], &have_imm);
         if (i->simd && simd_row_imm_bytes(i->simd))
             i->imm = fetch(&f, simd_row_imm_bytes(i->simd));
+        if (!i->row && !i->simd && has_imm8_anyway(i))
+            fetch(&f, 1);
     }
     i->len = f.len;
     dc->pc_next = (dc->pc + f.len) & f.mask;

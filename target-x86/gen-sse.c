@@ -253,9 +253,9 @@ static void gen_MASKMOV(DisasContext *dc, const SimdRow *row)
         gen_fp_pending(dc);
     Vv val = mmx ? mmx_load(dc, modrm >> 3 & 7) : gen_xmm(dc->insn.reg);
     Vv mask = mmx ? mmx_load(dc, modrm & 7) : gen_xmm(dc->insn.rm);
-    simd_gen_maskmov(dc, TCG_V128, val, mask, mmx ? 8 : 16);
     if (mmx)
-        mmx_commit(dc);
+        mmx_commit(dc); /* also when the store faults */
+    simd_gen_maskmov(dc, TCG_V128, val, mask, mmx ? 8 : 16);
 }
 
 void simd_gen_maskmov(DisasContext *dc, TcgType type, Vv val, Vv mask, unsigned bytes)

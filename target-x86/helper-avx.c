@@ -17,7 +17,8 @@ static void probe_store(CPUX86State *env, uint64_t addr, unsigned bytes, uintptr
         probe_access(env->cpu, last & TCG_PAGE_MASK, 1, ACCESS_STORE, mmu, ra);
 }
 
-/* Value in mm_scratch[0..3], mask in [4..7]; ctl: bytes | 40h for 8-byte elements | 80h for a store. */
+/* Value in mm_scratch[0..3], mask in [4..7]; ctl: bytes | 40h for 8-byte elements | 80h for a store | segment << 8
+ * that the address is an offset in, or 7 for a linear address. */
 void helper_vmaskmov(CPUX86State *env, uint64_t addr, uint32_t ctl)
 {
     uintptr_t ra = GETPC();
@@ -28,6 +29,12 @@ void helper_vmaskmov(CPUX86State *env, uint64_t addr, uint32_t ctl)
 
     if (!(ctl & 0x80))
         memset(val, 0, 32);
+    if (ctl >> 8 < 6) {
+        for (unsigned i = 0; i < bytes / size; i++)
+            if (sign_of(mask, i, size))
+                seg_check(env, ctl >> 8, addr + i * size, size, ctl & 0x80, ra);
+        addr = (uint32_t)(addr + env->segs[ctl >> 8].base);
+    }
     for (unsigned i = 0; i < bytes / size && (ctl & 0x80); i++) { /* nothing is stored if one element faults */
         if (sign_of(mask, i, size))
             probe_store(env, addr + i * size, size, ra);

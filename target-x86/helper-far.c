@@ -136,16 +136,22 @@ void helper_far_jmp(CPUX86State *env, uint32_t selector, uint64_t offset, uint64
     raise_exception_err(env, EXCP_GP, selector & 0xfffc, ra);
 }
 
-/* The call itself, once target and checks are known, at the same level. Into 64-bit code it pushes as 64-bit code
- * does, also when it comes from compatibility mode: SS's base, limit and width do not count. */
+/* The call itself, once target and checks are known, at the same level. It pushes as the code that it goes to does: into
+ * 64-bit code without SS's base, limit and width, also from compatibility mode; into that with them. */
 static void call_same_level(CPUX86State *env, unsigned selector, uint32_t e1, uint32_t e2, uint64_t eip, unsigned osize,
                             uint64_t next_eip, uintptr_t ra)
 {
     bool to64 = cpu_lma(env) && (e2 & DESC_L);
     Stack s = to64 ? stack_long(env, env->head.gpr[R_ESP], cpu_cpl(env), ra) : stack_current(env, ra);
-    cs_check_target(env, e1, e2, eip, ra);
-    stack_push(&s, 1u << osize, env->segs[R_CS].selector);
+    const SegCache *ss = &env->segs[R_SS];
+    if (!to64 && cpu_is_64(env) && (ss->selector & 0xfffc)) {
+        s.base = ss->base;
+        s.mask = stack_mask_of(ss->flags);
+        s.flags = ss->flags | DESC_P;
+    }
+    stack_push(&s, 1u << osize, env->segs[R_CS].selector); /* its faults, and what it leaves behind: before the target's */
     stack_push(&s, 1u << osize, next_eip);
+    cs_check_target(env, e1, e2, eip, ra);
     cs_load(env, selector, e1, e2, cpu_cpl(env), ra);
     stack_commit(&s);
     set_eip(env, eip);
@@ -253,13 +259,14 @@ void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
     unsigned size = 1u << osize, cpl = cpu_cpl(env);
     uint32_t e1, e2, ss_e1 = 0, ss_e2 = 0;
     Stack s = stack_current(env, ra);
-    uint64_t eip = stack_pop(&s, size);
-    unsigned selector = stack_pop(&s, size) & 0xffff, rpl = selector & 3;
+    unsigned selector = stack_peek(&s, 1, size) & 0xffff, rpl = selector & 3, ss = 0;
+    uint64_t eip = stack_peek(&s, 0, size), new_esp = 0;
 
+    stack_drop(&s, 2 * size);
     if (!cpu_pe(env) || cpu_vm86(env)) {
         if (eip > (cpu_pe(env) ? 0xffff : env->segs[R_CS].limit))
             raise_exception_err(env, EXCP_GP, 0, ra);
-        s.sp = (s.sp & ~s.mask) | ((s.sp + add) & s.mask);
+        stack_drop(&s, add);
         cpu_load_seg(env, R_CS, selector, ra);
         stack_commit(&s);
         set_eip(env, eip);
@@ -267,6 +274,12 @@ void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
     }
     log_print(LOG_PCALL, "pcall: lret %04x:%016" PRIx64 " s=%u from %04x, cpl %u\n", selector, eip, osize,
               env->segs[R_CS].selector, cpl);
+    if (rpl != cpl) { /* the outer stack's pointer, read before anything is checked, as AMD does */
+        Stack t = s;
+        stack_drop(&t, add);
+        ss = stack_peek(&t, 1, size) & 0xffff;
+        new_esp = stack_peek(&t, 0, size);
+    }
     if (!(selector & 0xfffc))
         raise_exception_err(env, EXCP_GP, 0, ra);
     int err = selector & 0xfffc;
@@ -279,7 +292,7 @@ void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
         raise_exception_err(env, EXCP_GP, err, ra);
     if (rpl == cpl && cpu_lma(env) && (e2 & DESC_L)) /* counted with the width of the code returned to */
         s.mask = ~0ULL;
-    s.sp = (s.sp & ~s.mask) | ((s.sp + add) & s.mask);
+    stack_drop(&s, add);
     if (rpl == cpl) {
         cs_check_target(env, e1, e2, eip, ra);
         cs_load(env, selector, e1, e2, cpl, ra);
@@ -288,9 +301,7 @@ void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
         return;
     }
 
-    /* to an outer level: its stack is on ours */
-    uint64_t new_esp = stack_pop(&s, size);
-    unsigned ss = stack_pop(&s, size) & 0xffff;
+    /* to an outer level */
     bool null_ss = !(ss & 0xfffc);
     if (null_ss) {
         if (!cpu_lma(env) || !(e2 & DESC_L) || rpl == 3)

@@ -95,6 +95,15 @@ uint64_t stack_pop(Stack *s, unsigned size)
     return val;
 }
 
+void stack_drop(Stack *s, unsigned bytes) { s->sp = (s->sp & ~s->mask) | ((s->sp + bytes) & s->mask); }
+
+uint64_t stack_peek(Stack *s, unsigned index, unsigned size)
+{
+    Stack t = *s;
+    stack_drop(&t, index * size);
+    return cpu_ld(s->env->cpu, stack_access(&t, size), size, s->mmu_idx, s->ra);
+}
+
 void stack_commit(const Stack *s)
 {
     uint64_t *rsp = &s->env->head.gpr[R_ESP];

@@ -2,6 +2,7 @@
  * Spec: Intel SDM vol. 1 section 8.1.10 (environment layouts) and 10.5 (FXSAVE); vol. 3 section 22.18.3 and
  * 8.7 of vol. 1 (exception handling in software: FERR#, IGNNE#). */
 #include "host/base/osdep.h"
+#include "target-x86/sys.h"
 #include "target-x86/x87.h"
 #include "accel/cputlb.h"
 #include "softmmu/bql.h"
@@ -18,6 +19,15 @@ typedef struct Mem { /* where the words of one image go to or come from */
 static Mem mem_at(CPUX86State *env, vaddr addr, uintptr_t ra) { return (Mem){env, addr, cpu_mmu_index(env), ra}; }
 static void put(const Mem *m, unsigned off, unsigned size, uint64_t v) { cpu_st(m->env->cpu, m->addr + off, size, v, m->mmu_idx, m->ra); }
 static uint64_t get(const Mem *m, unsigned off, unsigned size) { return cpu_ld(m->env->cpu, m->addr + off, size, m->mmu_idx, m->ra); }
+
+static void probe(const Mem *m, unsigned off, AccessType type) { probe_access(m->env->cpu, m->addr + off, 1, type, m->mmu_idx, m->ra); }
+
+/* Of an environment or a saved state the first byte and then the last: so AMD finds a page fault. */
+static void probe_ends(const Mem *m, unsigned bytes, AccessType type)
+{
+    probe(m, 0, type);
+    probe(m, bytes - 1, type);
+}
 
 void helper_raise_mf(CPUX86State *env)
 {
@@ -137,6 +147,7 @@ uint32_t helper_fnstenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
     Mem m = mem_at(env, addr, GETPC());
     x87_fold(env);
+    probe_ends(&m, env_bytes(fmt), ACCESS_STORE);
     store_env(env, &m, fmt);
     env->fpuc |= FPUS_EXC;
     x87_update_es(env);
@@ -146,6 +157,7 @@ uint32_t helper_fnstenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
 uint32_t helper_fldenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
     Mem m = mem_at(env, addr, GETPC());
+    probe_ends(&m, env_bytes(fmt), ACCESS_LOAD);
     load_env(env, &m, fmt);
     return x87_update_hflags(env);
 }
@@ -155,6 +167,7 @@ uint32_t helper_fnsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
     Mem m = mem_at(env, addr, GETPC());
     x87_fold(env);
 
+    probe_ends(&m, env_bytes(fmt) + 80, ACCESS_STORE);
     store_env(env, &m, fmt);
     for (unsigned i = 0; i < 8; i++) {
         const FpReg *r = &env->fpregs[x87_phys(env, i)];
@@ -170,6 +183,7 @@ uint32_t helper_frstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
     Mem m = mem_at(env, addr, GETPC());
     FpReg regs[8] = {0};
 
+    probe_ends(&m, env_bytes(fmt) + 80, ACCESS_LOAD);
     for (unsigned i = 0; i < 8; i++) {
         regs[i].mant = get(&m, env_bytes(fmt) + i * 10, 8);
         regs[i].exp = get(&m, env_bytes(fmt) + i * 10 + 8, 2);
@@ -223,8 +237,9 @@ void helper_fxsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
     x87_fold(env);
 
     if (addr & 15)
-        raise_exception_err(env, EXCP_GP, 0, GETPC());
+        raise_misaligned(env, addr, ACCESS_STORE, GETPC());
     x87_build_fx(env, b, fmt);
+    probe(&m, FX_BYTES - 1, ACCESS_STORE); /* the end first, as AMD does */
     for (unsigned i = 0; i < bytes; i += 8)
         put(&m, i, 8, *(uint64_t *)(b + i));
 }
@@ -260,7 +275,8 @@ uint32_t helper_fxrstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
     uint32_t old_hflags = env->hflags;
 
     if (addr & 15)
-        raise_exception_err(env, EXCP_GP, 0, GETPC());
+        raise_misaligned(env, addr, ACCESS_LOAD, GETPC());
+    probe(&m, FX_BYTES - 1, ACCESS_LOAD); /* the end first, as AMD does */
     for (unsigned i = 0; i < bytes; i += 8)
         *(uint64_t *)(b + i) = get(&m, i, 8);
     if (*(uint32_t *)(b + 24) & ~cpu_mxcsr_mask(env))

@@ -144,6 +144,7 @@ uint32_t helper_xrstor(CPUX86State *env, uint64_t addr, uint32_t ctl)
 
     if (addr & 63)
         raise_exception_err(env, EXCP_GP, 0, GETPC());
+    probe_access(env->cpu, addr, 1, ACCESS_LOAD, a.mmu_idx, a.ra); /* a page fault is at the area's start, if there is one */
     get_range(&a, OFF_HEADER, h, sizeof h);
     if (header_is_bad(env, h, ctl & XSAVE_FORM))
         raise_exception_err(env, EXCP_GP, 0, GETPC());

@@ -90,15 +90,22 @@ static void iret_protected(CPUX86State *env, unsigned size, uintptr_t ra)
     unsigned cpl = cpu_cpl(env), ss = 0;
     bool lma = cpu_lma(env), from64 = cpu_is_64(env);
     Stack s = stack_current(env, ra);
-    uint64_t eip = stack_pop(&s, size), esp = 0;
-    unsigned selector = stack_pop(&s, size) & 0xffff, rpl = selector & 3;
-    uint32_t eflags = stack_pop(&s, size);
+    uint32_t eflags = stack_peek(&s, 2, size); /* in AMD's order: which fault comes first */
+    unsigned selector = stack_peek(&s, 1, size) & 0xffff, rpl = selector & 3;
+    uint64_t eip = stack_peek(&s, 0, size), esp = 0;
+    bool load_ss = from64 || rpl != cpl; /* 64-bit code always pops SS:RSP */
 
+    stack_drop(&s, 3 * size);
     log_print(LOG_PCALL, "pcall: iret %04x:%016" PRIx64 " eflags=%08x s=%u from %04x, cpl %u\n", selector, eip, eflags,
               (unsigned)__builtin_ctz(size), env->segs[R_CS].selector, cpl);
     if (size == 4 && !lma && (eflags & EFL_VM) && cpl == 0) {
         iret_to_vm86(env, &s, eip, selector, eflags);
         return;
+    }
+    if (load_ss) {
+        ss = stack_peek(&s, 1, size) & 0xffff;
+        esp = stack_peek(&s, 0, size);
+        stack_drop(&s, 2 * size);
     }
     if (!(selector & 0xfffc))
         raise_exception_err(env, EXCP_GP, 0, ra);
@@ -112,10 +119,8 @@ static void iret_protected(CPUX86State *env, unsigned size, uintptr_t ra)
     if (to64 && (e2 & DESC_B))
         raise_exception_err(env, EXCP_GP, err, ra);
 
-    bool load_ss = rpl > cpl || from64; /* 64-bit code always pops SS:RSP */
+    cs_check_target(env, e1, e2, eip, ra);
     if (load_ss) {
-        esp = stack_pop(&s, size);
-        ss = stack_pop(&s, size) & 0xffff;
         if (!(ss & 0xfffc)) {
             if (!to64 || rpl == 3)
                 raise_exception_err(env, EXCP_GP, 0, ra);
@@ -126,7 +131,6 @@ static void iret_protected(CPUX86State *env, unsigned size, uintptr_t ra)
                 raise_exception_err(env, EXCP_SS, ss & 0xfffc, ra);
         }
     }
-    cs_check_target(env, e1, e2, eip, ra);
 
     uint32_t mask = IRET_FLAGS | EFL_RF | EFL_AC | EFL_ID;
     if (cpl <= cpu_iopl(env))

@@ -264,6 +264,23 @@ void raise_not_canonical(CPUX86State *env, vaddr addr, AccessType type, uintptr_
     raise_exception_err(env, ss ? EXCP_SS : EXCP_GP, 0, 0);
 }
 
+void raise_misaligned(CPUX86State *env, vaddr addr, AccessType type, uintptr_t ra)
+{
+    if (cpu_is_64(env) && !is_canonical(addr))
+        raise_not_canonical(env, addr, type, ra);
+    raise_exception_err(env, EXCP_GP, 0, ra);
+}
+
+/* Limits come before paging. Outside 64-bit mode these two are looked at only when a page fault is near: code that runs
+ * on beyond the end of CS, and a program's operand across the end of a flat segment, which is not checked otherwise. */
+bool mmu_beyond_limit(CPUX86State *env, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx, uintptr_t ra)
+{
+    if (type == ACCESS_CODE)
+        return (uint32_t)(addr - env->segs[R_CS].base) > env->segs[R_CS].limit;
+    bool crosses = addr >> 12 == 0xfffff ? addr + size > 1ULL << 32 : addr == 1ULL << 32;
+    return crosses && mmu_idx == MMU_USER && cpu_restore_state(env->cpu, ra) && env->insn_stack;
+}
+
 bool x86_tlb_fill(CPUState *cpu, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx, bool probe, uintptr_t ra)
 {
     CPUX86State *env = X86_ENV(cpu);
@@ -284,6 +301,8 @@ bool x86_tlb_fill(CPUState *cpu, vaddr addr, unsigned size, AccessType type, uns
         raise_not_canonical(env, linear, type, ra);
     }
     int err = walk(env, linear, type, mmu_idx, false, &r);
+    if (err >= 0 && !probe && !cpu_is_64(env) && mmu_beyond_limit(env, addr, size, type, mmu_idx, ra))
+        raise_not_canonical(env, linear, type, ra);
     if (err < 0) {
         if (log_enabled(LOG_MMU))
             log_fill("", linear, type, mmu_idx, &r);

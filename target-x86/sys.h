@@ -63,6 +63,8 @@ Stack stack_from_desc(CPUX86State *env, uint32_t e1, uint32_t e2, uint64_t sp, u
 Stack stack_long(CPUX86State *env, uint64_t sp, unsigned cpl, uintptr_t ra);
 void stack_push(Stack *s, unsigned size, uint64_t val);
 uint64_t stack_pop(Stack *s, unsigned size);
+uint64_t stack_peek(Stack *s, unsigned index, unsigned size); /* the index-th word of `size` bytes from the top */
+void stack_drop(Stack *s, unsigned bytes);
 void stack_commit(const Stack *s);
 static inline uint64_t stack_mask_of(uint32_t ss_flags) { return ss_flags & DESC_B ? 0xffffffffu : 0xffff; }
 
@@ -121,6 +123,10 @@ void cpu_set_pkru(CPUX86State *env, uint32_t val);
 void mmu_flush_all(CPUX86State *env); /* whole TLB; CR3 and CR4 may have been exchanged */
 /* #GP, or #SS if the instruction at eip (ra: in translated code) goes through SS. */
 void raise_not_canonical(CPUX86State *env, vaddr addr, AccessType type, uintptr_t ra) G_GNUC_NORETURN;
+/* #GP of an operand that must be aligned; not canonical comes first. */
+void raise_misaligned(CPUX86State *env, vaddr addr, AccessType type, uintptr_t ra) G_GNUC_NORETURN;
+/* Outside 64-bit mode, before another fault: code beyond CS's limit, a program's operand across the end of a flat segment. */
+bool mmu_beyond_limit(CPUX86State *env, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx, uintptr_t ra);
 bool mmu_load_pdptes(CPUX86State *env, uint64_t cr3, uint64_t out[4]); /* false: reserved bits set */
 
 /* cpu-dump.c */

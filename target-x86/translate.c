@@ -61,14 +61,24 @@ void gen_CALL(DisasContext *dc);
 void gen_JMP_IND(DisasContext *dc);
 void gen_RETF(DisasContext *dc);
 void gen_IRET(DisasContext *dc);
-/* What a fault in 64-bit code has to know of the instruction's way to memory: see raise_not_canonical(). */
+/* What a fault has to know of the instruction's way to memory: see raise_not_canonical(). */
 static uint32_t stack_use(const DisasContext *dc, DecodeResult r)
 {
     const Insn *i = &dc->insn;
     uint32_t use = 0;
 
-    if (!dc->code64 || r != DECODE_OK)
+    if (r != DECODE_OK)
         return 0;
+    if (!dc->code64) { /* which flat segment an access across its end may be to */
+        bool to_es = i->row && i->map == MAP_1 && (i->opcode == 0x6c || i->opcode == 0x6d || (i->opcode & 0xfa) == 0xaa); /* INS, STOS, SCAS */
+        bool stack = i->row && (i->row->attr & (ROW_D64 | ROW_F64)), operand = i->has_modrm && i->mod != 3;
+        if (stack && (dc->flags & HF_FLAT_SS))
+            use |= INSN_STACK;
+        int seg = to_es ? R_ES : i->seg;
+        if ((operand || !stack) && (dc->flags & HF_FLAT_SEG(seg)))
+            use |= seg == R_SS ? INSN_OPERAND | INSN_OPERAND_SS : INSN_OPERAND;
+        return use;
+    }
     bool jump = i->row && (i->row->gen == gen_JMP_IND || i->row->op[0] == O_Jb || (i->row->op[0] == O_Jz && i->row->gen != gen_CALL));
     if (i->row && !jump && ((i->row->attr & (ROW_D64 | ROW_F64)) || i->row->gen == gen_RETF || i->row->gen == gen_IRET))
         use |= INSN_STACK;

@@ -14,7 +14,7 @@
 enum { STATES_PER_SEQ = 8 };
 
 static gint64 opt_seed = 1, opt_count = 100000, opt_max = 10;
-static gchar *opt_family, *opt_mode, *opt_model, *opt_bits;
+static gchar *opt_show, *opt_family, *opt_mode, *opt_model, *opt_bits;
 static gboolean opt_rows, opt_list, opt_keep;
 static const GOptionEntry options[] = {
     {"seed", 0, 0, G_OPTION_ARG_INT64, &opt_seed, "random seed", "N"},
@@ -24,6 +24,7 @@ static const GOptionEntry options[] = {
     {"mode", 0, 0, G_OPTION_ARG_STRING, &opt_mode, "normal, one-insn, no-opt, random-regs, interp, all: how Vireo translates", "M"},
     {"model", 0, 0, G_OPTION_ARG_STRING, &opt_model, "CPU model (default max)", "CPU"},
     {"keep-going", 0, 0, G_OPTION_ARG_NONE, &opt_keep, "do not stop after --max differences", NULL},
+    {"known", 0, 0, G_OPTION_ARG_STRING, &opt_show, "take this known deviation for a difference", "RULE"},
     {"max", 0, 0, G_OPTION_ARG_INT64, &opt_max, "differences printed (default 10)", "N"},
     {"rows", 0, 0, G_OPTION_ARG_NONE, &opt_rows, "at the end: rows that no case reached", NULL},
     {"list-rows", 0, 0, G_OPTION_ARG_NONE, &opt_list, "print the rows with their families and end", NULL},
@@ -99,68 +100,18 @@ static uint64_t known, cases, differences, faults, bits_hits[3];
 
 static unsigned get16(const uint8_t *p) { return p[0] | p[1] << 8; }
 
-/* Known deviations, each with its reason in docs/testing.md. Alignment checks that POPF turned on within a sequence that gen.c keeps from them. */
-static bool known_deviation(const DiffSeq *q, const DiffState *n, const DiffState *v)
+/* How often each known deviation was met. */
+static struct Rule { const char *name; uint64_t count; } rules[32];
+
+static struct Rule *known_by_rule(const char *name)
 {
-    if (v->vector == DIFF_VECTOR_ENDLESS)
-        return false;
-    /* AddressSanitizer's shadow memory is mapped in the host process where the guest has nothing. */
-    if (CONFIG_SANITIZERS && v->vector == EXCP_PF && v->addr >= 0x7fff8000 && v->addr < 0x10007fff8000)
-        return true;
-    for (unsigned i = 0; i < q->n; i++) /* what a CALL has pushed before its target turns out not to be canonical */
-        if (n->vector == EXCP_GP && v->vector == EXCP_GP && n->rip == v->rip && n->rip == q->start + q->at[i] &&
-            n->gpr[R_ESP] == v->gpr[R_ESP] && q->insn[i].row < (int)gen_simd_rows() &&
-            !strcmp(opcode_rows[q->insn[i].row].name, "CALL_IND"))
-            return true;
-    if (n->vector != DIFF_VECTOR_NONE && n->rip >= DIFF_CODE && n->rip < DIFF_CODE + DIFF_CODE_SIZE &&
-        n->rip - q->start > q->at[q->n] + 5) /* went astray into bytes that nobody chose: ICEBP, undefined flags */
-        return true;
-    if (n->vector == EXCP_AC && !q->ac_ok)
-        return true;
-    for (int i = 0; i < 6; i++)
-        if (n->sel[i] >> 3 == 15 || v->sel[i] >> 3 == 15) /* that entry's limit is the number of the host's CPU */
-            return true;
-    for (unsigned i = 0; i < q->n; i++)
-        for (int r = 0; r < 16 && q->insn[i].lsl; r++)
-            if ((v->gpr[r] & 0xffff) == DIFF_LSL_CPU) /* the number of the host's CPU */
-                return true;
-    /* Accesses across the end of 4 GiB in a flat segment, and code across the end of a short one. */
-    if (q->bits != 64 && n->rip == v->rip && (n->vector == EXCP_GP || n->vector == EXCP_SS) && (v->vector == EXCP_PF || v->vector == EXCP_AC) &&
-        (v->vector == EXCP_AC || v->addr < 64 || v->addr >= 0xffffffc0 || (v->err & 0x10)))
-        return true;
-    if (guest_interpreted && n->rip == v->rip && n->vector + v->vector == EXCP_SS + EXCP_GP) /* no eip to decode at */
-        return true;
-    if ((n->xs[XS_MXCSR + 2] & 2) && !cpu_has(guest_env(), X86F_MISALIGNSSE)) /* AMD's MXCSR.MM was loaded; Vireo's mask does not have it */
-        return true;
-    for (unsigned i = 0; i < q->n; i++) {
-        const DiffInsn *g = &q->insn[i];
-        /* a CALL to a target that is not canonical has pushed before it faults: below the stack pointer */
-        if (g->call_ind && n->vector == EXCP_GP && v->vector == EXCP_GP && n->rip == v->rip && n->rip == q->start + q->at[i])
-            return true;
-        bool here = n->vector != DIFF_VECTOR_NONE && n->rip == v->rip && n->rip == q->start + q->at[i];
-        if (here && g->any_addr && n->vector == v->vector && n->vector == EXCP_PF)
-            return true;
-        if (here && g->any_addr && (n->vector == EXCP_SS || n->vector == EXCP_GP) && (v->vector == EXCP_SS || v->vector == EXCP_GP))
-            return true;
-        here = n->vector != DIFF_VECTOR_NONE && n->rip == q->start + q->at[i];
-        if (here && g->any_addr && n->vector == EXCP_PF) /* all 512 bytes, or those that count */
-            return true;
-        /* Vectors through SS beyond its limit: AMD says #GP. Unaligned ones beyond the limit: which of the two comes first. */
-        if (here && q->bits != 64 && g->row >= (int)gen_simd_rows() && n->vector == EXCP_GP && (v->vector == EXCP_SS || v->vector == EXCP_PF))
-            return true;
-        if (g->maskmov && q->bits != 64 && v->rip == q->start + q->at[i] && v->vector != DIFF_VECTOR_NONE) /* bytes that are not selected */
-            return true;
-        if (here && g->maskmov && q->bits != 64)
-            return true;
-        if (here && q->bits != 64 && (n->vector == EXCP_SS || n->vector == EXCP_PF || n->vector == EXCP_AC) && v->vector == EXCP_GP && n->rip == v->rip && g->row < (int)gen_simd_rows() &&
-            strstr(opcode_rows[g->row].name, "CALL")) /* the stack's limit or the target's, which first */
-            return true;
-        if (here && g->any_addr && (n->vector == EXCP_GP || n->vector == EXCP_SS || n->vector == EXCP_NP) && v->vector == n->vector)
-            return true; /* CALLF: what was pushed before the fault */
-        if (here && n->vector + v->vector == EXCP_UD + EXCP_GP && g->n >= 12) /* undefined, or too long? */
-            return true;
-    }
-    return false;
+    unsigned i = 0;
+
+    while (rules[i].name && strcmp(rules[i].name, name))
+        i++;
+    g_assert(i < G_N_ELEMENTS(rules) - 1);
+    rules[i].name = name;
+    return &rules[i];
 }
 
 /* What differs, as text, or NULL. */
@@ -173,43 +124,45 @@ static GString *difference(const DiffSeq *q, const DiffState *n, const DiffState
     uint16_t sw_mask = 0xffff;
     bool fuzzy = q->n && q->insn[q->n - 1].fuzzy_mem, pf = n->vector == EXCP_PF;
     GString *s = NULL;
+    unsigned kinds = 0;
+    uint64_t lo = UINT64_MAX, hi = 0;
     uint32_t nerr = n->err, verr = v->err;
 
     if (pf && n->addr >= (1ULL << 47) - 4096) /* Linux sets P for addresses of the kernel's half */
         nerr |= 1, verr |= 1;
-#define DIFFERS(...) (s = s ? s : g_string_new(NULL), g_string_append_printf(s, __VA_ARGS__))
+#define DIFFERS(kind, ...) (kinds |= (kind), s = s ? s : g_string_new(NULL), g_string_append_printf(s, __VA_ARGS__))
     if (n->vector != v->vector)
-        DIFFERS("  exception: host %d vireo %d\n", n->vector, v->vector);
+        DIFFERS(DK_VECTOR, "  exception: host %d vireo %d\n", n->vector, v->vector);
     else if (n->vector != DIFF_VECTOR_NONE && n->vector != EXCP_DB && nerr != verr)
-        DIFFERS("  error code: host %x vireo %x (vector %d)\n", n->err, v->err, n->vector);
+        DIFFERS(DK_ERR, "  error code: host %x vireo %x (vector %d)\n", n->err, v->err, n->vector);
     if (pf && v->vector == EXCP_PF && n->addr != v->addr)
-        DIFFERS("  fault address: host %" PRIx64 " vireo %" PRIx64 "\n", n->addr, v->addr);
+        DIFFERS(DK_ADDR, "  fault address: host %" PRIx64 " vireo %" PRIx64 "\n", n->addr, v->addr);
     if (n->rip != v->rip)
-        DIFFERS("  rip: host %" PRIx64 " vireo %" PRIx64 " (start %" PRIx64 ")\n", n->rip, v->rip, q->start);
+        DIFFERS(DK_RIP, "  rip: host %" PRIx64 " vireo %" PRIx64 " (start %" PRIx64 ")\n", n->rip, v->rip, q->start);
     for (int i = 0; i < 6; i++)
         if (n->sel[i] != v->sel[i] && (n->sel[i] | v->sel[i]) > 3) /* the host's kernel leaves 0 of a null selector */
-            DIFFERS("  %cs: host %04x vireo %04x\n", "ecsdfg"[i], n->sel[i], v->sel[i]);
+            DIFFERS(DK_SEL, "  %cs: host %04x vireo %04x\n", "ecsdfg"[i], n->sel[i], v->sel[i]);
     for (int i = 0; i < 16; i++)
         if (n->gpr[i] != v->gpr[i] && !(q->n && q->insn[q->n - 1].clobber >> i & 1))
-            DIFFERS("  %s: host %016" PRIx64 " vireo %016" PRIx64 "\n", names[i], n->gpr[i], v->gpr[i]);
+            DIFFERS(DK_GPR, "  %s: host %016" PRIx64 " vireo %016" PRIx64 "\n", names[i], n->gpr[i], v->gpr[i]);
     if ((n->rflags ^ v->rflags) & efl)
-        DIFFERS("  flags: host %06x vireo %06x compared %06x\n", (unsigned)n->rflags, (unsigned)v->rflags, (unsigned)efl);
+        DIFFERS(DK_FLAGS, "  flags: host %06x vireo %06x compared %06x\n", (unsigned)n->rflags, (unsigned)v->rflags, (unsigned)efl);
     if (n->fsbase != v->fsbase || n->gsbase != v->gsbase)
-        DIFFERS("  fs, gs base: host %" PRIx64 " %" PRIx64 " vireo %" PRIx64 " %" PRIx64 "\n", n->fsbase, n->gsbase, v->fsbase, v->gsbase);
+        DIFFERS(DK_BASE, "  fs, gs base: host %" PRIx64 " %" PRIx64 " vireo %" PRIx64 " %" PRIx64 "\n", n->fsbase, n->gsbase, v->fsbase, v->gsbase);
     memcpy(&nm, n->xs + XS_MXCSR, 4);
     memcpy(&vm, v->xs + XS_MXCSR, 4);
     if (nm != vm)
-        DIFFERS("  mxcsr: host %x vireo %x\n", nm, vm);
+        DIFFERS(DK_MXCSR, "  mxcsr: host %x vireo %x\n", nm, vm);
     for (unsigned i = 0; i < q->n; i++)
         if (q->insn[i].any_c1)
             sw_mask &= ~0x200;
     if (((get16(n->xs + XS_FSW) ^ get16(v->xs + XS_FSW)) & sw_mask) || get16(n->xs) != get16(v->xs) || n->xs[XS_FTW] != v->xs[XS_FTW])
-        DIFFERS("  x87 cw sw tags: host %04x %04x %02x vireo %04x %04x %02x\n", get16(n->xs), get16(n->xs + XS_FSW), n->xs[XS_FTW],
+        DIFFERS(DK_X87, "  x87 cw sw tags: host %04x %04x %02x vireo %04x %04x %02x\n", get16(n->xs), get16(n->xs + XS_FSW), n->xs[XS_FTW],
                 get16(v->xs), get16(v->xs + XS_FSW), v->xs[XS_FTW]);
     for (int i = 0; i < 8; i++) {
         const uint8_t *a = n->xs + XS_ST + 16 * i, *b = v->xs + XS_ST + 16 * i;
         if (memcmp(a, b, 10))
-            DIFFERS("  st%d: host %04x:%016" PRIx64 " vireo %04x:%016" PRIx64 "\n", i, get16(a + 8), *(const uint64_t *)a, get16(b + 8),
+            DIFFERS(DK_X87, "  st%d: host %04x:%016" PRIx64 " vireo %04x:%016" PRIx64 "\n", i, get16(a + 8), *(const uint64_t *)a, get16(b + 8),
                     *(const uint64_t *)b);
     }
     for (int i = 0; i < 16; i++) {
@@ -218,7 +171,7 @@ static GString *difference(const DiffSeq *q, const DiffState *n, const DiffState
             memcpy(a, n->xs + (hi ? XS_YMMH : XS_XMM) + 16 * i, 16);
             memcpy(b, v->xs + (hi ? XS_YMMH : XS_XMM) + 16 * i, 16);
             if (a[0] != b[0] || a[1] != b[1])
-                DIFFERS("  %s%d: host %016" PRIx64 "_%016" PRIx64 " vireo %016" PRIx64 "_%016" PRIx64 "\n", hi ? "ymmh" : "xmm", i, a[1], a[0],
+                DIFFERS(DK_VEC, "  %s%d: host %016" PRIx64 "_%016" PRIx64 " vireo %016" PRIx64 "_%016" PRIx64 "\n", hi ? "ymmh" : "xmm", i, a[1], a[0],
                         b[1], b[0]);
         }
     }
@@ -226,14 +179,18 @@ static GString *difference(const DiffSeq *q, const DiffState *n, const DiffState
         const uint8_t *a, *b;
         if (DIFF_LAYOUT[i] != 'W' || !memcmp(a = native_page(i), b = guest_page(i), 4096))
             continue;
-        for (unsigned k = 0, shown = 0; k < 4096 && shown < 4; k++)
+        for (unsigned k = 0, shown = 0; k < 4096; k++)
             if (a[k] != b[k]) {
-                DIFFERS("  memory %x: host %02x vireo %02x\n", DIFF_DATA + i * 4096 + k, a[k], b[k]);
-                shown++;
+                hi = DIFF_DATA + i * 4096 + k;
+                lo = MIN(lo, hi);
+                if (shown++ < 4)
+                    DIFFERS(DK_MEM, "  memory %x: host %02x vireo %02x\n", (unsigned)hi, a[k], b[k]);
             }
     }
-    if (s && known_deviation(q, n, v)) {
+    const char *rule = s ? known_deviation(q, n, v, kinds, lo, hi) : NULL;
+    if (rule && !(opt_show && !strcmp(opt_show, rule))) {
         known++;
+        known_by_rule(rule)->count++;
         g_string_free(s, TRUE);
         return NULL;
     }
@@ -506,6 +463,8 @@ int main(int argc, char **argv)
         g_print("# %" PRIu64 " TBs interpreted\n", guest_interpreted);
     if (opt_rows)
         list_rows(true);
+    for (unsigned i = 0; rules[i].name; i++)
+        g_print("# known deviation %s: %" PRIu64 "\n", rules[i].name, rules[i].count);
     g_print("diff: seed %" PRId64 ": %" PRIu64 " cases (", (int64_t)opt_seed, cases);
     for (int f = 0; f < FAM_COUNT; f++)
         g_print("%s%s %" PRIu64, f ? ", " : "", diff_family_name[f], family_hits[f]);
