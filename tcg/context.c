@@ -10,6 +10,7 @@ _Static_assert(sizeof(((TcgContext *)0)->const_head) == 512, "tcg_begin() must s
 void tcg_begin(TcgContext *s)
 {
     s->nb_temps = s->nb_globals + 1; /* globals and env stay */
+    s->nb_locals = 0;
     s->nb_ops = 0;
     s->nb_labels = 0;
     s->overflow = false;

@@ -24,6 +24,7 @@ static TcgTempIdx new_temp(TcgContext *s, TcgTempKind kind, TcgType type)
         return TCG_MAX_TEMPS - 1;
     }
     s->nb_temps = i + 1;
+    s->nb_locals += kind == TCG_TEMP_LOCAL;
     s->temps[i] = (TcgTemp){ .kind = kind, .type = type };
     return i;
 }

@@ -5,7 +5,7 @@
  * result is dropped only if nothing between it and its overwriting can observe it.
  *
  * Before that, a pass forwards puts results that are moved into a pinned global right there:
- *     add t, a, b ; ... ; mov g, t   becomes   add g, a, b ; mov t, g ; ...
+ *     add t, a, b ; ... t ... ; mov g, t   becomes   add g, a, b ; ... g ... ; mov t, g
  * since an alias of a pinned register costs nothing, and a copy into it costs an instruction. */
 #include "tcg/tcg.h"
 
@@ -13,7 +13,7 @@ enum { WORDS = TCG_MAX_TEMPS / 64, WINDOW = 12 };
 
 typedef struct Live {
     uint64_t live[WORDS], globals[WORDS], persistent[WORDS]; /* persistent: globals and locals */
-    unsigned words;
+    unsigned words, global_words;
     uint64_t lazy;   /* globals that some lazy exit of this TB does without */
     uint64_t poll;   /* those that the exit behind the op at hand does without */
     uint64_t label_dead[TCG_MAX_LABELS]; /* of these, the ones not live at a label further down */
@@ -68,7 +68,16 @@ static bool mentions(const TcgOp *op, TcgTempIdx t)
     return false;
 }
 
-/* ops[i] is mov g, t: move it behind the op that computes t, with the roles changed. */
+static void use_instead(TcgOp *op, TcgTempIdx was, TcgTempIdx is)
+{
+    const TcgOpInfo *info = &tcg_op_info[op->opc];
+    for (unsigned i = info->outs; i < info->outs + info->ins; i++) {
+        if (op->arg[i] == was)
+            op->arg[i] = is;
+    }
+}
+
+/* ops[i] is mov g, t: the op that computes t computes g, and t becomes its copy. */
 static void place_result(TcgContext *s, unsigned i)
 {
     TcgTempIdx g = s->ops[i].arg[0], t = s->ops[i].arg[1];
@@ -82,8 +91,10 @@ static void place_result(TcgContext *s, unsigned i)
             if (op->opc == TCG_OP_mov || (info->outs == 2 && op->arg[1] == g))
                 return;
             op->arg[0] = g;
-            memmove(&s->ops[j + 2], &s->ops[j + 1], (i - j - 1) * sizeof *op);
-            s->ops[j + 1] = (TcgOp){ .opc = TCG_OP_mov, .type = TCG_I64, .arg = { t, g } };
+            while (++j < i)
+                use_instead(&s->ops[j], t, g);
+            s->ops[i].arg[0] = t;
+            s->ops[i].arg[1] = g;
             return;
         }
         if (info->flags & TCG_OPF_ENDS_BB || observes_globals(op) || mentions(op, g) || (info->outs == 2 && op->arg[1] == t))
@@ -110,11 +121,15 @@ static void begin(Live *v, const TcgContext *s)
     v->words = (s->nb_temps + 63) / 64;
     memset(v->globals, 0, v->words * 8);
     memset(v->persistent, 0, v->words * 8);
-    for (unsigned t = 0; t < s->nb_temps; t++) {
-        if (s->temps[t].kind == TCG_TEMP_GLOBAL)
-            v->globals[t / 64] |= 1ull << (t % 64);
-        if (s->temps[t].kind == TCG_TEMP_GLOBAL || s->temps[t].kind == TCG_TEMP_LOCAL)
+    v->global_words = (s->nb_globals + 63) / 64;
+    for (unsigned t = 0; t < s->nb_globals; t++)
+        v->globals[t / 64] |= 1ull << (t % 64);
+    memcpy(v->persistent, v->globals, v->global_words * 8);
+    for (unsigned t = s->nb_globals, n = s->nb_locals; n && t < s->nb_temps; t++) {
+        if (s->temps[t].kind == TCG_TEMP_LOCAL) {
             v->persistent[t / 64] |= 1ull << (t % 64);
+            n--;
+        }
     }
     memcpy(v->live, v->globals, v->words * 8);
     v->lazy = v->poll = 0;
@@ -184,7 +199,7 @@ static void live_op(TcgContext *s, Live *v, TcgOp *op)
     }
     if (observes_globals(op)) {
         uint64_t dead = op->opc == TCG_OP_poll_exit ? v->poll & ~v->live[0] : 0;
-        for (unsigned w = 0; w < v->words; w++)
+        for (unsigned w = 0; w < v->global_words; w++)
             v->live[w] |= v->globals[w];
         v->live[0] &= ~dead;
     }

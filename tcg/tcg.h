@@ -200,7 +200,7 @@ struct TcgContext {
     CodeBuf *buf;
 
     TcgTemp temps[TCG_MAX_TEMPS];
-    unsigned nb_globals, nb_temps;
+    unsigned nb_globals, nb_temps, nb_locals;
     TcgTempIdx env_temp;
     TcgOp ops[TCG_MAX_OPS];
     unsigned nb_ops, nb_labels;
