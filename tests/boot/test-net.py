@@ -44,7 +44,7 @@ def boot(tmp, *args):
             mods.append((m + '.ko', 0o100644, open(found[0], 'rb').read()))
         initrd(path, SCRIPT, [*mods, ('dhcp', 0o100755, DHCP.encode())])
     vm = Vireo('-m', '192', '-display', 'none', '-serial', 'stdio', '-no-reboot', '-kernel', image, '-initrd', path,
-               '-append', 'console=ttyS0 quiet panic=-1', *args, limit=60)
+               '-append', 'console=ttyS0 quiet panic=-1', *args, limit=300)
     return vm
 
 
@@ -66,7 +66,7 @@ def off(vm):
 
 def retry(fn, what):
     """What fn returns once it gets through to the guest: its server may not listen yet."""
-    end = time.time() + 8
+    end = time.time() + 60
     while True:
         try:
             got = fn()
@@ -125,7 +125,7 @@ def user_network(tmp):
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(30)
             s.connect(tmp + '/gf')
-            vm.send('(echo from the guest; sleep 1) | timeout 2 nc 192.168.76.101 5555\n')
+            vm.send('(echo from the guest; sleep 4) | timeout 5 nc 192.168.76.101 5555\n')
             got = s.recv(100)
             need(got == b'from the guest\n', 'guestfwd to a chardev: %r' % got)
             s.sendall(b'from the host\n')
@@ -167,8 +167,8 @@ def two_machines_on_a_socket(tmp):
             ask(b, 'ping -c 2 10.%d.0.1' % net, '2 packets received')
             ask(a, 'ping -c 2 10.%d.0.2' % net, '2 packets received')
         b.send('nc -l -p 99 | md5sum; echo recei""ved\n')
-        ask(a, 'dd if=/bin/busybox of=/tmp/x bs=1k count=1500 2>/dev/null; md5sum /tmp/x; sleep 1; nc 10.1.0.2 99 < /tmp/x; '
-               'echo se""nt', '([0-9a-f]{32}).*sent')
+        ask(a, 'dd if=/bin/busybox of=/tmp/x bs=1k count=1500 2>/dev/null; md5sum /tmp/x; '
+               'while ! nc 10.1.0.2 99 < /tmp/x; do sleep 1; done; echo se""nt', '([0-9a-f]{32}).*sent')
         sum_a = re.search(rb'([0-9a-f]{32})  /tmp/x', a.buf)[1]
         need(b.expect(r'([0-9a-f]{32})  -\s+received')[1] == sum_a, 'what went through the socket is damaged')
         # restrict=on: a lease, but no way to the host
