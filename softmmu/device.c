@@ -286,8 +286,10 @@ bool device_load_all(const uint8_t *data, size_t len, GError **errp)
     size_t pos = 0;
 
     while (pos < len)
-        if (!load_section(data, len, &pos, errp))
+        if (!load_section(data, len, &pos, errp)) {
+            device_reset_all(); /* half a state has not been through post_load: nobody may run on it */
             return false;
+        }
     for (GList *l = devices.head; l; l = l->next) {
         Device *dev = l->data;
         if (dev->cls->post_load)

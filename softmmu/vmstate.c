@@ -11,6 +11,7 @@ void vmstate_save(const VMField *fields, const void *state, GByteArray *out)
         const uint8_t *p = (const uint8_t *)state + f->offset;
         switch (f->kind) {
         case VMF_UINT:
+        case VMF_BOOL:
             g_byte_array_append(out, p, (guint)(f->elem_size * f->count));
             break;
         case VMF_BUFFER:
@@ -61,6 +62,12 @@ bool vmstate_load(const VMField *fields, void *state, const uint8_t *data, size_
             if (!take(p, f->elem_size * f->count, f, data, len, pos, errp))
                 return false;
             break;
+        case VMF_BOOL:
+            if (!take(p, f->count, f, data, len, pos, errp))
+                return false;
+            for (size_t i = 0; i < f->count; i++)
+                p[i] = p[i] != 0;
+            break;
         case VMF_BUFFER:
             if (!take(p, f->count, f, data, len, pos, errp))
                 return false;
@@ -73,8 +80,9 @@ bool vmstate_load(const VMField *fields, void *state, const uint8_t *data, size_
             if (n > f->count || n > len - *pos)
                 return error_set(errp, "field '%s' of %u bytes is longer than allowed", f->name, n);
             if (n) {
-                /* A loader may not trust the old buffer's size: it gets one of the new size. */
-                *buf = g_realloc(*buf, n);
+                /* Neither is the old buffer's size known, nor may it become smaller than its user thinks: a later
+                 * field may end the load before the device could put that right. */
+                *buf = g_realloc(*buf, f->count);
                 memcpy(*buf, data + *pos, n);
                 *pos += n;
             }

@@ -8,9 +8,10 @@
 
 typedef enum VMFieldKind {
     VMF_END,
-    VMF_UINT,       /* integer or bool of elem_size 1, 2, 4, 8; count of them */
+    VMF_UINT,       /* integer of elem_size 1, 2, 4, 8; count of them */
+    VMF_BOOL,       /* count bools: whatever is not 0 in a stream is true */
     VMF_BUFFER,     /* count bytes as they are */
-    VMF_VBUFFER,    /* pointer to bytes; length in bytes = *(uint32_t *)(state + len_offset) at most count */
+    VMF_VBUFFER,    /* pointer to bytes; length in bytes = *(uint32_t *)(state + len_offset) at most count, which is what the buffer has */
     VMF_STRUCT,     /* count nested structs of elem_size, described by sub */
     VMF_TIMER,      /* Timer *: expiry, re-armed on load */
 } VMFieldKind;
@@ -23,10 +24,11 @@ struct VMField {
     const VMField *sub;
 };
 
+#define VM_KIND(x) _Generic((x), bool: VMF_BOOL, default: VMF_UINT)
 #define VM_UINT(type, member) \
-    {#member, VMF_UINT, offsetof(type, member), sizeof(((type *)0)->member), 1, 0, NULL}
+    {#member, VM_KIND(((type *)0)->member), offsetof(type, member), sizeof(((type *)0)->member), 1, 0, NULL}
 #define VM_UINT_ARRAY(type, member, n) \
-    {#member, VMF_UINT, offsetof(type, member), sizeof(((type *)0)->member[0]), n, 0, NULL}
+    {#member, VM_KIND(((type *)0)->member[0]), offsetof(type, member), sizeof(((type *)0)->member[0]), n, 0, NULL}
 #define VM_BUFFER(type, member) \
     {#member, VMF_BUFFER, offsetof(type, member), 1, sizeof(((type *)0)->member), 0, NULL}
 #define VM_VBUFFER(type, member, max, len_member) \

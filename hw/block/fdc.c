@@ -473,7 +473,6 @@ static void fdc_reset(Device *dev)
 static void fdc_post_load(Device *dev)
 {
     FdcState *s = (FdcState *)dev;
-    s->buf = g_realloc(s->buf, FDC_BUF);
     s->buf_len = MIN(s->buf_len, FDC_BUF);
     s->buf_pos = MIN(s->buf_pos, s->buf_len);
     s->cmd_len = MIN(s->cmd_len, FIFO_MAX);

@@ -363,7 +363,6 @@ void ide_channel_post_load(IdeChannel *ch)
     ch->cur &= 1;
     for (int i = 0; i < 2; i++) {
         IdeDrive *d = &ch->drive[i];
-        d->buf = g_realloc(d->buf, IDE_BUF_SIZE); /* the loader made it as small as its contents */
         d->buf_len = MIN(d->buf_len, IDE_BUF_SIZE);
         d->buf_end = MIN(d->buf_end, d->buf_len);
         d->buf_pos = MIN(d->buf_pos, d->buf_end);

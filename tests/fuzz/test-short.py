@@ -4,7 +4,7 @@ import os
 import subprocess
 
 BUILD = os.environ.get('BUILD', 'build')
-RUNS = [('fuzz-vga', '40'), ('fuzz-vnc', '40')]
+RUNS = [('fuzz-vga', '40'), ('fuzz-vnc', '40'), ('fuzz-ide', '30'), ('fuzz-fdc', '30')]
 
 print('1..%d' % len(RUNS))
 bad = 0
