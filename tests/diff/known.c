@@ -46,7 +46,7 @@ const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
     /* AddressSanitizer's shadow memory is mapped in the host process where the guest has nothing. */
     if (CONFIG_SANITIZERS && v->vector == EXCP_PF && v->addr >= 0x7fff8000 && v->addr < 0x10007fff8000)
         return "sanitizer";
-    if (guest_interpreted && n->rip == v->rip && first + second == EXCP_SS + EXCP_GP) /* the interpreter notes no segment */
+    if (guest_interpreted && n->rip == v->rip && (first + second == EXCP_SS + EXCP_GP || (legacy && is_limit(first) && is_access(second)))) /* the interpreter notes no segment */
         return "interpreter";
     if (kinds == DK_GPR) /* LSL of the GDT entry whose limit is the number of the host's CPU: always the last instruction */
         for (int r = 0; r < 16 && q->n && q->insn[q->n - 1].lsl; r++)
@@ -79,6 +79,9 @@ const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
     /* UD0 and UD1 too long only by the ModRM that AMD does not fetch. */
     if (kinds == DK_VECTOR && is_row(g, "UD") && first == EXCP_UD && second == EXCP_GP && g->n >= 12)
         return "UD0 and UD1";
+    /* The same of F3 before INSERTQ's opcode, with its two immediate bytes. */
+    if (kinds == DK_VECTOR && g->n >= 12 && first + second == EXCP_UD + EXCP_GP && (!strcmp(row_name(g), "INSERTQ") || !strcmp(row_name(g), "EXTRQ")))
+        return "undefined or too long";
     /* REX before VEX is undefined: how much of the instruction is fetched before that is seen varies. */
     if (q->bits == 64 && kinds == DK_VECTOR && g->n >= 15 && first + second == EXCP_UD + EXCP_GP && rex_before_vex(g))
         return "REX before VEX";
