@@ -89,11 +89,11 @@ void accel_info_jit(GString *out)
     unsigned count, max_target, cross, linked1, linked2;
     uint64_t target;
     tb_cache_stats(&count, &target, &max_target, &cross, &linked1, &linked2);
-    size_t used = jit_buf->ptr - jit_buf->start;
+    size_t used = jit_buf->ptr - jit_buf->start + (jit_buf->cold - jit_buf->cold_start);
     CPUState *cpu = first_cpu;
 
     g_string_append(out, "Translation buffer state:\n");
-    g_string_append_printf(out, "gen code size       %zu/%zu\n", used, (size_t)(jit_buf->end - jit_buf->start));
+    g_string_append_printf(out, "gen code size       %zu/%zu\n", used, (size_t)(jit_buf->end - jit_buf->start + (jit_buf->cold_end - jit_buf->cold_start)));
     g_string_append_printf(out, "TB count            %u\n", count);
     g_string_append_printf(out, "TB avg target size  %.0f max=%u bytes\n", per(target, count), max_target);
     g_string_append_printf(out, "TB avg host size    %.0f bytes (expansion ratio: %.1f)\n", per(used, count), per(used, target));

@@ -292,17 +292,18 @@ TB *tb_find_host(uintptr_t host_pc)
     TB *found = NULL;
     tb_lock();
     unsigned lo = 0, hi = by_host->len;
+    bool cold = jit_buf->cold && host_pc >= (uintptr_t)codebuf_rx(jit_buf, jit_buf->cold_start); /* in the same order there */
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
         TB *tb = by_host->pdata[mid];
-        if (host_pc < (uintptr_t)tb->code)
-            hi = mid;
-        else if (host_pc > (uintptr_t)tb->code + tb->code_size)
-            lo = mid + 1;
-        else {
+        if (tb_has_host(tb, host_pc)) {
             found = tb;
             break;
         }
+        if (host_pc < (uintptr_t)(cold ? tb->cold : tb->code))
+            hi = mid;
+        else
+            lo = mid + 1;
     }
     tb_unlock();
     return found;
@@ -333,6 +334,8 @@ void tb_drop_last(TB *tb)
         g_ptr_array_set_size(by_host, by_host->len - 1);
         tb_stats_truncate(by_host->len);
         jit_buf->ptr = tb->code - jit_buf->rx_diff;
+        if (jit_buf->cold)
+            jit_buf->cold = tb->cold - jit_buf->rx_diff;
     }
     chunk_used--;
 }
@@ -476,7 +479,7 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
                 if (f < to && from < e && n == 0 && tb_patch_is_soft(tb, from, to)) {
                     left |= pieces_of(f, e);
                 } else if (f < to && from < e) {
-                    if (ra - (uintptr_t)tb->code <= tb->code_size)
+                    if (tb_has_host(tb, ra))
                         hit_current = true;
                     /* a TB that lies on one page twice is in the list twice */
                     int other;

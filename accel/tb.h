@@ -28,6 +28,8 @@ struct TB { /* a cache line: what a look-up and an entry in the jump cache read;
     uint16_t branch_off;      /* of that instruction from pc */
     uint32_t branch_undo;     /* the guest's: what it takes to undo it */
     uint32_t code_size;
+    uint8_t *cold;            /* rx: stubs and exits */
+    uint32_t cold_size;
     uint8_t *search;          /* encoded fault map */
     uint32_t search_size;
     TB *page_next[2];         /* next TB of page[n]; see tb-cache.c */
@@ -37,6 +39,10 @@ struct TB { /* a cache line: what a look-up and an entry in the jump cache read;
     TB *incoming;             /* list of TBs whose slot n jumps here: tagged pointers (TB | n) */
     TB *incoming_next[2];
 };
+static inline bool tb_has_host(const TB *tb, uintptr_t host_pc) /* a return address may lie right behind the code */
+{
+    return host_pc - (uintptr_t)tb->code <= tb->code_size || host_pc - (uintptr_t)tb->cold <= tb->cold_size;
+}
 _Static_assert(offsetof(struct TB, size) == 64, "the first line");
 
 #endif

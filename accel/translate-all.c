@@ -135,7 +135,7 @@ static void dump_out(const TB *tb, const TcgContext *c)
     uint32_t at = 0, main_size = MIN(c->in_asm_host_size[0], tb->code_size);
     jit_dump_prologue();
     GString *s = g_string_new(NULL);
-    g_string_append_printf(s, "OUT: [size=%u]\n", tb->code_size);
+    g_string_append_printf(s, "OUT: [size=%u]\n", tb->code_size + tb->cold_size);
     for (unsigned i = 0; i < c->nb_insns && at < main_size; i++) {
         uint32_t end = MIN(c->insn_map[i].host_end, main_size);
         if (end <= at)
@@ -146,9 +146,10 @@ static void dump_out(const TB *tb, const TcgContext *c)
         at = end;
     }
     disas_span(s, tb->code + at, tb->code + main_size);
-    if (main_size < tb->code_size) {
+    if (main_size < tb->code_size || tb->cold_size) {
         g_string_append(s, "  -- tb slow paths + alignment\n");
         disas_span(s, tb->code + main_size, tb->code + tb->code_size);
+        disas_span(s, tb->cold, tb->cold + tb->cold_size);
     }
     write_block(s);
 }
@@ -181,12 +182,18 @@ bool perfmap_open(GError **errp)
 static void store_map(TB *tb, const TcgContext *c)
 {
     uint64_t data[2] = {0, 0};
-    uint8_t *start = jit_buf->ptr, *p = start;
+    uint8_t **at = jit_buf->cold ? &jit_buf->cold : &jit_buf->ptr, *start = *at, *p = start;
     p = encode_map(p, c->insn_map, c->nb_insns, data);
     p = encode_map(p, c->stub_map, c->nb_stubs, data);
     tb->search = start + jit_buf->rx_diff;
     tb->search_size = p - start;
-    jit_buf->ptr = (uint8_t *)ROUND_UP((uintptr_t)p, 16);
+    *at = p;
+}
+
+static bool room_for_map(unsigned entries)
+{
+    const CodeBuf *b = jit_buf;
+    return (b->cold ? b->cold_end - b->cold : b->end - b->ptr) > (ptrdiff_t)entries * MAP_ENTRY_MAX;
 }
 
 /* Note the RAM pages that the TB's bytes are on. True: there is a second one, and it is not protected yet. */
@@ -239,7 +246,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
                 .jump_off = {~0u, ~0u}};
     TB *tb;
     TbFacts *facts;
-    uint8_t *code_start;
+    uint8_t *code_start, *cold_start;
     for (;;) {
         draft.cflags = cflags;
         draft.size = draft.icount = 0;
@@ -271,18 +278,20 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         c->tb_cookie = (uintptr_t)tb;
         facts = tb_stats_begin(c);
         code_start = jit_buf->ptr;
+        cold_start = jit_buf->cold;
         /* Room for the map; the back end checks for the code's. */
         TcgResult r = TCG_BUFFER_FULL;
         if (c->overflow)
             r = TCG_TOO_BIG;
-        else if (jit_buf->ptr + 2 * (TCG_MAX_INSNS + 1) * MAP_ENTRY_MAX < jit_buf->end)
+        else if (room_for_map(2 * (TCG_MAX_INSNS + 1)))
             r = compile(c, draft.pc);
-        if (r == TCG_OK && jit_buf->ptr + (c->nb_insns + c->nb_stubs + 1) * MAP_ENTRY_MAX >= jit_buf->end)
+        if (r == TCG_OK && !room_for_map(c->nb_insns + c->nb_stubs + 1))
             r = TCG_BUFFER_FULL;
         if (r == TCG_OK)
             break;
         g_free(facts);
         jit_buf->ptr = code_start;
+        jit_buf->cold = cold_start;
         tb_lock();
         tb_drop_last(tb);
         tb_unlock();
@@ -297,6 +306,8 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     *tb = draft;
     tb->code = c->code_rx;
     tb->code_size = c->code_size;
+    tb->cold = c->cold_rx;
+    tb->cold_size = c->cold_size;
     for (int i = 0; i < 2; i++) {
         tb->jump_off[i] = c->goto_tb_jump[i];
         tb->reset_off[i] = c->goto_tb_reset[i];
@@ -305,7 +316,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     if (log_enabled(LOG_TB_OUT_ASM) && log_addr_in_filter(tb->pc))
         dump_out(tb, c);
     if (unlikely(perfmap != NULL))
-        perfmap_line(tb->code, tb->code_size, "tb", tb->pc);
+        perfmap_line(tb->code, tb->code_size, "tb", tb->pc), perfmap_line(tb->cold, tb->cold_size, "tb-cold", tb->pc);
 
     tb_lock();
     tb_publish(tb);
@@ -318,7 +329,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     jit_totals.translations++;
     jit_totals.guest_insns += tb->icount;
     jit_totals.guest_bytes += tb->size;
-    jit_totals.host_bytes += tb->code_size;
+    jit_totals.host_bytes += tb->code_size + tb->cold_size;
     jit_totals.ops += c->nb_ops;
     if (timed)
         jit_totals.translate_ns += 16 * (clock_ns(CLOCK_HOST_REAL) - t0);

@@ -1,13 +1,14 @@
 /* codebuf.c - the code buffer: one memory, seen writable at rw and executable at rx (W^X by two
  * mappings, so that hardened hosts which refuse RWX pages run it).
  *
- * Layout: the prologue (written once by the back end, ends at start), then TBs one behind the other.
+ * Layout: the prologue (written once by the back end, ends at start), then TBs one behind the other; in a part of its
+ * own, so that what runs lies close together, what seldom or never runs: stubs, exits, fault maps.
  * When ptr passes end the owner flushes everything and starts again at start; there is no eviction of
  * single TBs. The margin behind end is larger than any TB the back end may emit before it looks. */
 #include "tcg/tcg.h"
 #include "host/base/mem.h"
 
-enum { CODEBUF_MARGIN = 512 * 1024, CODEBUF_MIN = 2 * CODEBUF_MARGIN };
+enum { CODEBUF_MARGIN = 512 * 1024, CODEBUF_MIN = 2 * CODEBUF_MARGIN, CODEBUF_MIN_SPLIT = 4 * CODEBUF_MIN };
 
 CodeBuf *codebuf_new(size_t size, GError **errp)
 {
@@ -25,6 +26,11 @@ CodeBuf *codebuf_new(size_t size, GError **errp)
     b->rx_diff = b->rx - b->rw;
     b->ptr = b->start = b->rw;
     b->end = b->rw + b->size - CODEBUF_MARGIN;
+    if (b->size >= CODEBUF_MIN_SPLIT) {
+        b->cold_end = b->end;
+        b->end = b->rw + (b->size - CODEBUF_MIN) * 9 / 20;
+        b->cold = b->cold_start = b->end + CODEBUF_MARGIN;
+    }
     return b;
 }
 
@@ -38,7 +44,11 @@ void codebuf_free(CodeBuf *b)
     g_free(b);
 }
 
-void codebuf_flush(CodeBuf *b) { b->ptr = b->start; }
+void codebuf_flush(CodeBuf *b)
+{
+    b->ptr = b->start;
+    b->cold = b->cold_start;
+}
 
 bool codebuf_contains(const CodeBuf *b, uintptr_t rx_addr)
 {

@@ -189,7 +189,7 @@ void stub_zero_groups(Ra *l, const Stub *st);         /* shared TLB checks that 
 void stub_return_address(Ra *l, const Stub *st);      /* right behind a thunk's call: the fault map's entry */
 X86Cond lower_compare(Ra *l, TcgType type, TcgCond cond, TcgTempIdx a, TcgTempIdx b); /* emits cmp or test */
 void lower_counter(Ra *l, uint64_t *counter, Reg t); /* *counter += 1; changes t and the flags */
-void lower_finish(Ra *l);     /* tails and fix-ups at the end of the TB */
+uint8_t *lower_finish(Ra *l); /* tails and fix-ups at the end of the TB; returns the end of what is not in the cold part */
 void guest_stubs(Ra *l);
 Stub *stub_new(Ra *l, unsigned opc); /* never NULL: when there are too many the last one is reused */
 void stub_from(Stub *st, uint8_t *jump);

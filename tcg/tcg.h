@@ -230,6 +230,8 @@ struct TcgContext {
     /* Result: */
     uint8_t *code_rx;
     uint32_t code_size;
+    uint8_t *cold_rx;          /* the part in the buffer's cold half, or behind the code when it has none */
+    uint32_t cold_size;
     uint32_t goto_tb_jump[2];  /* offset of the rel32 of slot n's jmp; ~0: slot unused */
     uint32_t goto_tb_reset[2]; /* offset of the code that the unlinked jump goes to */
     TcgInsnMap insn_map[TCG_MAX_INSNS + 1];
@@ -280,6 +282,8 @@ struct CodeBuf {
     const uint8_t *epilogue_rx;
     uint32_t prologue_size;
     const uint8_t *thunk[8]; /* back end's shared routines (rx) */
+    /* The cold part: stubs, exits, fault maps. cold: next byte; all NULL: there is none, and they lie behind the code. */
+    uint8_t *cold, *cold_start, *cold_end;
 };
 CodeBuf *codebuf_new(size_t size, GError **errp);
 void codebuf_free(CodeBuf *b);

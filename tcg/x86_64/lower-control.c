@@ -470,7 +470,7 @@ static void leave_tb(Ra *l, TbExit reason)
     x86_jmp_rx(&l->e, l->s->buf->epilogue_rx);
 }
 
-void lower_finish(Ra *l)
+uint8_t *lower_finish(Ra *l)
 {
     Emit *e = &l->e;
     TcgContext *s = l->s;
@@ -479,6 +479,11 @@ void lower_finish(Ra *l)
         uint32_t off = l->label_off[l->fixup[i].label];
         g_assert(off != ~0u); /* the verifier's job: every label that is used is set */
         x86_patch(e, l->fixup[i].pos, e->start + off);
+    }
+    uint8_t *hot_end = e->p;
+    if (s->buf->cold) {
+        e->p = s->buf->cold;
+        e->end = s->buf->cold_end;
     }
     guest_stubs(l);
     for (unsigned i = 0; i < l->nb_stubs && !e->full; i++) {
@@ -514,6 +519,7 @@ void lower_finish(Ra *l)
         if (used)
             leave_tb(l, reason);
     }
+    return s->buf->cold ? hot_end : e->p;
 }
 
 bool lower_control_op(Ra *l)

@@ -187,7 +187,7 @@ static void test_loop(void)
 {
     start();
     for (unsigned round = 0; round < 3; round++) {
-        uint8_t *before = jit_buf->ptr;
+        uint8_t *before = jit_buf->ptr, *cold = jit_buf->cold;
         at = CODE;
         EMIT(0xb9, 0xd0, 7, 0, 0);                   /* mov ecx, 2000 */
         EMIT(0x31, 0xc0);                            /* xor eax, eax */
@@ -201,6 +201,7 @@ static void test_loop(void)
         env->head.gpr[R_ESP] = 0x8000;
         g_assert_cmpuint(run(CODE), ==, 2000 * 2001 / 2);
         g_assert_cmpint(jit_buf->ptr - before, <, 20000); /* of 2000 translations */
+        g_assert_cmpint(jit_buf->cold - cold, <, 20000);
     }
     harness_stop();
 }
