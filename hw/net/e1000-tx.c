@@ -8,7 +8,8 @@ enum { CMD_EOP = 1, CMD_IC = 4, CMD_TSE = 4, CMD_RS = 8, CMD_RPS = 0x10, CMD_DEX
 enum { TUCMD_TCP = 1, TUCMD_IP = 2, TUCMD_TSE = 4 };
 enum { POPTS_IXSM = 1, POPTS_TXSM = 2 };
 enum { DTYP_CONTEXT = 0, DTYP_DATA = 1, STATUS_DD = 1 };
-enum { TURN_MAX = 1024 }; /* descriptors in one go; the machine lock is held meanwhile */
+enum { TURN_MAX = 1024,       /* descriptors in one go; the machine lock is held meanwhile */
+       TURN_PAUSE_NS = 1000 }; /* before the next ones */
 enum { TCP_FIN = 1, TCP_PSH = 8, TCP_CWR = 0x80 };
 
 void e1000_tx_reset(E1000State *s)
@@ -239,12 +240,12 @@ static void process(E1000State *s, const uint8_t *d)
 
 void e1000_transmit(E1000State *s)
 {
-    uint32_t causes = 0, budget;
+    uint32_t causes = 0, turn, budget;
 
     if (s->tx_busy || !pci_can_master(&s->nic.pci))
         return;
     s->tx_busy = true; /* a descriptor may point at our own registers */
-    budget = MIN(*e1000_reg(s, R_TDLEN) / E1000_DESC, (uint32_t)TURN_MAX);
+    budget = turn = MIN(*e1000_reg(s, R_TDLEN) / E1000_DESC, (uint32_t)TURN_MAX);
     while (budget && (*e1000_reg(s, R_TCTL) & TCTL_EN) && *e1000_reg(s, R_TDH) != *e1000_reg(s, R_TDT)) {
         uint32_t n = *e1000_reg(s, R_TDLEN) / E1000_DESC, head = *e1000_reg(s, R_TDH);
         uint8_t d[E1000_DESC];
@@ -267,7 +268,7 @@ void e1000_transmit(E1000State *s)
     s->tx_busy = false;
     if (*e1000_reg(s, R_TDH) == *e1000_reg(s, R_TDT))
         causes |= ICR_TXQE;
-    else if (!budget)
-        timer_mod(s->tx_timer, clock_ns(CLOCK_VM));
+    else if (turn && !budget) /* later, not now: descriptors that move the head could keep us here for ever */
+        timer_mod(s->tx_timer, clock_ns(CLOCK_VM) + TURN_PAUSE_NS);
     e1000_raise(s, causes);
 }

@@ -310,6 +310,24 @@ static void test_reset(void)
     stop();
 }
 
+/* A ring of no descriptors with head and tail apart must not keep the device busy without end; a good one goes on
+ * afterwards. */
+static void test_endless_rings(void)
+{
+    start();
+    start_rings();
+    rd_wr(R_TDLEN, 0);
+    rd_wr(R_TDT, 3);
+    step(1000000);
+    start_rings();
+    put_tx(0, TX_BUF, 60 | 1u << 24);
+    put_tx(1, TX_BUF, 60 | 1u << 24);
+    rd_wr(R_TDT, 2);
+    step(1000000);
+    g_assert_cmpuint(sent->len, ==, 2);
+    stop();
+}
+
 static void test_fuzz(void)
 {
     uint8_t f[9000];
@@ -360,6 +378,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/e1000/receive/filters", test_receive);
     g_test_add_func("/hw/e1000/receive/waits-for-descriptors", test_backpressure);
     g_test_add_func("/hw/e1000/reset", test_reset);
+    g_test_add_func("/hw/e1000/endless-rings", test_endless_rings);
     g_test_add_func("/hw/e1000/random-descriptors", test_fuzz);
     return g_test_run();
 }
