@@ -3,6 +3,7 @@
 #include "host/base/osdep.h"
 #include "hw/net/nic.h"
 
+#include "host/base/bitops.h"
 #include "host/base/keyval.h"
 #include "hw/pc/pc-internal.h"
 
@@ -51,6 +52,23 @@ static bool load_rom(NicState *n, const char *standard, GError **errp)
     return true;
 }
 
+/* One packaged ROM serves several cards; a BIOS runs it only for the card that its PCI data structure names (PCI Firmware
+ * 3.0, 5.1.2). The card's identification goes in there, and a spare byte of the header keeps the sum of all bytes at 0. */
+static void adapt_rom(NicState *n)
+{
+    enum { DATA_AT = 0x18, SPARE = 6, ID_AT = 4, ID_LEN = 4 };
+    uint8_t *rom = memory_region_ram_ptr(&n->rom);
+    size_t size = n->rom.size, at = size > DATA_AT + 2 ? (size_t)ldl16(rom + DATA_AT) : size;
+
+    if (at + ID_AT + ID_LEN > size || ldl16(rom) != 0xaa55 || memcmp(rom + at, "PCIR", 4))
+        return;
+    for (unsigned i = 0; i < ID_LEN; i++) {
+        uint8_t *id = rom + at + ID_AT + i;
+        rom[SPARE] = (uint8_t)(rom[SPARE] + *id - n->pci.config[i]);
+        *id = n->pci.config[i];
+    }
+}
+
 /* "3", "03.0", "0x3" */
 bool pc_parse_pci_addr(const char *text, int *devfn, GError **errp)
 {
@@ -90,6 +108,8 @@ bool pc_add_nic(PcMachine *pc, const char *model, const GPtrArray *kv, GError **
     }
     if (!device_realize(dev, errp))
         return false;
+    if (n->have_rom && !n->romfile)
+        adapt_rom(n);
     if (n->have_rom)
         pci_register_rom(&n->pci, &n->rom);
     if (n->bootindex != NIC_NO_BOOTINDEX)
