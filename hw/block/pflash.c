@@ -265,7 +265,7 @@ void pflash_wire(PflashState *s, Drive *drive, MemoryRegion *parent, hwaddr base
     s->drive = drive;
     s->parent = parent;
     s->base = base;
-    s->name = g_strdup(name);
+    g_strlcpy(s->name, name, sizeof s->name);
 }
 
 MemoryRegion *pflash_memory(PflashState *s)
@@ -286,6 +286,12 @@ static bool pflash_init(Device *dev, GError **errp)
     s->size = (uint32_t)len;
     if (!memory_region_init_rom(&s->rom, s->name, s->size, errp))
         return false;
+    ret = block_pread(s->drive->image, 0, bytes(s), s->size);
+    if (ret < 0) {
+        memory_region_destroy(&s->rom);
+        return error_set(errp, "pflash drive %s: could not read '%s': %s", s->drive->id,
+                         block_filename(s->drive->image), g_strerror(-ret));
+    }
     s->rom.ops = &pflash_ops;
     s->rom.opaque = s;
     memory_region_init_io(&s->io, &pflash_ops, s, io_name, s->size);
@@ -295,10 +301,6 @@ static bool pflash_init(Device *dev, GError **errp)
     memory_region_add(s->parent, s->base, &s->rom, 1);
     memory_region_add(s->parent, s->base, &s->io, 2);
     memory_commit();
-    ret = block_pread(s->drive->image, 0, bytes(s), s->size);
-    if (ret < 0)
-        return error_set(errp, "pflash drive %s: could not read '%s': %s", s->drive->id,
-                         block_filename(s->drive->image), g_strerror(-ret));
     drive_attach(s->drive, NULL, NULL, s->name);
     return true;
 }
@@ -315,7 +317,6 @@ static void pflash_finalize(Device *dev)
         memory_region_destroy(&s->io);
         memory_region_destroy(&s->rom);
     }
-    g_free(s->name);
 }
 
 static void pflash_reset(Device *dev)

@@ -13,7 +13,7 @@ typedef struct PflashState {
     Drive *drive;        /* wiring: contents come from here, programming goes there */
     MemoryRegion *parent; /* wiring: where it is mapped */
     hwaddr base;         /* wiring: address of its first byte there */
-    char *name;          /* region name, "system.flash0" */
+    char name[24];       /* region name, "system.flash0" */
     MemoryRegion rom;    /* array mode: read as memory, written through the callbacks */
     MemoryRegion io;     /* every other mode, over `rom` */
     bool mapped;
