@@ -145,7 +145,9 @@ void vga_update_window(VgaState *s)
     unsigned sel = vbe_linear ? 1 : s->gr[GR_MISC] >> 2 & 3;
 
     s->window_start = windows[sel].start;
-    s->window_size = s->enable && (s->misc & MISC_RAM) ? windows[sel].size : 0;
+    /* The adapter that this one is (1234:1111) does not look at the miscellaneous register's RAM bit,
+     * and GRUB's own firmware port never sets it. */
+    s->window_size = s->enable ? windows[sel].size : 0;
     s->bank_offset = sel <= 1 ? (uint32_t)s->vbe[VBE_BANK] << 16 : 0;
     if (!vbe_enabled(s))
         s->bank_offset = 0;
@@ -336,7 +338,6 @@ void vga_port_write(VgaState *s, unsigned port, uint8_t val)
         break;
     case 0x3c2:
         s->misc = val & ~0x10;
-        vga_update_window(s);
         break;
     case 0x3c3:
         s->enable = val & 1;
@@ -398,7 +399,7 @@ static const MemoryOps ports_ops = {ports_read, ports_write, 1, 1, false};
 void vga_common_reset(VgaState *s)
 {
     s->enable = 1;
-    s->misc = MISC_COLOR | MISC_RAM; /* nobody without a VGA BIOS would find the colour ports otherwise */
+    s->misc = MISC_COLOR; /* nobody without a VGA BIOS would find the colour ports otherwise */
     s->feature = 0;
     s->seq_index = s->gr_index = s->cr_index = s->ar_index = 0;
     memset(s->seq, 0, sizeof s->seq);

@@ -246,6 +246,17 @@ static void test_bank(void)
     teardown();
 }
 
+/* GRUB as firmware leaves the miscellaneous register's RAM bit clear and writes text all the same. */
+static void test_ram_bit(void)
+{
+    setup();
+    mode3();
+    outb(0x3c2, 0x01);
+    st8(0xb8000, 'G');
+    g_assert_cmphex(ld8(0xb8000), ==, 'G');
+    teardown();
+}
+
 static void test_retrace(void)
 {
     int edges = 0, last = 0;
@@ -312,6 +323,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/vga/mode-13h", test_mode13);
     g_test_add_func("/hw/vga/vbe", test_vbe);
     g_test_add_func("/hw/vga/bank", test_bank);
+    g_test_add_func("/hw/vga/ram-bit", test_ram_bit);
     g_test_add_func("/hw/vga/retrace", test_retrace);
     g_test_add_func("/hw/vga/fuzz", test_fuzz);
     return g_test_run();
