@@ -83,7 +83,7 @@ typedef struct ShareGroup {
     uint8_t mmu;
 } ShareGroup;
 typedef struct ShareValue { uint64_t epoch, off; uint32_t root; } ShareValue;
-enum { MAX_GROUPS = 512, MAX_LIVE_GROUPS = 4 };
+enum { MAX_GROUPS = 512, MAX_LIVE_GROUPS = 4, GROUP_ALIGNED = 1 << 15 /* in group_of: an earlier member's test is enough */ };
 
 typedef struct ExitTail { uint8_t *from; uint8_t reason; } ExitTail;
 

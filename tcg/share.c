@@ -13,17 +13,30 @@
  * A group with a store checks for writing. That is enough for its loads: what can be written without a slow path can be
  * read without one (tlb_set_page()).
  *
- * Not members: read-modify-write. Not seen: base + index that is computed twice. */
+ * Sums and shifts of the same values have the same root, so that base + index * scale that is computed twice is one address.
+ *
+ * Not members: read-modify-write. */
 #include "tcg/regalloc.h"
 
 enum {
     MAX_OPEN = MAX_LIVE_GROUPS, /* groups that wait for members */
     MAX_RANGE = 256,            /* bytes: a longer one crosses pages too often */
     CONST_ROOT = 1,
+    MAX_KNOWN = 16,             /* results with an entry in the table: a power of 2 */
 };
 
 typedef ShareValue Value;
-typedef struct Open { uint32_t root; uint16_t group, age; uint64_t off; int64_t lo, hi; } Open;
+typedef struct Open {
+    uint32_t root;
+    uint16_t group, age;
+    uint64_t off;
+    int64_t lo, hi;
+    int64_t aligned_at; /* a member's place that was seen to be aligned ... */
+    unsigned aligned;   /* ... so that these bits of its address are zero */
+} Open;
+
+/* What a root stands for: a + b of roots, or (a + off) << b. */
+typedef struct Known { uint64_t epoch, off; uint32_t a, b, root; } Known;
 
 typedef struct Share {
     Ra *l;
@@ -31,6 +44,7 @@ typedef struct Share {
     uint32_t next_root;
     uint16_t clock;
     Open open[MAX_OPEN];
+    Known known[MAX_KNOWN];
 } Share;
 
 static Value value_of(Share *h, TcgTempIdx t)
@@ -56,6 +70,34 @@ static void forget(Share *h)
     memset(h->open, 0, sizeof h->open);
 }
 
+/* The root of this result: as the last time, if the table still knows it. */
+static uint32_t root_of(Share *h, uint32_t a, uint64_t off, uint32_t b)
+{
+    Known *k = &h->known[(a * 5 + b + off) % MAX_KNOWN];
+    if (k->epoch != h->epoch || k->a != a || k->b != b || k->off != off)
+        *k = (Known){ h->epoch, off, a, b, h->next_root++ };
+    return k->root;
+}
+
+/* d = a + b, d = a << c. */
+static bool known_op(Share *h, const TcgOp *op)
+{
+    enum { SHIFTED = 1u << 31 };
+    Value a = value_of(h, op->arg[1]), b = value_of(h, op->arg[2]);
+
+    if (op->opc == TCG_OP_add && a.root != CONST_ROOT && b.root != CONST_ROOT) {
+        uint64_t off = a.off + b.off;
+        set_value(h, op->arg[0], root_of(h, MIN(a.root, b.root), 0, MAX(a.root, b.root)),
+                  h->l->s->eip_is_32 ? (uint64_t)(int32_t)off : off);
+        return true;
+    }
+    if (op->opc == TCG_OP_shl && a.root != CONST_ROOT && b.root == CONST_ROOT && b.off < 32) {
+        set_value(h, op->arg[0], root_of(h, a.root, a.off, b.off | SHIFTED), 0);
+        return true;
+    }
+    return false;
+}
+
 /* d = a + c or d = a, in the width of the guest's addresses. In 32-bit code an address is always below 4 GiB, and the
  * page that holds a group's first byte as well as its last holds no wrap around. */
 static bool linear_op(Share *h, const TcgOp *op)
@@ -71,10 +113,10 @@ static bool linear_op(Share *h, const TcgOp *op)
     }
     if (op->type != (s->eip_is_32 ? TCG_I32 : TCG_I64))
         return false;
-    if (op->opc == TCG_OP_add || op->opc == TCG_OP_sub) {
+    if (op->opc == TCG_OP_add || op->opc == TCG_OP_sub || op->opc == TCG_OP_shl) {
         const TcgTemp *b = &s->temps[op->arg[2]];
-        if (b->kind != TCG_TEMP_CONST)
-            return false;
+        if (b->kind != TCG_TEMP_CONST || op->opc == TCG_OP_shl)
+            return known_op(h, op);
         c = op->opc == TCG_OP_add ? b->value : -b->value;
     } else if (op->opc != TCG_OP_mov) {
         return false;
@@ -125,7 +167,12 @@ static void add_access(Share *h, unsigned index, const TcgOp *op)
                 g->hi = o->hi;
                 g->last = index;
                 g->write |= store;
-                l->group_of[index] = l->group_of[g->first] = o->group;
+                l->group_of[index] = o->group | (align && !(align & ~o->aligned) && !((lo - o->aligned_at) & align) ? GROUP_ALIGNED : 0);
+                l->group_of[g->first] = o->group;
+                if (align > o->aligned) {
+                    o->aligned = align;
+                    o->aligned_at = lo;
+                }
                 return;
             }
         }
@@ -134,7 +181,7 @@ static void add_access(Share *h, unsigned index, const TcgOp *op)
     }
     if (l->nb_groups == MAX_GROUPS)
         return;
-    *old = (Open){ v.root, l->nb_groups, ++h->clock, off, 0, size };
+    *old = (Open){ v.root, l->nb_groups, ++h->clock, off, 0, size, 0, align };
     l->group[l->nb_groups++] = (ShareGroup){ .first = index, .last = index, .hi = size, .write = store, .mmu = memopidx_mmu(oi),
                                              .temp = TCG_NO_TEMP };
 }
@@ -175,7 +222,7 @@ void tcg_find_shared_checks(Ra *l)
             continue;
         if (s->nb_temps >= TCG_MAX_TEMPS - 1) {
             for (unsigned k = g->first; k <= g->last; k++)
-                l->group_of[k] = l->group_of[k] == i ? 0 : l->group_of[k];
+                l->group_of[k] = (l->group_of[k] & ~GROUP_ALIGNED) == i ? 0 : l->group_of[k];
             continue;
         }
         g->temp = s->nb_temps++;

@@ -39,6 +39,9 @@ Stub *stub_new(Ra *l, unsigned opc)
 
 void stub_from(Stub *st, uint8_t *jump) { st->from[st->nb_from++] = jump; }
 
+/* Does the comparison with the tag see a misaligned first byte? Otherwise members of a group are tested by themselves. */
+static bool check_tests_alignment(const ShareGroup *g, unsigned size) { return !g || (g->lo == 0 && g->hi == (int)size); }
+
 /* The address's check, and for the first member of a group that of all its bytes. Afterwards t is the addend: the byte is
  * at [t + a + disp]. */
 static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size, bool write, Reg t, Reg u)
@@ -46,10 +49,10 @@ static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size
     Emit *e = &l->e;
     MemOp op = memopidx_op(st->oi);
     unsigned mmu = memopidx_mmu(st->oi) % TCG_MMU_MODES;
-    unsigned align = g ? 0 : memop_align_mask(op); /* a group tests its members by themselves */
+    unsigned align = check_tests_alignment(g, size) ? memop_align_mask(op) : 0;
     int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast);
     int64_t first = (int64_t)st->disp + (g ? g->lo : 0);
-    int64_t last = (int64_t)st->disp + (g ? g->hi - 1 : align ? 0 : (int)size - 1);
+    int64_t last = (int64_t)st->disp + (align ? 0 : g ? g->hi - 1 : (int)size - 1);
     int32_t tag = write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read);
     uint64_t addr;
 
@@ -94,7 +97,7 @@ static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size
 
 static ShareGroup *group_here(Ra *l)
 {
-    unsigned g = l->group_of[l->op_index];
+    unsigned g = l->group_of[l->op_index] & ~GROUP_ALIGNED;
     return g ? &l->group[g] : NULL;
 }
 
@@ -134,7 +137,7 @@ static void test_alignment(Ra *l, Stub *st, Reg a)
  * NOREG for a follower. Returns with st->tmp the register of the addend. */
 Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes, bool write, Reg t, Reg u)
 {
-    unsigned gi = l->group_of[l->op_index];
+    unsigned gi = l->group_of[l->op_index] & ~GROUP_ALIGNED;
     ShareGroup *g = group_here(l);
     bool follower = is_follower(l);
     Reg addend = follower ? ra_in(l, g->temp) : t;
@@ -155,7 +158,7 @@ Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes
     } else {
         tlb_check(l, st, g, a, bytes, g ? g->write : write, t, u);
     }
-    if (g)
+    if (g && !(follower ? l->group_of[l->op_index] & GROUP_ALIGNED : check_tests_alignment(g, bytes)))
         test_alignment(l, st, a);
     if (g && !follower) {
         st->zero_regs |= 1 << (t - R8);

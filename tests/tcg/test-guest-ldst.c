@@ -289,12 +289,12 @@ static void test_slow_preserves(void)
     s->random_regs = false;
 }
 
-/* Accesses at one base share a check. Whatever page ends are near, each does what it does alone, and none but those
+/* Accesses at one base, or one base + index * 8, share a check. Whatever page ends are near, each does what it does alone, and none but those
  * that cross one goes to C; and once C may have changed the TLB nothing that was checked before counts. */
 static void shared_checks(GRand *r, unsigned n, bool unmap)
 {
     uint8_t *model = g_memdup2(env->mem, IRG_MEM_SIZE);
-    uint64_t base = IRG_MEM_BASE + 0x2000 + g_rand_int_range(r, -200, 200), at = base, sp = 0, want[8] = {0};
+    uint64_t base = IRG_MEM_BASE + 0x2000 + g_rand_int_range(r, -200, 200), at = base, sp = 0, index = g_rand_int_range(r, 0, 8), want[8] = {0};
     unsigned nb_want = 0, want_slow = 0;
     const uint64_t stored = 0x1122334455667788;
     bool unmapped = false, code32 = g_rand_boolean(r);
@@ -302,18 +302,31 @@ static void shared_checks(GRand *r, unsigned n, bool unmap)
 
     env->head.gpr[4] = base;
     env->head.gpr[1] = stored;
+    env->head.gpr[3] = index;
     for (unsigned i = 0; i < n; i++) {
         unsigned kind = g_rand_int_range(r, 0, 6), size = g_rand_int_range(r, 0, 4);
         int32_t disp = g_rand_int_range(r, -100, 100);
         Tv a = G(4);
+        uint64_t addr = at + disp;
         if (kind >= 4)
             size = MO_128;
-        if (code32) { /* the front end adds by itself there */
-            a = tcg_temp(s);
-            tcg_gen_addi(s, TCG_I32, a, G(4), disp);
+        if (g_rand_boolean(r)) {
+            Tv scaled = tcg_temp(s), sum = tcg_temp(s);
+            tcg_gen_shl(s, type, scaled, G(3), tcg_const(s, 3));
+            if (g_rand_boolean(r))
+                tcg_gen_add(s, type, sum, scaled, a);
+            else
+                tcg_gen_add(s, type, sum, a, scaled);
+            a = sum;
+            addr += index * 8;
         }
-        uint64_t addr = at + disp;
-        bool aligned = kind == 5 && g_rand_boolean(r);
+        if (code32) { /* the front end adds by itself there */
+            Tv sum = tcg_temp(s);
+            tcg_gen_addi(s, TCG_I32, sum, a, disp);
+            a = sum;
+        }
+        /* The guest does not go on behind a misaligned one, so that nobody tests again. */
+        bool aligned = kind == 5 && g_rand_boolean(r) && (!(addr & 15) || i == n - 1);
         MemOpIdx oi = memopidx(size | (aligned ? MO_ALIGN_GP : 0), 1);
         uint8_t *m = model + (addr - IRG_MEM_BASE);
         bool is_slow = unmapped || (addr & ~TCG_PAGE_MASK) + (1 << size) > TCG_PAGE_SIZE || (aligned && addr & 15);
@@ -339,6 +352,10 @@ static void shared_checks(GRand *r, unsigned n, bool unmap)
             tcg_gen_addi(s, type, G(4), G(4), step);
             at += step;
             sp += step;
+        }
+        if (g_rand_int_range(r, 0, 4) == 0) {
+            tcg_gen_addi(s, type, G(3), G(3), 1);
+            index++;
         }
     }
     s->eip_is_32 = code32;
@@ -372,6 +389,18 @@ static void test_shared_checks(void)
     tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
     g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
     g_assert_cmpuint(s->in_asm_host_size[0], <, 4 * 40);
+
+    /* The same with an address that is computed anew each time; one test of the alignment. */
+    begin();
+    for (unsigned i = 0; i < 4; i++) {
+        Tv scaled = tcg_temp(s), a = tcg_temp(s);
+        tcg_gen_shl(s, TCG_I64, scaled, G(5), tcg_const(s, 3));
+        tcg_gen_add(s, TCG_I64, a, i & 1 ? scaled : G(6), i & 1 ? G(6) : scaled);
+        tcg_gen_guest_ldv(s, TCG_V128, tcg_globalv(IRG_VEC0 + i), a, 0, memopidx(MO_128 | MO_ALIGN_GP, 0));
+    }
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
+    g_assert_cmpuint(s->in_asm_host_size[0], <, 4 * 48);
 }
 
 static void test_rmw_arguments(void)
