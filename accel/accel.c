@@ -45,8 +45,7 @@ CPUState *cpu_new(const CPUOps *ops, void *env, GError **errp)
     g_queue_init(&cpu->work);
     TcgEnvHead *head = env;
     head->cpu = cpu;
-    head->jump_cache = g_new(JumpCacheEntry, JUMP_CACHE_SIZE);
-    memset(head->jump_cache, 0xff, JUMP_CACHE_SIZE * sizeof(JumpCacheEntry));
+    jump_cache_init(cpu);
     head->mxcsr_run = 0x1f80;
     if (!tlb_init(cpu, errp)) {
         cpu_free(cpu);
@@ -64,8 +63,7 @@ void cpu_free(CPUState *cpu)
     if (first_cpu == cpu)
         first_cpu = NULL;
     tlb_free(cpu);
-    g_free(cpu_head(cpu)->jump_cache);
-    cpu_head(cpu)->jump_cache = NULL;
+    jump_cache_free(cpu);
     g_queue_clear(&cpu->work);
     g_cond_clear(&cpu->halt_cond);
     g_free(cpu);

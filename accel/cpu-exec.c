@@ -71,14 +71,14 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
 {
     TbState st;
     cpu->ops->get_tb_state(cpu->env, &st);
-    JumpCacheEntry *e = &cpu_head(cpu)->jump_cache[jump_cache_index(st.pc)];
-    if (likely(cflags == 0 && e->pc == st.pc && e->key == (st.flags | st.cs_base << 32)))
-        return e->tb;
+    TB *tb = jump_cache_find(cpu, &st);
+    if (likely(cflags == 0 && tb))
+        return tb;
 
     cpu->stats.jc_misses++;
     bool global = false;
     ram_addr_t phys_pc = tlb_code_addr(cpu, st.pc, NULL, &global);
-    TB *tb = NULL;
+    tb = NULL;
     if (phys_pc != NO_PAGE && !(cflags & CF_NOCACHE)) {
         tb = tb_lookup_phys(cpu, &st, cflags, phys_pc);
         cpu->stats.hash_hits += tb != NULL;
@@ -95,7 +95,7 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
         jump_cache_enter(cpu, &st, tb, global);
         /* invalidated by another thread between look-up and entry */
         if (__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
-            jump_cache_drop(cpu, st.pc);
+            jump_cache_forget(cpu, tb);
     }
     return tb;
 }
@@ -110,8 +110,8 @@ const void *cpu_lookup_code(CPUState *cpu)
         log_mask & (LOG_EXEC | LOG_CPU | LOG_TB_NOCHAIN))
         return NULL;
     cpu->ops->get_tb_state(cpu->env, &st);
-    const JumpCacheEntry *e = &cpu_head(cpu)->jump_cache[jump_cache_index(st.pc)];
-    return e->pc == st.pc && e->key == (st.flags | st.cs_base << 32) ? e->code : NULL;
+    const TB *tb = jump_cache_find(cpu, &st);
+    return tb ? tb->code : NULL;
 }
 
 /* Exceptions and requests, before the next TB. True: leave cpu_exec with *ret. */

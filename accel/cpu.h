@@ -100,6 +100,7 @@ struct CPUState {
     GQueue work;               /* run_on_cpu items; under the BQL */
 
     struct CpuTlb *tlb;        /* cputlb.c */
+    struct JumpCaches *jumps;  /* jump-cache.c */
     struct {
         uint64_t tlb_fills, tlb_victim_hits, tlb_slow, tlb_flushes, tlb_page_flushes, tlb_spaces_kept, mmio, jc_misses, hash_hits, exits,
             chained, notdirty;
@@ -136,6 +137,7 @@ void vcpu_pause_all(void);                 /* returns when all are outside trans
 void vcpu_shutdown_all(void);              /* ends and joins the threads; drops the BQL meanwhile */
 void vcpu_kick(CPUState *cpu);             /* any thread: leave translated code, look at requests */
 void cpu_interrupt(CPUState *cpu, uint32_t mask);       /* set bits and kick */
+void cpu_request_exit(CPUState *cpu);                   /* any thread: it leaves translated code soon */
 void cpu_reset_interrupt(CPUState *cpu, uint32_t mask); /* clear bits */
 void run_on_cpu(CPUState *cpu, void (*fn)(CPUState *, void *), void *opaque); /* waits; runs at once on a paused CPU */
 extern __thread CPUState *current_cpu;

@@ -215,7 +215,7 @@ void tlb_flush_nonglobal(CPUState *cpu) { flush_all(cpu, true); }
 void tlb_flush_from_other_thread(CPUState *cpu)
 {
     __atomic_store_n(&cpu->tlb_flush_pending, 1, __ATOMIC_RELEASE);
-    __atomic_store_n(&cpu_head(cpu)->exit_request, 1, __ATOMIC_RELEASE);
+    cpu_request_exit(cpu);
 }
 
 void tlb_flush_if_pending(CPUState *cpu)

@@ -24,7 +24,7 @@ extern bool jit_one_insn;
 
 /* tb-cache.c */
 void tb_cache_init(void);
-/* The TB for st, or NULL. phys_pc: ram_addr of st->pc. Takes the tb lock; enters the jump cache. */
+/* The TB for st, or NULL. phys_pc: ram_addr of st->pc. Without the lock. */
 TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc);
 TB *tb_alloc(void);               /* zeroed; under the tb lock */
 void tb_drop_last(TB *tb);        /* forget the newest TB and give its code memory back; under the tb lock */
@@ -49,9 +49,18 @@ void tb_patch_note(ram_addr_t addr, uint64_t len);
 void tb_patch_forget(void);
 /* Offsets [from, to) of the TB's first page are inside an immediate that it reads when it runs. */
 bool tb_patch_is_soft(const TB *tb, unsigned from, unsigned to);
+void tb_cache_stats(unsigned *count, uint64_t *target_bytes, unsigned *max_target, unsigned *cross_page, unsigned *linked1,
+                    unsigned *linked2);
+
+/* jump-cache.c. All but jump_cache_forget() by the CPU's own thread, or while that does not run. */
+void jump_cache_init(CPUState *cpu);
+void jump_cache_free(CPUState *cpu);
+/* The TB for st, or NULL. Translated code looks its jumps up among TBs of st's flags and cs_base from now on. */
+TB *jump_cache_find(CPUState *cpu, const TbState *st);
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global);
-void jump_cache_drop(CPUState *cpu, vaddr pc);
+void jump_cache_forget(CPUState *cpu, const TB *tb); /* under the tb lock, any thread */
 void jump_cache_clear(CPUState *cpu, bool keep_global);
+void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len); /* whole pages */
 /* The newest entries on pages that are not global, to be put back when their address space returns. They are
  * checked then, so nothing needs to know of them when a TB goes. */
 enum { SAVED_JUMPS = 96 };
@@ -62,9 +71,6 @@ typedef struct SavedJumps {
 } SavedJumps;
 void jump_cache_save(CPUState *cpu, SavedJumps *out); /* then clears, but for global pages */
 void jump_cache_restore(CPUState *cpu, const SavedJumps *in);
-void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len); /* whole pages */
-void tb_cache_stats(unsigned *count, uint64_t *target_bytes, unsigned *max_target, unsigned *cross_page, unsigned *linked1,
-                    unsigned *linked2);
 
 /* translate-all.c */
 TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc);

@@ -1,8 +1,7 @@
-/* tb-cache.c - where TBs are kept and found: the hash by physical pc, the lists per RAM page, the vCPU's
- * jump cache, links between TBs, and what a write to code does to all of these.
+/* tb-cache.c - where TBs are kept and found: the hash by physical pc, the lists per RAM page, links between
+ * TBs, and what a write to code does to all of these. Jump caches: jump-cache.c.
  *
- * Everything is under the tb lock, but for the jump cache: generated code reads it without a lock, its
- * owner fills it, and whoever invalidates a TB clears its entry by storing an impossible pc.
+ * Everything is under the tb lock.
  * A page with TBs has its DIRTY_CODE bit clear, so that each write to it is seen (cputlb.c, dirty.h). Its
  * bitmap says which 64-byte pieces hold code, so that data beside code costs no search. */
 #include "accel/internal.h"
@@ -111,144 +110,6 @@ static uint64_t pieces_of(unsigned from, unsigned to)
     for (unsigned p = from >> PIECE_BITS; p <= (to - 1) >> PIECE_BITS; p++)
         bits |= 1ULL << p;
     return bits;
-}
-
-/* --- the jump cache --- */
-
-/* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A
- * slot in use is in the list of its kind, and may be left over in the other. A filter of the pages that
- * the code is on saves the search when another page's translation is flushed. */
-enum { JC_PAGE_BITS = 13 };
-static struct {
-    uint32_t slot[2][JUMP_CACHE_SIZE];
-    unsigned n[2];
-    uint8_t listed[JUMP_CACHE_SIZE]; /* bit k: in slot[k] */
-    uint8_t kind[JUMP_CACHE_SIZE];   /* of the entry there now */
-    uint64_t pages[2][(1 << JC_PAGE_BITS) / 64];
-} jc; /* of the one vCPU that translates */
-
-static unsigned jc_page_hash(vaddr page)
-{
-    return (page >> TCG_PAGE_BITS) * 0x9e3779b97f4a7c15ULL >> (64 - JC_PAGE_BITS);
-}
-
-static void jc_page_note(unsigned k, vaddr page)
-{
-    unsigned h = jc_page_hash(page);
-    jc.pages[k][h / 64] |= 1ULL << h % 64;
-}
-
-/* Both tags: a guest may well jump to linear address ~0. */
-static void entry_clear(JumpCacheEntry *e)
-{
-    __atomic_store_n(&e->key, ~0ULL, __ATOMIC_RELAXED);
-    __atomic_store_n(&e->pc, ~0ULL, __ATOMIC_RELEASE);
-}
-
-void jump_cache_drop(CPUState *cpu, vaddr pc) { entry_clear(&cpu_head(cpu)->jump_cache[jump_cache_index(pc)]); }
-
-void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)
-{
-    uint32_t i = jump_cache_index(st->pc);
-    JumpCacheEntry *e = &cpu_head(cpu)->jump_cache[i];
-    unsigned k = global;
-    if (!(jc.listed[i] >> k & 1)) {
-        jc.listed[i] |= 1u << k;
-        jc.slot[k][jc.n[k]++] = i;
-    }
-    jc.kind[i] = k;
-    jc_page_note(k, st->pc);
-    if (tb->page[1] != NO_PAGE)
-        jc_page_note(k, st->pc + TCG_PAGE_SIZE);
-    __atomic_store_n(&e->pc, ~0ULL, __ATOMIC_RELAXED);
-    e->key = st->flags | st->cs_base << 32;
-    e->code = tb->code;
-    e->tb = tb;
-    __atomic_store_n(&e->pc, st->pc, __ATOMIC_RELEASE);
-}
-
-void jump_cache_clear(CPUState *cpu, bool keep_global)
-{
-    JumpCacheEntry *cache = cpu_head(cpu)->jump_cache;
-    if (!cache)
-        return;
-    for (unsigned k = 0; k < (keep_global ? 1 : 2); k++) {
-        for (unsigned j = 0; j < jc.n[k]; j++) {
-            uint32_t i = jc.slot[k][j];
-            jc.listed[i] &= ~(1u << k);
-            if (jc.kind[i] == k)
-                entry_clear(&cache[i]);
-        }
-        if (jc.n[k])
-            memset(jc.pages[k], 0, sizeof jc.pages[k]);
-        jc.n[k] = 0;
-    }
-}
-
-void jump_cache_save(CPUState *cpu, SavedJumps *out)
-{
-    const JumpCacheEntry *cache = cpu_head(cpu)->jump_cache;
-    unsigned n = 0;
-    out->n = 0;
-    out->flushes = jit_totals.flushes;
-    if (!cache)
-        return;
-    /* From the newest on; a slot that was filled twice is in the list once, at its older place. */
-    for (unsigned j = jc.n[0]; j-- > 0 && n < SAVED_JUMPS;) {
-        uint32_t i = jc.slot[0][j];
-        const JumpCacheEntry *e = &cache[i];
-        const TB *tb = e->tb;
-        if (jc.kind[i] != 0 || __atomic_load_n(&e->pc, __ATOMIC_ACQUIRE) == ~0ULL || tb->page[1] != NO_PAGE)
-            continue; /* where a second page is may change: cpu-exec.c looks again */
-        unsigned k = SAVED_JUMPS - ++n;
-        out->e[k].pc = e->pc;
-        out->e[k].key = e->key;
-        out->e[k].phys_pc = tb->phys_pc;
-        out->e[k].tb = e->tb;
-    }
-    if (n < SAVED_JUMPS)
-        memmove(out->e, out->e + SAVED_JUMPS - n, n * sizeof out->e[0]);
-    out->n = n;
-    jump_cache_clear(cpu, true);
-}
-
-/* A TB's memory may have become another TB's meanwhile. If all of this agrees, that one is as good. */
-static bool jump_still_right(const SavedJumps *in, unsigned i)
-{
-    const TB *tb = in->e[i].tb;
-    return !__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE) && tb->pc == in->e[i].pc && tb->phys_pc == in->e[i].phys_pc &&
-           (tb->flags | (uint64_t)tb->cs_base << 32) == in->e[i].key && tb->cflags == 0 && tb->page[1] == NO_PAGE && tb->code;
-}
-
-void jump_cache_restore(CPUState *cpu, const SavedJumps *in)
-{
-    if (in->flushes != jit_totals.flushes)
-        return;
-    for (unsigned i = 0; i < in->n; i++) {
-        TB *tb = in->e[i].tb;
-        if (!jump_still_right(in, i))
-            continue;
-        TbState st = {tb->pc, tb->cs_base, tb->flags};
-        jump_cache_enter(cpu, &st, tb, false);
-        if (__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
-            jump_cache_drop(cpu, st.pc);
-    }
-}
-
-void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len)
-{
-    JumpCacheEntry *cache = cpu_head(cpu)->jump_cache;
-    unsigned h = jc_page_hash(start);
-    for (unsigned k = 0; k < 2; k++) {
-        if (len == TCG_PAGE_SIZE && !(jc.pages[k][h / 64] >> h % 64 & 1))
-            continue;
-        for (unsigned j = 0; j < jc.n[k]; j++) {
-            JumpCacheEntry *e = &cache[jc.slot[k][j]];
-            /* in the range, or TBs that begin in the page before it and run into it */
-            if (e->pc != ~0ULL && e->pc - start + TCG_PAGE_SIZE < len + TCG_PAGE_SIZE)
-                entry_clear(e);
-        }
-    }
 }
 
 /* --- finding --- */
@@ -446,11 +307,8 @@ static void tb_invalidate(TB *tb)
         TB *from = untag(tb->incoming, &n);
         unlink_slot(from, n);
     }
-    if (first_cpu) {
-        JumpCacheEntry *e = &cpu_head(first_cpu)->jump_cache[jump_cache_index(tb->pc)];
-        if (e->tb == tb)
-            entry_clear(e);
-    }
+    if (first_cpu)
+        jump_cache_forget(first_cpu, tb);
     jit_totals.invalidations++;
 }
 

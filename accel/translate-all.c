@@ -258,7 +258,6 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
             tb_protect_page(phys_pc);
         tcg_begin(c);
         c->cs_base = st->cs_base;
-        c->key = st->flags | st->cs_base << 32;
         c->no_chain = cflags & CF_NOCHAIN;
         cpu->ops->translate(cpu, &draft, c, max_insns);
         if (log_enabled(LOG_TB_IN_ASM) && log_addr_in_filter(draft.pc) && !c->overflow)

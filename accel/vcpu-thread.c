@@ -85,7 +85,7 @@ void vcpu_start(CPUState *cpu)
 void vcpu_kick(CPUState *cpu)
 {
     __atomic_store_n(&cpu->exit_loop, 1, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&cpu_head(cpu)->exit_request, 1, __ATOMIC_SEQ_CST);
+    cpu_request_exit(cpu);
     g_cond_broadcast(&cpu->halt_cond);
 }
 
@@ -126,7 +126,7 @@ void vcpu_shutdown_all(void)
 void cpu_interrupt(CPUState *cpu, uint32_t mask)
 {
     __atomic_fetch_or(&cpu->interrupt_request, mask, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&cpu_head(cpu)->exit_request, 1, __ATOMIC_SEQ_CST);
+    cpu_request_exit(cpu);
     if (cpu != current_cpu)
         g_cond_broadcast(&cpu->halt_cond);
 }

@@ -67,7 +67,7 @@ void gen_JCC(DisasContext *dc)
     TcgLabel next = tcg_label(s);
     gen_sync_cc_op(dc);
     tcg_gen_brcond(s, c.type, tcg_cond_invert(c.cond), c.a, c.b, next);
-    tcg_gen_goto_ptr(s, tcg_const(s, dc->code64 ? target : (uint32_t)(dc->cs_base + target)), TCG_GOTO_NOPOLL);
+    tcg_gen_goto_ptr(s, tcg_const(s, dc->code64 ? target : (uint32_t)(dc->cs_base + target)));
     tcg_gen_label(s, next);
 }
 

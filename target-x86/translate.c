@@ -163,7 +163,7 @@ void gen_goto_lazy(DisasContext *dc, unsigned slot, uint64_t eip, bool lazy)
     else
         gen_sync_cc_op(dc);
     if ((lin ^ dc->pc_first) & TCG_PAGE_MASK) {
-        tcg_gen_goto_ptr(dc->s, tcg_const(dc->s, lin), backward ? 0 : TCG_GOTO_NOPOLL);
+        tcg_gen_goto_ptr(dc->s, tcg_const(dc->s, lin));
     } else {
         if (backward)
             tcg_gen_poll_exit(dc->s, eip);
@@ -194,7 +194,7 @@ void gen_goto_reg(DisasContext *dc, Tv eip, int sp)
         tcg_gen_addi(s, TCG_I32, lin, eip, dc->cs_base);
         eip = lin;
     }
-    tcg_gen_goto_ptr(s, eip, 0);
+    tcg_gen_goto_ptr(s, eip);
     dc->end = DISAS_NORETURN;
 }
 
@@ -318,7 +318,7 @@ static void gen_end(DisasContext *dc)
             break;
         }
         gen_sync_cc_op(dc);
-        tcg_gen_goto_ptr(dc->s, tcg_const(dc->s, dc->pc), 0);
+        tcg_gen_goto_ptr(dc->s, tcg_const(dc->s, dc->pc));
         break;
     case DISAS_LOOKUP:
     case DISAS_EXIT:

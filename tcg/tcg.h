@@ -72,7 +72,6 @@ typedef enum RmwOp { /* new = old op b */
 /* slow_x87's ctl: MemOpIdx in the low 14 bits, bytes << 16, and what to do */
 enum { SLOW_X87_OI = 0x3fff, SLOW_X87_BYTES_SHIFT = 16, SLOW_X87_LOAD = 0, SLOW_X87_PROBE = 1 << 24, SLOW_X87_STORE = 2 << 24 };
 
-enum { TCG_GOTO_NOPOLL = 1 };
 /* What the epilogue returns: TB pointer | one of these (TBs are at least 8-aligned). */
 typedef enum TbExit {
     TB_EXIT_SLOT0 = 0, TB_EXIT_SLOT1 = 1, /* goto_tb left unchained: link slot n to the next TB */
@@ -211,7 +210,6 @@ struct TcgContext {
     /* Set by the caller of a compilation: */
     uint64_t tb_cookie;  /* TB pointer, returned by exits */
     uint64_t cs_base;    /* linear pc = eip + cs_base */
-    uint64_t key;        /* JumpCacheEntry.key of this TB */
     bool eip_is_32;      /* eip = (uint32_t)(pc - cs_base) */
     bool no_chain;       /* goto_tb always leaves */
     uint64_t *entry_counter; /* unless NULL: the code adds 1 at its entry */

@@ -37,27 +37,27 @@ typedef struct TlbFast {
     TlbEntry *table; /* index: (addr >> TCG_PAGE_BITS) << TLB_ENTRY_BITS & mask */
 } TlbFast;
 
-enum { JUMP_CACHE_BITS = 16, JUMP_CACHE_ENTRY_BITS = 5 };
+enum { JUMP_CACHE_BITS = 16, JUMP_CACHE_ENTRY_BITS = 4 };
 #define JUMP_CACHE_SIZE (1u << JUMP_CACHE_BITS)
 /* Indexed by the low bits of the linear pc: (pc ^ pc >> JUMP_CACHE_BITS) would need fewer slots (with the low 12
  * bits alone a page fault in Linux missed 25 times, with 16 bits once in two), but the plain low bits cost one
- * instruction less, and slots that are not used cost nothing. jump_cache_index() is the one place that says so. */
+ * instruction less, and slots that are not used cost nothing. jump_cache_index() is the one place that says so.
+ * A cache holds TBs of one kind only (flags and cs_base); env points to that of the kind which runs. */
 typedef struct JumpCacheEntry {
-    uint64_t pc;   /* linear address; ~0 (non-canonical as a target with key) when empty */
-    uint64_t key;  /* flags | cs_base << 32 */
+    uint64_t pc;   /* linear address; a pc that belongs elsewhere when empty: jump_cache_empty() */
     void *code;    /* host entry of the TB */
-    void *tb;
 } JumpCacheEntry;
 _Static_assert(sizeof(JumpCacheEntry) == 1 << JUMP_CACHE_ENTRY_BITS, "JUMP_CACHE_ENTRY_BITS");
 static inline uint32_t jump_cache_index(uint64_t pc) { return pc & (JUMP_CACHE_SIZE - 1); }
+static inline uint64_t jump_cache_empty(uint32_t index) { return index == 0 ? ~0ULL : 0; }
 
 /* The first member of every guest's env; host rbp points at it while translated code runs. */
 enum { X87_LIVE_FLAGS = 1 /* in the host's status word */, X87_LIVE_SIDE_EXIT = 2 /* a side_exit op left */ };
 
 typedef struct TcgEnvHead {
     TlbFast tlb[TCG_MMU_MODES];
-    JumpCacheEntry *jump_cache;
-    int32_t exit_request;   /* non-zero: leave at the next poll. Set by any thread. */
+    const JumpCacheEntry *jump_cache; /* one without entries while there is an exit request: goto_ptr polls by that */
+    int32_t exit_request;   /* non-zero: leave at the next poll. Set by any thread: cpu_request_exit() */
     uint32_t mxcsr_run;     /* host MXCSR while translated code runs: guest's modes and sticky flags, all masked */
     uint32_t mxcsr_host;    /* saved by the prologue, restored by the epilogue */
     uint32_t pad;

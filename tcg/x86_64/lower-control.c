@@ -385,14 +385,6 @@ static void lower_goto_ptr(Ra *l, const TcgOp *op)
     else
         target = (Opnd){ OPND_REG, .reg = ra_in(l, op->arg[0]) };
     Reg t = ra_tmp(l), u = ra_tmp(l);
-    if (!(op->arg[1] & TCG_GOTO_NOPOLL)) {
-        Stub *st = stub_new(l, TCG_OP_goto_ptr);
-        st->arg[0] = target;
-        st->tmp = u;
-        st->reason = TB_EXIT_POLL;
-        x86_alu_mi(e, X86_CMP, 4, false, ENV(exit_request), 0);
-        stub_from(st, x86_jcc(e, CC_NE));
-    }
     Stub *st = stub_new(l, TCG_OP_goto_ptr);
     st->arg[0] = target;
     st->tmp = u;
@@ -409,8 +401,6 @@ static void lower_goto_ptr(Ra *l, const TcgOp *op)
         x86_alu_rm(e, X86_ADD, true, t, ENV(jump_cache));
         x86_alu_mr(e, X86_CMP, 8, false, mem_at(t, offsetof(JumpCacheEntry, pc)), target.reg);
     }
-    stub_from(st, x86_jcc(e, CC_NE));
-    compare_mem_imm64(l, mem_at(t, slot + offsetof(JumpCacheEntry, key)), l->s->key, u);
     stub_from(st, x86_jcc(e, CC_NE));
     x86_jmp_m(e, mem_at(t, slot + offsetof(JumpCacheEntry, code)));
     ra_kill(l);

@@ -291,7 +291,7 @@ static void test_protect_victim(void)
     harness_stop();
 }
 
-static bool jc_has(vaddr pc) { return cpu_head(cpu)->jump_cache[jump_cache_index(pc)].pc == pc; }
+static bool jc_has(vaddr pc) { return jump_cache_find(cpu, &(TbState){.pc = pc}) != NULL; }
 static void jc_put(TB *tb, vaddr pc, bool global, bool two_pages)
 {
     TbState st = {.pc = pc};
@@ -343,6 +343,48 @@ static void test_jump_cache(void)
     tlb_flush_page(cpu, 0x40000000);
     g_assert_false(jc_has(0x40123456));
     g_assert_true(jc_has(0x40200000));
+    jump_cache_clear(cpu, false);
+    harness_stop();
+}
+
+/* TBs of different flags and cs_base at one pc; more kinds than there are caches; what leaves translated code. */
+static void test_jump_cache_kinds(void)
+{
+    enum { KINDS = 40 };
+    static TB tb[KINDS];
+    TcgEnvHead *head;
+    TbState st[KINDS];
+
+    start();
+    head = cpu_head(cpu);
+    for (unsigned i = 0; i < KINDS; i++) {
+        st[i] = (TbState){.pc = 0x400100, .flags = i % 5, .cs_base = i / 5};
+        tb[i] = (TB){.pc = 0x400100, .page = {0x1000, NO_PAGE}};
+        jump_cache_enter(cpu, &st[i], &tb[i], i & 1);
+        g_assert_true(jump_cache_find(cpu, &st[i]) == &tb[i]);
+        if (i > 0)
+            g_assert_true(jump_cache_find(cpu, &st[i - 1]) == &tb[i - 1]);
+    }
+    for (unsigned i = 0; i < KINDS; i++) { /* another kind's is never found */
+        TB *t = jump_cache_find(cpu, &st[i]);
+        g_assert_true(t == NULL || t == &tb[i]);
+        jump_cache_enter(cpu, &st[i], &tb[i], i & 1);
+    }
+    jump_cache_forget(cpu, &tb[KINDS - 2]);
+    g_assert_null(jump_cache_find(cpu, &st[KINDS - 2]));
+    g_assert_true(jump_cache_find(cpu, &st[KINDS - 1]) == &tb[KINDS - 1]);
+    jump_cache_clear(cpu, true);
+    for (unsigned i = KINDS - 4; i < KINDS; i++) /* odd ones are global */
+        g_assert_true(jump_cache_find(cpu, &st[i]) == (i & 1 ? &tb[i] : NULL));
+    const JumpCacheEntry *mine = head->jump_cache;
+    g_assert_cmphex(mine[0x100].pc, ==, 0x400100);
+    cpu_request_exit(cpu);
+    g_assert_true(head->jump_cache[0x100].pc != 0x400100 && head->jump_cache[0].pc != 0 && head->jump_cache[0xffff].pc != ~0ull);
+    g_assert_true(jump_cache_find(cpu, &st[KINDS - 1]) == &tb[KINDS - 1]); /* C code finds it, jumps still leave */
+    g_assert_true(head->jump_cache != mine);
+    head->exit_request = 0;
+    jump_cache_find(cpu, &st[KINDS - 1]);
+    g_assert_true(head->jump_cache == mine);
     jump_cache_clear(cpu, false);
     harness_stop();
 }
@@ -595,6 +637,7 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/tlb/swaps-grow", test_swaps_grow);
     g_test_add_func("/accel/tlb/protect-victim", test_protect_victim);
     g_test_add_func("/accel/tlb/jump-cache", test_jump_cache);
+    g_test_add_func("/accel/tlb/jump-cache-kinds", test_jump_cache_kinds);
     g_test_add_func("/accel/tlb/random", test_random);
     g_test_add_func("/accel/tlb/own-change", test_own_change);
     g_test_add_func("/accel/tlb/spaces", test_spaces);

@@ -57,7 +57,6 @@ static void on_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insn
     c->nb_labels = s->nb_labels;
     c->tb_cookie = s->tb_cookie;
     c->cs_base = s->cs_base;
-    c->key = s->key;
     c->eip_is_32 = s->eip_is_32;
 }
 
@@ -197,7 +196,7 @@ void guest_stop(void)
 {
     stopped = true;
     __atomic_store_n(&guest->cpu->exit_loop, 1, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&cpu_head(guest->cpu)->exit_request, 1, __ATOMIC_SEQ_CST);
+    cpu_request_exit(guest->cpu);
 }
 
 void guest_run(DiffState *st, bool may_loop)

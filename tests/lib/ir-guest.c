@@ -136,7 +136,7 @@ IrGuestEnv *ir_guest_env_new(void)
     for (unsigned m = 0; m < TCG_MMU_MODES; m++)
         e->head.tlb[m] = (TlbFast){ (IRG_TLB_ENTRIES - 1) << TLB_ENTRY_BITS, e->tlb[m] };
     for (unsigned i = 0; i < JUMP_CACHE_SIZE; i++)
-        e->jump_cache[i].pc = e->jump_cache[i].key = ~0ULL; /* ~0 alone is a pc that a program can jump to */
+        e->jump_cache[i].pc = jump_cache_empty(i);
     e->head.jump_cache = e->jump_cache;
     e->head.mxcsr_run = e->head.mxcsr_host = 0x1f80;
     return e;

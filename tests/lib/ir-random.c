@@ -372,7 +372,7 @@ void ir_random_program(TcgContext *s, GRand *r, unsigned nb_ops, unsigned featur
         tcg_gen_stv(s, TCG_V128, g.localv[i], tcg_env(s), offsetof(IrGuestEnv, scratch) + 64 + 16 * i, 16);
     switch (pick(&g, 3)) {
     case 0: tcg_gen_goto_tb(s, 1, any_value(&g)); break;
-    case 1: tcg_gen_goto_ptr(s, src(&g), TCG_GOTO_NOPOLL); break;
+    case 1: tcg_gen_goto_ptr(s, src(&g)); break;
     default: tcg_gen_exit_tb(s, TB_EXIT_LOOKUP); break;
     }
 }

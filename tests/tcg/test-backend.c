@@ -49,7 +49,6 @@ static void one(Fixture *f, const Variant *v, uint32_t seed)
     s->no_optimize = v->no_optimize;
     s->random_regs = v->random_regs;
     s->tb_cookie = 0x7123456789a0;
-    s->key = v->no_optimize ? 5 : 0x1234567800000009; /* fits an immediate, or not */
     ir_random_program(s, r, v->ops, v->features);
     tcg_dump_ops(s, text);
     ir_guest_env_randomize(f->initial, r);

@@ -20,13 +20,13 @@ static void begin(void)
     s->no_chain = s->eip_is_32 = false;
     s->tb_cookie = COOKIE;
     s->cs_base = 0;
-    s->key = 0x42;
     env->head.exit_request = 0;
     env->head.eip = 0xdeadbeef;
     env->head.mxcsr_run = 0x1f80;
     for (unsigned i = 0; i < 16; i++)
         env->head.gpr[i] = 0x100 * i;
-    memset(env->jump_cache, 0xff, sizeof env->jump_cache);
+    for (unsigned i = 0; i < JUMP_CACHE_SIZE; i++)
+        env->jump_cache[i].pc = jump_cache_empty(i);
 }
 
 static uint8_t *compile(void)
@@ -93,44 +93,51 @@ static void test_goto_tb(void)
     g_assert_cmphex(env->head.eip, ==, 0x77);
 }
 
-static void goto_ptr_case(bool constant, uint64_t key, uint64_t cs_base, bool is_32, unsigned reg)
+static void goto_ptr_case(bool constant, uint64_t pc, uint64_t cs_base, bool is_32, unsigned reg)
 {
     uint8_t *next = counting_tb(2, 0x3000);
-    const uint64_t pc = 0xffff800000123456;
     begin();
-    s->key = key;
     s->cs_base = cs_base;
     s->eip_is_32 = is_32;
     env->head.gpr[reg] = pc;
-    tcg_gen_goto_ptr(s, constant ? tcg_const(s, pc) : G(reg), 0);
+    tcg_gen_goto_ptr(s, constant ? tcg_const(s, pc) : G(reg));
     uint8_t *tb = compile();
     uint64_t eip = is_32 ? (uint32_t)(pc - cs_base) : pc - cs_base;
     JumpCacheEntry *e = &env->jump_cache[jump_cache_index(pc)];
 
-    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP); /* an empty entry is not for pc */
     g_assert_cmphex(env->head.eip, ==, eip);
-    *e = (JumpCacheEntry){ pc, key ^ 1, next, NULL };
+    *e = (JumpCacheEntry){ pc + JUMP_CACHE_SIZE, next };
     g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
-    *e = (JumpCacheEntry){ pc + JUMP_CACHE_SIZE, key, next, NULL };
-    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
-    *e = (JumpCacheEntry){ pc, key, next, NULL };
+    *e = (JumpCacheEntry){ pc, next };
     g_assert_cmphex(enter(tb), ==, 0x3000 | TB_EXIT_LOOKUP);
     env->head.eip = 0;
     env->head.gpr[reg] = pc; /* the counting TB may have changed it */
-    env->head.exit_request = 1;
-    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_POLL);
+    /* as an exit request does it */
+    JumpCacheEntry *none = g_new0(JumpCacheEntry, JUMP_CACHE_SIZE);
+    none[0].pc = jump_cache_empty(0);
+    env->head.jump_cache = none;
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+    env->head.jump_cache = env->jump_cache;
+    g_free(none);
     g_assert_cmphex(env->head.eip, ==, eip);
     g_assert_cmphex(env->head.gpr[reg], ==, pc);
 }
 
 static void test_goto_ptr(void)
 {
+    const uint64_t pc = 0xffff800000123456;
+
     for (unsigned reg = 0; reg < 16; reg++) {
-        goto_ptr_case(false, 0x42, 0, false, reg);
-        goto_ptr_case(false, 0xdeadbeef00000042, 0x12340, true, reg);
-        goto_ptr_case(true, 0x80000042, 0x12340, false, reg);
-        goto_ptr_case(true, 0x42, 0, true, reg);
+        goto_ptr_case(false, pc, 0, false, reg);
+        goto_ptr_case(false, pc, 0x12340, true, reg);
+        goto_ptr_case(true, pc, 0x12340, false, reg);
+        goto_ptr_case(true, pc, 0, true, reg);
     }
+    goto_ptr_case(false, 0, 0, false, 0);
+    goto_ptr_case(true, 0, 0, false, 0);
+    goto_ptr_case(false, ~0ull, 0, false, 0);
+    goto_ptr_case(false, 0x7fff12340000, 0, false, 0);
 }
 
 /* A loop's end after "cmp G(0), G(1)": both ways out are lazy, the flag globals as computed or not. */

@@ -244,11 +244,11 @@ static void test_exits(void)
     g_assert_cmphex(e->head.eip, ==, 0x7c10);
 
     s->cs_base = 0x100;
-    tcg_gen_goto_ptr(s, tcg_const(s, 0x50), 0);
+    tcg_gen_goto_ptr(s, tcg_const(s, 0x50));
     g_assert_cmphex(run(), ==, 0x12342);
     g_assert_cmphex(e->head.eip, ==, (uint64_t)-0xb0);
     s->eip_is_32 = true;
-    tcg_gen_goto_ptr(s, tcg_const(s, 0x50), 0);
+    tcg_gen_goto_ptr(s, tcg_const(s, 0x50));
     run();
     g_assert_cmphex(e->head.eip, ==, 0xffffff50);
     s->eip_is_32 = false;

@@ -60,13 +60,13 @@ static void test_text(void)
     tcg_gen_call(s, &ir_helper_pure, t.i, 2, (int)RAX.i, (int)l.i);
     tcg_gen_call(s, &ir_helper_write, TCG_NO_TEMP, 2, (int)tcg_env(s).i, (int)l.i);
     tcg_gen_poll_exit(s, 0x7c00);
-    tcg_gen_goto_ptr(s, t, 0);
+    tcg_gen_goto_ptr(s, t);
     tcg_gen_goto_tb(s, 0, 0x7c02);
     tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
     expect("\n ---- 00007c00 00000012\n guest_ld_i64 tmp0,rax,$0x8,slel,1\n guest_st_i64 tmp0,rax,$0xffffffffffffffff,leq,0\n"
            " guest_rmw_i64 loc1,rax,tmp0,$0x0,b,2,xor+lock\n guest_cmpxchg_i64 loc1,rax,tmp0,rcx,$0x0,lew,2,+lock\n"
            " st32_i64 tmp0,env,$0x20\n call test_pure,$0x10,$1,tmp0,rax,loc1\n call test_write,$0x3,$0,env,loc1\n"
-           " poll_exit $0x7c00\n goto_ptr tmp0,$0x0\n goto_tb $0x0,$0x7c02\n exit_tb $0x2\n");
+           " poll_exit $0x7c00\n goto_ptr tmp0\n goto_tb $0x0,$0x7c02\n exit_tb $0x2\n");
 }
 
 static void test_constants_are_shared(void)

@@ -1,0 +1,296 @@
+/* jump-cache.c - the vCPU's jump caches: from linear pc to translated code, read by generated code.
+ *
+ * There is one for each kind of TB (flags and cs_base) that ran lately, so that generated code has only the pc to
+ * compare: it runs with that of its own kind in TcgEnvHead.jump_cache, and every way to TBs of another kind is through C,
+ * which changes the pointer (jump_cache_find()). They are filled by the vCPU's thread alone; whoever invalidates a TB
+ * empties its entry.
+ *
+ * A request to leave translated code puts a cache without entries there, beside exit_request: each indirect jump then
+ * misses and leaves, without a look at the request of its own.
+ *
+ * Not modelled: a second vCPU's caches are not told of invalidated TBs (tb-cache.c knows first_cpu only). */
+#include "accel/internal.h"
+#include <sys/mman.h>
+
+enum { MAX_CACHES = 8, IDLE_CHANGES = 4, JC_PAGE_BITS = 13 };
+
+/* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A
+ * slot in use is in the list of its kind, and may be left over in the other. A filter of the pages that
+ * the code is on saves the search when another page's translation is flushed. */
+typedef struct JumpCache {
+    JumpCacheEntry e[JUMP_CACHE_SIZE];
+    TB *tb[JUMP_CACHE_SIZE];
+    uint32_t slot[2][JUMP_CACHE_SIZE];
+    uint8_t listed[JUMP_CACHE_SIZE]; /* bit k: in slot[k] */
+    uint8_t kind[JUMP_CACHE_SIZE];   /* of the entry there now */
+    uint64_t pages[2][(1 << JC_PAGE_BITS) / 64];
+    unsigned n[2];
+} JumpCache;
+
+struct JumpCaches { /* places stay: another thread may read cache[] */
+    JumpCache *cache[MAX_CACHES];
+    uint64_t key[MAX_CACHES];  /* flags | cs_base << 32 */
+    uint64_t used[MAX_CACHES]; /* clock when it was last selected anew */
+    bool has_pages[MAX_CACHES];
+    unsigned n, current;
+    uint64_t clock;
+};
+
+static JumpCacheEntry *no_jumps; /* a cache without entries, for all CPUs */
+
+static uint64_t key_of(const TbState *st) { return st->flags | st->cs_base << 32; }
+
+/* Zeroed pages, of which those have memory that are used. */
+static void *map_zeroed(size_t size)
+{
+    void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    madvise(p, size, MADV_NOHUGEPAGE); /* a cache is a few pages here and there */
+    return p;
+}
+
+static void entry_clear(JumpCache *c, uint32_t i) { __atomic_store_n(&c->e[i].pc, jump_cache_empty(i), __ATOMIC_RELEASE); }
+
+static JumpCache *cache_new(void)
+{
+    JumpCache *c = map_zeroed(sizeof *c);
+    if (c)
+        entry_clear(c, 0); /* zero is empty everywhere else */
+    return c;
+}
+
+void jump_cache_init(CPUState *cpu)
+{
+    struct JumpCaches *j = cpu->jumps = g_new0(struct JumpCaches, 1);
+
+    if (!no_jumps && (no_jumps = map_zeroed(JUMP_CACHE_SIZE * sizeof *no_jumps)))
+        no_jumps[0].pc = jump_cache_empty(0);
+    j->cache[0] = cache_new();
+    if (!no_jumps || !j->cache[0])
+        g_error("no memory for the jump cache"); /* as g_malloc() does */
+    j->n = 1;
+    cpu_head(cpu)->jump_cache = j->cache[0]->e;
+}
+
+void jump_cache_free(CPUState *cpu)
+{
+    for (unsigned i = 0; cpu->jumps && i < cpu->jumps->n; i++)
+        munmap(cpu->jumps->cache[i], sizeof(JumpCache));
+    g_clear_pointer(&cpu->jumps, g_free);
+    cpu_head(cpu)->jump_cache = NULL;
+}
+
+void cpu_request_exit(CPUState *cpu)
+{
+    __atomic_store_n(&cpu_head(cpu)->exit_request, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&cpu_head(cpu)->jump_cache, no_jumps, __ATOMIC_SEQ_CST);
+}
+
+static void clear_kind(JumpCache *c, unsigned k)
+{
+    for (unsigned j = 0; j < c->n[k]; j++) {
+        uint32_t i = c->slot[k][j];
+        c->listed[i] &= ~(1u << k);
+        if (c->kind[i] == k)
+            entry_clear(c, i);
+    }
+    if (c->n[k])
+        memset(c->pages[k], 0, sizeof c->pages[k]);
+    c->n[k] = 0;
+}
+
+/* Make the cache for TBs of this key the current one. If there is none, that selected longest ago changes its key. */
+static void choose(struct JumpCaches *j, uint64_t key)
+{
+    unsigned i, old = 0;
+
+    for (i = 0; i < j->n && j->key[i] != key; i++)
+        old = j->used[i] < j->used[old] ? i : old;
+    if (i == j->n) {
+        JumpCache *c = i < MAX_CACHES ? cache_new() : NULL;
+        if (c) {
+            __atomic_store_n(&j->cache[j->n++], c, __ATOMIC_RELEASE);
+        } else {
+            i = old;
+            clear_kind(j->cache[i], 0);
+            clear_kind(j->cache[i], 1);
+        }
+        j->key[i] = key;
+    }
+    j->used[i] = ++j->clock;
+    j->has_pages[i] = true;
+    j->current = i;
+}
+
+static JumpCache *select_cache(CPUState *cpu, uint64_t key)
+{
+    struct JumpCaches *j = cpu->jumps;
+    TcgEnvHead *head = cpu_head(cpu);
+
+    if (unlikely(j->key[j->current] != key))
+        choose(j, key);
+    JumpCache *c = j->cache[j->current];
+    if (__atomic_load_n(&head->jump_cache, __ATOMIC_RELAXED) != c->e) {
+        /* Against a request at this moment: it sets exit_request first, and either is seen by the other. */
+        __atomic_store_n(&head->jump_cache, c->e, __ATOMIC_SEQ_CST);
+        if (unlikely(__atomic_load_n(&head->exit_request, __ATOMIC_SEQ_CST)))
+            __atomic_store_n(&head->jump_cache, no_jumps, __ATOMIC_SEQ_CST);
+    }
+    return c;
+}
+
+TB *jump_cache_find(CPUState *cpu, const TbState *st)
+{
+    JumpCache *c = select_cache(cpu, key_of(st));
+    uint32_t i = jump_cache_index(st->pc);
+
+    return c->e[i].pc == st->pc ? c->tb[i] : NULL;
+}
+
+static unsigned jc_page_hash(vaddr page)
+{
+    return (page >> TCG_PAGE_BITS) * 0x9e3779b97f4a7c15ULL >> (64 - JC_PAGE_BITS);
+}
+
+static void jc_page_note(JumpCache *c, unsigned k, vaddr page)
+{
+    unsigned h = jc_page_hash(page);
+    c->pages[k][h / 64] |= 1ULL << h % 64;
+}
+
+static void enter(JumpCache *c, TB *tb, bool global)
+{
+    uint32_t i = jump_cache_index(tb->pc);
+    JumpCacheEntry *e = &c->e[i];
+    unsigned k = global;
+
+    if (!(c->listed[i] >> k & 1)) {
+        c->listed[i] |= 1u << k;
+        c->slot[k][c->n[k]++] = i;
+    }
+    c->kind[i] = k;
+    jc_page_note(c, k, tb->pc);
+    if (tb->page[1] != NO_PAGE)
+        jc_page_note(c, k, tb->pc + TCG_PAGE_SIZE);
+    __atomic_store_n(&e->pc, jump_cache_empty(i), __ATOMIC_RELAXED);
+    e->code = tb->code;
+    __atomic_store_n(&c->tb[i], tb, __ATOMIC_RELAXED);
+    __atomic_store_n(&e->pc, tb->pc, __ATOMIC_RELEASE);
+}
+
+void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)
+{
+    enter(select_cache(cpu, key_of(st)), tb, global);
+}
+
+void jump_cache_forget(CPUState *cpu, const TB *tb)
+{
+    uint32_t i = jump_cache_index(tb->pc);
+
+    for (unsigned n = 0; n < MAX_CACHES; n++) {
+        JumpCache *c = __atomic_load_n(&cpu->jumps->cache[n], __ATOMIC_ACQUIRE);
+        if (c && __atomic_load_n(&c->tb[i], __ATOMIC_RELAXED) == tb)
+            entry_clear(c, i);
+    }
+}
+
+/* An empty cache of a kind that has not run for long, such as the firmware's: its memory goes back to the host. */
+static void release_if_idle(struct JumpCaches *j, unsigned i)
+{
+    if (!j->has_pages[i] || i == j->current || j->clock - j->used[i] < IDLE_CHANGES)
+        return;
+    madvise(j->cache[i], sizeof(JumpCache), MADV_DONTNEED);
+    entry_clear(j->cache[i], 0);
+    j->has_pages[i] = false;
+}
+
+void jump_cache_clear(CPUState *cpu, bool keep_global)
+{
+    struct JumpCaches *j = cpu->jumps;
+
+    for (unsigned i = 0; j && i < j->n; i++) {
+        clear_kind(j->cache[i], 0);
+        if (!keep_global) {
+            clear_kind(j->cache[i], 1);
+            release_if_idle(j, i);
+        }
+    }
+}
+
+/* From the newest on; a slot that was filled twice is in the list once, at its older place. */
+static unsigned save_newest(const JumpCache *c, uint64_t key, SavedJumps *out, unsigned n)
+{
+    for (unsigned j = c->n[0]; j-- > 0 && n < SAVED_JUMPS;) {
+        uint32_t i = c->slot[0][j];
+        TB *tb = c->tb[i];
+        vaddr pc = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
+        if (c->kind[i] != 0 || pc == jump_cache_empty(i) || tb->page[1] != NO_PAGE)
+            continue; /* where a second page is may change: cpu-exec.c looks again */
+        unsigned k = SAVED_JUMPS - ++n;
+        out->e[k].pc = pc;
+        out->e[k].key = key;
+        out->e[k].phys_pc = tb->phys_pc;
+        out->e[k].tb = tb;
+    }
+    return n;
+}
+
+void jump_cache_save(CPUState *cpu, SavedJumps *out)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < cpu->jumps->n; i++)
+        n = save_newest(cpu->jumps->cache[i], cpu->jumps->key[i], out, n);
+    if (n < SAVED_JUMPS)
+        memmove(out->e, out->e + SAVED_JUMPS - n, n * sizeof out->e[0]);
+    out->n = n;
+    out->flushes = jit_totals.flushes;
+    jump_cache_clear(cpu, true);
+}
+
+/* A TB's memory may have become another TB's meanwhile. If all of this agrees, that one is as good. */
+static bool jump_still_right(const SavedJumps *in, unsigned i)
+{
+    const TB *tb = in->e[i].tb;
+    return !__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE) && tb->pc == in->e[i].pc && tb->phys_pc == in->e[i].phys_pc &&
+           (tb->flags | (uint64_t)tb->cs_base << 32) == in->e[i].key && tb->cflags == 0 && tb->page[1] == NO_PAGE && tb->code;
+}
+
+void jump_cache_restore(CPUState *cpu, const SavedJumps *in)
+{
+    struct JumpCaches *j = cpu->jumps;
+
+    if (in->flushes != jit_totals.flushes)
+        return;
+    for (unsigned i = 0; i < in->n; i++) {
+        TB *tb = in->e[i].tb;
+        unsigned k = 0;
+        while (k < j->n && j->key[k] != in->e[i].key)
+            k++;
+        if (k == j->n || !jump_still_right(in, i))
+            continue;
+        enter(j->cache[k], tb, false);
+        if (__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
+            jump_cache_forget(cpu, tb);
+    }
+}
+
+void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len)
+{
+    unsigned h = jc_page_hash(start);
+
+    for (unsigned n = 0; n < 2 * cpu->jumps->n; n++) {
+        JumpCache *c = cpu->jumps->cache[n / 2];
+        unsigned k = n % 2;
+        if (len == TCG_PAGE_SIZE && !(c->pages[k][h / 64] >> h % 64 & 1))
+            continue;
+        for (unsigned j = 0; j < c->n[k]; j++) {
+            uint32_t i = c->slot[k][j];
+            vaddr pc = c->e[i].pc;
+            /* in the range, or TBs that begin in the page before it and run into it */
+            if (pc != jump_cache_empty(i) && pc - start + TCG_PAGE_SIZE < len + TCG_PAGE_SIZE)
+                entry_clear(c, i);
+        }
+    }
+}
