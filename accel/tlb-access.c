@@ -293,7 +293,9 @@ static void slow_x87(void *env, vaddr addr, void *buf, uint32_t ctl, uintptr_t r
     cpu->stats.tlb_slow++;
     check_aligned(cpu, addr, memopidx_op(oi), ctl & (SLOW_X87_PROBE | SLOW_X87_STORE) ? ACCESS_STORE : ACCESS_LOAD, ra);
     if (ctl & SLOW_X87_PROBE) {
-        check_writable(cpu, addr, size, m, ra);
+        check_writable(cpu, addr, first, m, ra);
+        if (size > first)
+            check_writable(cpu, addr + first, size - first, m, ra);
         return;
     }
     if (ctl & SLOW_X87_STORE) {

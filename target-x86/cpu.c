@@ -235,7 +235,7 @@ static void x86_unaligned_access(CPUState *cpu, vaddr addr, AccessType type, Mem
     CPUX86State *env = X86_ENV(cpu);
     if (!(op & MO_ALIGN_GP) && env->hflags & HF_CS64 && !is_canonical(addr))
         raise_not_canonical(env, addr, type, ra);
-    if (!(op & MO_ALIGN_GP) && !(env->hflags & HF_CS64) && mmu_beyond_limit(env, addr, memop_size(op), type, MMU_USER, ra))
+    if (!(op & MO_ALIGN_GP) && mmu_beyond_limit(env, addr, memop_size(op), type, MMU_USER, ra))
         raise_not_canonical(env, addr, type, ra);
     raise_exception_err(env, op & MO_ALIGN_GP ? EXCP_GP : EXCP_AC, 0, ra);
 }

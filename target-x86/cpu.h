@@ -180,13 +180,17 @@ typedef struct CPUX86State {
 
 /* What translation notes of each instruction for its faults, beside eip; in CPUX86State.insn_stack the upper ones. */
 enum {
-    INSN_CC_OP = 0xff,          /* cc_op before it */
+    INSN_CC_OP = 0x7f,          /* cc_op before it */
+    INSN_TWO = 1 << 7,          /* MOVS, CMPS outside 64-bit code: INSN_STACK says whether ES is flat, the other two are of the source */
     INSN_STACK = 1 << 8,        /* pushes or pops; these three outside 64-bit code: in a flat segment */
     INSN_OPERAND = 1 << 9,      /* has an operand in memory */
     INSN_OPERAND_SS = 1 << 10,  /* whose segment is SS */
     INSN_X87_NOTE = 1 << 11,    /* this and all above: FIP and FOP that are not in env yet (gen-x87-stack.c) */
 };
 _Static_assert((int)CC_OP_COUNT <= (int)INSN_CC_OP, "cc_op");
+
+/* In helpers' words for images in memory. */
+enum { AREA_SEG_SHIFT = 8 /* three bits */, AREA_WRAPS = 1 << 11 /* offsets have 16 bits */ };
 
 /* Temps' numbers in TcgGuest.globals (x86_tcg_guest in translate.c). cc_op is no global: it is a
  * constant while translating, and stored with st32 when it changes. */

@@ -239,12 +239,12 @@ static void gen_far_call(DisasContext *dc, Tv sel, Tv off)
 static void load_far_operand(DisasContext *dc, Tv *sel, Tv *off)
 {
     unsigned size = dc->insn.osize;
-    AddrRef m = gen_mem_operand(dc, (1u << size) + 2, false), m2 = { m.addr, m.disp + (1 << size) };
+    AddrRef m = gen_mem_operand(dc, 1u << size, false);
 
-    *sel = tcg_temp(dc->s);
-    *off = tcg_temp(dc->s);
+    *off = gen_temp(dc);
     gen_load(dc, *off, m, size);
-    gen_load(dc, *sel, m2, MO_16);
+    *sel = tcg_temp(dc->s);
+    gen_load(dc, *sel, gen_mem_second(dc, m, 1 << size, 2, false), MO_16);
 }
 
 void gen_JMPF(DisasContext *dc) { gen_far_jump(dc, tcg_const(dc->s, dc->insn.imm2), tcg_const(dc->s, dc->insn.imm)); }
@@ -322,12 +322,13 @@ void gen_BOUND(DisasContext *dc)
     TcgContext *s = dc->s;
     unsigned size = dc->insn.osize;
     MemOp op = size | MO_SIGN;
-    AddrRef m = gen_mem_operand(dc, 2u << size, false), m2 = { m.addr, m.disp + (1 << size) };
-    Tv lo = tcg_temp(s), hi = tcg_temp(s), bad = tcg_temp(s), bad2 = tcg_temp(s), v;
+
+    AddrRef m = gen_mem_operand(dc, 1u << size, false);
+    Tv lo = gen_temp(dc), hi = tcg_temp(s), bad = tcg_temp(s), bad2 = tcg_temp(s), v;
     TcgLabel ok = tcg_label(s);
 
     gen_load(dc, lo, m, op);
-    gen_load(dc, hi, m2, op);
+    gen_load(dc, hi, gen_mem_second(dc, m, 1 << size, 1u << size, false), op);
     v = gen_extend(dc, gen_reg(dc->insn.reg), size, true);
     tcg_gen_setcond(s, TCG_I64, TCG_COND_LT, bad, v, lo);
     tcg_gen_setcond(s, TCG_I64, TCG_COND_GT, bad2, v, hi);

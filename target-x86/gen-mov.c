@@ -375,11 +375,11 @@ void gen_MOV_TO_SEG(DisasContext *dc)
 static void gen_load_far(DisasContext *dc, int seg)
 {
     unsigned size = dc->insn.osize;
-    AddrRef m = gen_mem_operand(dc, (1u << size) + 2, false), m2 = { m.addr, m.disp + (1 << size) };
+    AddrRef m = gen_mem_operand(dc, 1u << size, false);
     Tv off = tcg_temp_local(dc->s), sel = tcg_temp(dc->s);
 
     gen_load(dc, off, m, size);
-    gen_load(dc, sel, m2, MO_16);
+    gen_load(dc, sel, gen_mem_second(dc, m, 1 << size, 2, false), MO_16);
     call_load_seg(dc, seg, sel);
     gen_write_reg(dc, size, dc->insn.reg, off);
     after_load_seg(dc, seg);

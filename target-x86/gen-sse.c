@@ -375,7 +375,9 @@ static void gen_FXSAVE(DisasContext *dc, const SimdRow *row)
         return;
     }
     gen_sync_cc_op(dc);
-    Tv addr = gen_linear(dc, gen_mem_operand(dc, 512, row->kind == SK_FXSAVE));
+    Tv addr = gen_linear(dc, gen_mem_operand(dc, 1, row->kind == SK_FXSAVE));
+
+    fmt |= dc_area(dc);
     if (row->kind == SK_FXSAVE) {
         tcg_gen_call(s, &helper_info_fxsave, TCG_NO_TEMP, 3, tcg_env(s).i, addr.i, tcg_const(s, fmt).i);
     } else {
@@ -390,11 +392,11 @@ static void gen_XSAVE(DisasContext *dc, const SimdRow *row)
     TcgContext *s = dc->s;
     bool c7 = row->opcode == 0xc7, restore = row->ext == (c7 ? 3 : 5);
     unsigned form = c7 ? (row->ext == 4 ? XSAVE_C : XSAVE_S) : row->ext == 6 ? XSAVE_OPT : XSAVE_PLAIN;
-    uint32_t ctl = form | (!dc->code64 ? XSAVE_REGS8 : dc->insn.rex_w ? XSAVE_PTR64 : 0);
+    uint32_t ctl = form | dc_area(dc) | (!dc->code64 ? XSAVE_REGS8 : dc->insn.rex_w ? XSAVE_PTR64 : 0);
 
     gen_sync_cc_op(dc);
     tcg_gen_call(s, &helper_info_check_xsave, TCG_NO_TEMP, 2, tcg_env(s).i, tcg_const(s, form == XSAVE_S).i);
-    Tv addr = gen_linear(dc, gen_mem_operand(dc, 576, !restore));
+    Tv addr = gen_linear(dc, gen_mem_operand(dc, 8, !restore));
     if (restore) {
         Tv changed = tcg_temp(s);
         tcg_gen_call(s, &helper_info_xrstor, changed.i, 3, tcg_env(s).i, addr.i, tcg_const(s, ctl).i);

@@ -451,7 +451,7 @@ bool gen_x87_mem(DisasContext *dc)
 
     if (!usable(dc) || kind == MEM_NONE)
         return false;
-    AddrRef a = gen_mem_operand(dc, bytes, kind == MEM_STORE); /* may end the group */
+    AddrRef a = gen_mem_parts(dc, bytes == 10 ? 8 : 0, bytes, kind == MEM_STORE); /* may end the group */
     begin_group(dc);
     x->c1_dead = false;
     if (!want_tag(x, slot_of(x, kind == MEM_LOAD ? 7 : 0), kind != MEM_LOAD))

@@ -124,7 +124,7 @@ static void pop_inline(DisasContext *dc)
 }
 
 /* Store v (and the word in mm_scratch[6] of 80-bit operands), unless the helper that made v asked not to. */
-static void store_result(DisasContext *dc, Tv v, AddrRef a, MemOp op, bool ten_bytes, bool pop)
+static void store_result(DisasContext *dc, Tv v, AddrRef a, MemOp op, const AddrRef *second, bool pop)
 {
     TcgContext *s = dc->s;
     bool checked = dc->flags & HF_X87_UNMASKED;
@@ -137,11 +137,10 @@ static void store_result(DisasContext *dc, Tv v, AddrRef a, MemOp op, bool ten_b
         tcg_gen_brcondi(s, TCG_I32, TCG_COND_TSTNE, skip, 1, done);
     }
     gen_store(dc, v, a, op);
-    if (ten_bytes) {
+    if (second) {
         Tv hi = tcg_temp(s);
         tcg_gen_ld(s, hi, tcg_env(s), ENV_OFF(mm_scratch[6]), 2, false);
-        a.disp += 8;
-        gen_store(dc, hi, a, MO_16);
+        gen_store(dc, hi, *second, MO_16);
     }
     if (checked) {
         tcg_gen_label(s, done);
@@ -149,6 +148,18 @@ static void store_result(DisasContext *dc, Tv v, AddrRef a, MemOp op, bool ten_b
     } else if (pop) {
         pop_inline(dc);
     }
+}
+
+static Tv local_copy(DisasContext *dc, Tv v)
+{
+    Tv t = tcg_temp_local(dc->s);
+    tcg_gen_mov(dc->s, TCG_I64, t, v);
+    return t;
+}
+
+static void probe_store(DisasContext *dc, AddrRef a, unsigned bytes)
+{
+    tcg_gen_call(dc->s, &helper_info_x87_probe, TCG_NO_TEMP, 3, tcg_env(dc->s).i, gen_linear(dc, a).i, konst(dc, bytes).i);
 }
 
 typedef enum StoreKind { ST_M32, ST_M64, ST_M80, ST_BCD, ST_INT } StoreKind;
@@ -160,15 +171,18 @@ static void store(DisasContext *dc, StoreKind kind, unsigned fist, bool pop)
     Tv v = checked ? tcg_temp_local(s) : tcg_temp(s);
     MemOp op = kind == ST_M32 ? MO_32 : kind == ST_INT ? (MemOp)(MO_16 + (fist & 3)) : MO_64;
     bool ten = kind == ST_M80 || kind == ST_BCD;
-    AddrRef a = gen_mem_operand(dc, ten ? 10 : memop_size(op), true);
+    AddrRef a = gen_mem_operand(dc, memop_size(op), true), second;
 
-    if (checked) {
-        Tv addr = tcg_temp_local(s);
-        tcg_gen_mov(s, TCG_I64, addr, a.addr);
-        a.addr = addr;
-    }
+    if (checked || !dc->all_flat)
+        a.addr = local_copy(dc, a.addr);
     /* a fault must find the status as it was, and the first of two stores not done */
-    tcg_gen_call(s, &helper_info_x87_probe, TCG_NO_TEMP, 3, tcg_env(s).i, gen_linear(dc, a).i, konst(dc, ten ? 10 : memop_size(op)).i);
+    probe_store(dc, a, memop_size(op));
+    if (ten) {
+        second = gen_mem_second(dc, a, 8, 2, true);
+        if (checked)
+            second.addr = local_copy(dc, second.addr);
+        probe_store(dc, second, 2);
+    }
     switch (kind) {
     case ST_M32: CALLR0(fst_m32, v); break;
     case ST_M64: CALLR0(fst_m64, v); break;
@@ -176,25 +190,25 @@ static void store(DisasContext *dc, StoreKind kind, unsigned fist, bool pop)
     case ST_BCD: CALLR0(fbst, v); break;
     case ST_INT: CALLR1(fist, v, konst(dc, fist)); break;
     }
-    store_result(dc, v, a, op, ten, pop);
+    store_result(dc, v, a, op, ten ? &second : NULL, pop);
 }
 
 static void load_ten(DisasContext *dc, const TcgHelperInfo *info)
 {
-    Tv lo = tcg_temp(dc->s), hi = tcg_temp(dc->s);
-    AddrRef a = gen_mem_operand(dc, 10, false);
+    Tv lo = gen_temp(dc), hi = tcg_temp(dc->s);
+    AddrRef a = gen_mem_operand(dc, 8, false);
 
     gen_load(dc, lo, a, MO_64);
-    a.disp += 8;
-    gen_load(dc, hi, a, MO_16);
+    gen_load(dc, hi, gen_mem_second(dc, a, 8, 2, false), MO_16);
     tcg_gen_call(dc->s, info, TCG_NO_TEMP, 3, tcg_env(dc->s).i, lo.i, hi.i);
 }
 
-static void env_image(DisasContext *dc, const TcgHelperInfo *info, unsigned bytes16, unsigned bytes32, bool write)
+/* The helper checks what is behind the first word. */
+static void env_image(DisasContext *dc, const TcgHelperInfo *info, bool write)
 {
     bool is32 = dc->insn.osize != MO_16;
-    unsigned fmt = (is32 ? X87_ENV_32 : 0) | (!dc->pe || dc->vm86 ? X87_ENV_REAL : 0);
-    Tv addr = gen_linear(dc, gen_mem_operand(dc, is32 ? bytes32 : bytes16, write)), changed = tcg_temp(dc->s);
+    unsigned fmt = (is32 ? X87_ENV_32 : 0) | (!dc->pe || dc->vm86 ? X87_ENV_REAL : 0) | dc_area(dc);
+    Tv addr = gen_linear(dc, gen_mem_operand(dc, is32 ? 4 : 2, write)), changed = tcg_temp(dc->s);
 
     gen_sync_cc_op(dc);
     tcg_gen_call(dc->s, info, changed.i, 3, tcg_env(dc->s).i, addr.i, konst(dc, fmt).i);
@@ -263,7 +277,7 @@ static bool gen_control_memory(DisasContext *dc, unsigned esc, unsigned op)
         switch (op) {
         case 4:
             gen_fp_pending(dc);
-            env_image(dc, &helper_info_fldenv, 14, 28, false);
+            env_image(dc, &helper_info_fldenv, false);
             break;
         case 5:
             if (gen_x87_fldcw(dc))
@@ -273,7 +287,7 @@ static bool gen_control_memory(DisasContext *dc, unsigned esc, unsigned op)
             CALLR1(fldcw, t, load(dc, MO_16));
             gen_leave_if(dc, t);
             break;
-        case 6: env_image(dc, &helper_info_fnstenv, 14, 28, true); break;
+        case 6: env_image(dc, &helper_info_fnstenv, true); break;
         default:
             a = gen_mem_operand(dc, 2, true);
             t = tcg_temp(s);
@@ -285,11 +299,11 @@ static bool gen_control_memory(DisasContext *dc, unsigned esc, unsigned op)
     }
     if (esc == 5 && op == 4) {
         gen_fp_pending(dc);
-        env_image(dc, &helper_info_frstor, 94, 108, false);
+        env_image(dc, &helper_info_frstor, false);
         return true;
     }
     if (esc == 5 && op == 6) {
-        env_image(dc, &helper_info_fnsave, 94, 108, true);
+        env_image(dc, &helper_info_fnsave, true);
         return true;
     }
     if (esc == 5 && op == 7) {

@@ -68,7 +68,7 @@ static vaddr stack_addr(Stack *s, unsigned size)
             raise_exception_err(s->env, EXCP_SS, s->err, s->ra);
         return cpu_linear(s->env, (uint32_t)(s->base + off));
     }
-    if (!is_canonical(off))
+    if (!is_canonical(off) || !is_canonical(off + size - 1))
         raise_exception_err(s->env, EXCP_SS, s->err, s->ra);
     return off;
 }
@@ -421,5 +421,16 @@ void seg_check(CPUX86State *env, unsigned seg, uint64_t off, unsigned size, bool
 
 void helper_check_seg(CPUX86State *env, uint32_t seg, uint64_t off, uint32_t size_write)
 {
-    seg_check(env, seg, off, size_write & 0xffff, size_write >> 16, GETPC());
+    unsigned first = size_write >> 20;
+    bool write = size_write >> 16 & 1;
+
+    if (first) { /* all of its faults come before the limit of the second */
+        vaddr addr = (uint32_t)(env->segs[seg].base + off);
+        AccessType type = write ? ACCESS_STORE : ACCESS_LOAD;
+        seg_check(env, seg, off, first, write, GETPC());
+        if ((env->hflags & HF_AC) && (addr & (first - 1)))
+            raise_exception_err(env, EXCP_AC, 0, GETPC());
+        probe_operand(env, addr, first, type, GETPC());
+    }
+    seg_check(env, seg, off, size_write & 0xffff, write, GETPC());
 }

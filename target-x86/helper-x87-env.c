@@ -9,24 +9,14 @@
 
 enum { FX_BYTES = 512, FX_XMM = 160 };
 
-typedef struct Mem { /* where the words of one image go to or come from */
-    CPUX86State *env;
-    vaddr addr;
-    unsigned mmu_idx;
-    uintptr_t ra;
-} Mem;
+static unsigned env_bytes(uint32_t fmt) { return fmt & X87_ENV_32 ? 28 : 14; }
+static Area env_at(CPUX86State *env, vaddr addr, uint32_t fmt, uintptr_t ra) { return area_at(env, addr, env_bytes(fmt) + 80, fmt, ra); }
 
-static Mem mem_at(CPUX86State *env, vaddr addr, uintptr_t ra) { return (Mem){env, addr, cpu_mmu_index(env), ra}; }
-static void put(const Mem *m, unsigned off, unsigned size, uint64_t v) { cpu_st(m->env->cpu, m->addr + off, size, v, m->mmu_idx, m->ra); }
-static uint64_t get(const Mem *m, unsigned off, unsigned size) { return cpu_ld(m->env->cpu, m->addr + off, size, m->mmu_idx, m->ra); }
-
-static void probe(const Mem *m, unsigned off, AccessType type) { probe_access(m->env->cpu, m->addr + off, 1, type, m->mmu_idx, m->ra); }
-
-/* Of an environment or a saved state the first byte and then the last: so AMD finds a page fault. */
-static void probe_ends(const Mem *m, unsigned bytes, AccessType type)
+/* Of an environment or a saved state the first word and then the last byte: so AMD finds a fault. */
+static void probe_ends(const Area *m, uint32_t fmt, unsigned bytes, AccessType type)
 {
-    probe(m, 0, type);
-    probe(m, bytes - 1, type);
+    area_probe(m, 0, fmt & X87_ENV_32 ? 4 : 2, type);
+    area_probe(m, bytes - 1, 1, type);
 }
 
 void helper_raise_mf(CPUX86State *env)
@@ -80,23 +70,18 @@ static void set_fpsw(CPUX86State *env, uint16_t sw)
 void helper_x87_probe(CPUX86State *env, uint64_t addr, uint32_t bytes)
 {
     MemOp op = bytes == 2 ? MO_16 : bytes == 4 ? MO_32 : MO_64;
-    unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK), mmu = cpu_mmu_index(env);
 
     if (env->hflags & HF_AC && addr & (memop_size(op) - 1))
         env->cpu->ops->unaligned_access(env->cpu, addr, ACCESS_STORE, op | MO_ALIGN_AC, GETPC());
-    probe_access(env->cpu, addr, MIN(first, bytes), ACCESS_STORE, mmu, GETPC());
-    if (first < bytes)
-        probe_access(env->cpu, addr + first, bytes - first, ACCESS_STORE, mmu, GETPC());
+    probe_operand(env, addr, bytes, ACCESS_STORE, GETPC());
 }
 
 /* ---- environment ---- */
 
-static unsigned env_bytes(uint32_t fmt) { return fmt & X87_ENV_32 ? 28 : 14; }
-
 /* Linear pointers of real mode, 20 bits in the 16-bit layout. */
 static uint32_t real_ptr(uint16_t seg, uint64_t off) { return ((uint32_t)seg << 4) + (uint32_t)off; }
 
-static void store_env(CPUX86State *env, const Mem *m, uint32_t fmt)
+static void store_env(CPUX86State *env, const Area *m, uint32_t fmt)
 {
     unsigned step = fmt & X87_ENV_32 ? 4 : 2, op = env->fpop & 0x7ff;
     uint32_t ones = fmt & X87_ENV_32 ? 0xffff0000 : 0;
@@ -115,16 +100,16 @@ static void store_env(CPUX86State *env, const Mem *m, uint32_t fmt)
         w[6] = env->fpds | ones;
     }
     for (unsigned i = 0; i < 7; i++)
-        put(m, i * step, step, w[i]);
+        area_put(m, i * step, step, w[i]);
 }
 
-static void load_env(CPUX86State *env, const Mem *m, uint32_t fmt)
+static void load_env(CPUX86State *env, const Area *m, uint32_t fmt)
 {
     unsigned step = fmt & X87_ENV_32 ? 4 : 2;
     uint32_t w[7];
 
     for (unsigned i = 0; i < 7; i++)
-        w[i] = get(m, i * step, step);
+        w[i] = area_get(m, i * step, step);
     env->fpuc = (w[0] & 0x1f3f) | 0x40;
     set_fpsw(env, w[1]);
     set_fptag(env, w[2]);
@@ -145,9 +130,9 @@ static void load_env(CPUX86State *env, const Mem *m, uint32_t fmt)
 
 uint32_t helper_fnstenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
-    Mem m = mem_at(env, addr, GETPC());
+    Area m = env_at(env, addr, fmt, GETPC());
     x87_fold(env);
-    probe_ends(&m, env_bytes(fmt), ACCESS_STORE);
+    probe_ends(&m, fmt, env_bytes(fmt), ACCESS_STORE);
     store_env(env, &m, fmt);
     env->fpuc |= FPUS_EXC;
     x87_update_es(env);
@@ -156,23 +141,23 @@ uint32_t helper_fnstenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
 
 uint32_t helper_fldenv(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
-    Mem m = mem_at(env, addr, GETPC());
-    probe_ends(&m, env_bytes(fmt), ACCESS_LOAD);
+    Area m = env_at(env, addr, fmt, GETPC());
+    probe_ends(&m, fmt, env_bytes(fmt), ACCESS_LOAD);
     load_env(env, &m, fmt);
     return x87_update_hflags(env);
 }
 
 uint32_t helper_fnsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
-    Mem m = mem_at(env, addr, GETPC());
+    Area m = env_at(env, addr, fmt, GETPC());
     x87_fold(env);
 
-    probe_ends(&m, env_bytes(fmt) + 80, ACCESS_STORE);
+    probe_ends(&m, fmt, env_bytes(fmt) + 80, ACCESS_STORE);
     store_env(env, &m, fmt);
     for (unsigned i = 0; i < 8; i++) {
         const FpReg *r = &env->fpregs[x87_phys(env, i)];
-        put(&m, env_bytes(fmt) + i * 10, 8, r->mant);
-        put(&m, env_bytes(fmt) + i * 10 + 8, 2, r->exp);
+        area_put(&m, env_bytes(fmt) + i * 10, 8, r->mant);
+        area_put(&m, env_bytes(fmt) + i * 10 + 8, 2, r->exp);
     }
     cpu_fpu_reset(env);
     return x87_update_hflags(env);
@@ -180,13 +165,13 @@ uint32_t helper_fnsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
 
 uint32_t helper_frstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
 {
-    Mem m = mem_at(env, addr, GETPC());
+    Area m = env_at(env, addr, fmt, GETPC());
     FpReg regs[8] = {0};
 
-    probe_ends(&m, env_bytes(fmt) + 80, ACCESS_LOAD);
+    probe_ends(&m, fmt, env_bytes(fmt) + 80, ACCESS_LOAD);
     for (unsigned i = 0; i < 8; i++) {
-        regs[i].mant = get(&m, env_bytes(fmt) + i * 10, 8);
-        regs[i].exp = get(&m, env_bytes(fmt) + i * 10 + 8, 2);
+        regs[i].mant = area_get(&m, env_bytes(fmt) + i * 10, 8);
+        regs[i].exp = area_get(&m, env_bytes(fmt) + i * 10 + 8, 2);
     }
     load_env(env, &m, fmt);
     for (unsigned i = 0; i < 8; i++)
@@ -229,19 +214,20 @@ static unsigned fx_xmm_count(const CPUX86State *env, uint32_t fmt)
     return !fmt ? 8 : (env->efer & EFER_FFXSR) && cpu_cpl(env) == 0 ? 0 : 16;
 }
 
-void helper_fxsave(CPUX86State *env, uint64_t addr, uint32_t fmt)
+void helper_fxsave(CPUX86State *env, uint64_t addr, uint32_t word)
 {
+    unsigned fmt = word & 3;
     uint8_t b[FX_XMM + 256] = {0};
-    Mem m = mem_at(env, addr, GETPC());
+    Area m = area_at(env, addr, FX_BYTES, word, GETPC());
     unsigned bytes = FX_XMM + fx_xmm_count(env, fmt) * 16;
     x87_fold(env);
 
     if (addr & 15)
         raise_misaligned(env, addr, ACCESS_STORE, GETPC());
     x87_build_fx(env, b, fmt);
-    probe(&m, FX_BYTES - 1, ACCESS_STORE); /* the end first, as AMD does */
+    area_probe(&m, FX_BYTES - 1, 1, ACCESS_STORE); /* the end first, as AMD does */
     for (unsigned i = 0; i < bytes; i += 8)
-        put(&m, i, 8, *(uint64_t *)(b + i));
+        area_put(&m, i, 8, *(uint64_t *)(b + i));
 }
 
 void x87_load_fx(CPUX86State *env, const uint8_t *b, uint32_t fmt)
@@ -267,18 +253,19 @@ void x87_load_fx(CPUX86State *env, const uint8_t *b, uint32_t fmt)
     x87_update_hflags(env);
 }
 
-uint32_t helper_fxrstor(CPUX86State *env, uint64_t addr, uint32_t fmt)
+uint32_t helper_fxrstor(CPUX86State *env, uint64_t addr, uint32_t word)
 {
+    unsigned fmt = word & 3;
     uint8_t b[FX_XMM + 256];
-    Mem m = mem_at(env, addr, GETPC());
+    Area m = area_at(env, addr, FX_BYTES, word, GETPC());
     unsigned n = fx_xmm_count(env, fmt), bytes = FX_XMM + n * 16;
     uint32_t old_hflags = env->hflags;
 
     if (addr & 15)
         raise_misaligned(env, addr, ACCESS_LOAD, GETPC());
-    probe(&m, FX_BYTES - 1, ACCESS_LOAD); /* the end first, as AMD does */
+    area_probe(&m, FX_BYTES - 1, 1, ACCESS_LOAD); /* the end first, as AMD does */
     for (unsigned i = 0; i < bytes; i += 8)
-        *(uint64_t *)(b + i) = get(&m, i, 8);
+        *(uint64_t *)(b + i) = area_get(&m, i, 8);
     if (*(uint32_t *)(b + 24) & ~cpu_mxcsr_mask(env))
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     x87_load_fx(env, b, fmt);

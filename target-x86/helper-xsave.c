@@ -11,15 +11,8 @@
 enum { XS_X87 = 1, XS_SSE = 2, XS_AVX = 4, XS_PKRU = XCR0_PKRU, OFF_MXCSR = 24, OFF_ST = 32, OFF_XMM = 160, OFF_HEADER = 512, OFF_YMM = 576 };
 #define XCOMP_COMPACT (1ull << 63)
 
-typedef struct Area {
-    CPUX86State *env;
-    vaddr addr;
-    unsigned mmu_idx;
-    uintptr_t ra;
-} Area;
-
-static uint64_t get64(const Area *a, unsigned off) { return cpu_ld(a->env->cpu, a->addr + off, 8, a->mmu_idx, a->ra); }
-static void put64(const Area *a, unsigned off, uint64_t v) { cpu_st(a->env->cpu, a->addr + off, 8, v, a->mmu_idx, a->ra); }
+static uint64_t get64(const Area *a, unsigned off) { return area_get(a, off, 8); }
+static void put64(const Area *a, unsigned off, uint64_t v) { area_put(a, off, 8, v); }
 
 static void put_range(const Area *a, unsigned off, const void *src, unsigned bytes)
 {
@@ -69,13 +62,19 @@ static unsigned pkru_offset(uint64_t xcomp_bv)
     return !(xcomp_bv & XCOMP_COMPACT) ? XSAVE_PKRU_OFF : OFF_YMM + (xcomp_bv & XS_AVX ? 256 : 0);
 }
 
+/* Up to the end of what is asked for. */
+static unsigned area_bytes(uint64_t rfbm, unsigned pkru_off)
+{
+    return rfbm & XS_PKRU ? pkru_off + 8 : rfbm & XS_AVX ? OFF_YMM + 256 : OFF_YMM;
+}
+
 static uint64_t request(CPUX86State *env) { return env->xcr0 & ((uint32_t)env->head.gpr[R_EAX] | env->head.gpr[R_EDX] << 32); }
 static uint32_t fx_format(uint32_t ctl) { return ctl & XSAVE_REGS8 ? 0 : ctl & XSAVE_PTR64 ? 2 : 1; }
 
 void helper_xsave(CPUX86State *env, uint64_t addr, uint32_t ctl)
 {
     _Alignas(16) uint8_t b[OFF_HEADER] = {0};
-    Area a = {env, addr, cpu_mmu_index(env), GETPC()};
+    Area a = area_at(env, addr, XSAVE_PKRU_OFF + 8, ctl, GETPC());
     x87_fold(env);
     uint64_t rfbm = request(env), use = cpu_x86_xinuse(env) & rfbm;
     unsigned form = ctl & XSAVE_FORM, n = ctl & XSAVE_REGS8 ? 8 : 16;
@@ -87,10 +86,9 @@ void helper_xsave(CPUX86State *env, uint64_t addr, uint32_t ctl)
         use |= XS_SSE;
     uint64_t write = form == XSAVE_PLAIN ? rfbm : use;
     unsigned pkru_off = pkru_offset(form >= XSAVE_C ? rfbm | XCOMP_COMPACT : 0);
-    unsigned last = write & XS_PKRU ? pkru_off + 7 : OFF_HEADER + 63 + (write & XS_AVX ? 16 * n : 0); /* a fault is one of a write, and comes first */
-    probe_access(env->cpu, addr, 1, ACCESS_STORE, a.mmu_idx, a.ra);
-    if ((addr ^ (addr + last)) & TCG_PAGE_MASK)
-        probe_access(env->cpu, (addr + last) & TCG_PAGE_MASK, 1, ACCESS_STORE, a.mmu_idx, a.ra);
+    /* A fault is one of a write, and comes first; all that was asked for is looked at, in use or not, as AMD does. */
+    area_probe(&a, 0, 8, ACCESS_STORE);
+    area_probe(&a, area_bytes(rfbm, pkru_off) - 1, 1, ACCESS_STORE);
     uint64_t bv = form >= XSAVE_C ? use : (get64(&a, OFF_HEADER) & ~rfbm) | use;
 
     x87_build_fx(env, b, fx_format(ctl));
@@ -138,18 +136,19 @@ uint32_t helper_xrstor(CPUX86State *env, uint64_t addr, uint32_t ctl)
 {
     _Alignas(16) uint8_t b[OFF_HEADER] = {0};
     uint64_t h[8], ymm[32], pkru = 0;
-    Area a = {env, addr, cpu_mmu_index(env), GETPC()};
+    Area a = area_at(env, addr, XSAVE_PKRU_OFF + 8, ctl, GETPC());
     unsigned n = ctl & XSAVE_REGS8 ? 8 : 16;
     uint32_t old_hflags = env->hflags, mxcsr = 0x1f80;
 
     if (addr & 63)
         raise_exception_err(env, EXCP_GP, 0, GETPC());
-    probe_access(env->cpu, addr, 1, ACCESS_LOAD, a.mmu_idx, a.ra); /* a page fault is at the area's start, if there is one */
+    area_probe(&a, 0, 8, ACCESS_LOAD);
     get_range(&a, OFF_HEADER, h, sizeof h);
     if (header_is_bad(env, h, ctl & XSAVE_FORM))
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     bool compact = h[1] & XCOMP_COMPACT;
     uint64_t rfbm = request(env), load = rfbm & h[0];
+    area_probe(&a, area_bytes(compact ? load : rfbm, pkru_offset(h[1])) - 1, 1, ACCESS_LOAD);
     bool set_mxcsr = compact ? rfbm & XS_SSE : rfbm & (XS_SSE | XS_AVX), load_mxcsr = set_mxcsr && (!compact || (load & XS_SSE));
 
     /* everything that may fault comes before the first change */

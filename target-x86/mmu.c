@@ -248,19 +248,41 @@ static void log_fill(const char *what, vaddr linear, AccessType type, unsigned m
               r->page_size, r->global ? " global" : "", what);
 }
 
+static bool is_near(const CPUX86State *env, vaddr addr, int reg) { return (uint32_t)(addr - env->head.gpr[reg]) < 8; }
+
+/* MOVS and CMPS: is it the operand in ES? The other one is at rSI of a flat segment then, or in one whose limit has been
+ * checked. */
+static bool is_second_operand(const CPUX86State *env, vaddr addr, AccessType type)
+{
+    return type == ACCESS_STORE || !(env->insn_stack & INSN_OPERAND) || !is_near(env, addr, R_ESI);
+}
+
+/* An operand across the end of what is flat. */
+static bool segment_is_flat(const CPUX86State *env, vaddr addr, AccessType type)
+{
+    if ((env->insn_stack & INSN_TWO) && is_second_operand(env, addr, type))
+        return (env->insn_stack & INSN_STACK) && is_near(env, addr, R_EDI);
+    return env->insn_stack & (INSN_STACK | INSN_OPERAND);
+}
+
 /* Does the access go through SS? The instruction tells; where it uses the stack and an operand in memory, the address
  * does, since whichever of them faults is the one that is out of range.
  * Spec: Intel SDM vol. 1, table 3-5; vol. 2, table 2-7. */
-static bool access_is_stack(const CPUX86State *env, vaddr addr)
+static bool access_is_stack(const CPUX86State *env, vaddr addr, AccessType type)
 {
-    if ((env->insn_stack & INSN_STACK) && (!(env->insn_stack & INSN_OPERAND) || addr - env->head.gpr[R_ESP] + 16 < 32))
-        return true;
+    if (env->insn_stack & INSN_TWO)
+        return (env->insn_stack & INSN_OPERAND_SS) && !is_second_operand(env, addr, type);
+    if (env->insn_stack & INSN_STACK) {
+        uint64_t from_top = addr - env->head.gpr[R_ESP] + 16;
+        if (!(env->insn_stack & INSN_OPERAND) || (cpu_is_64(env) ? from_top : (uint32_t)from_top) < 32)
+            return true;
+    }
     return env->insn_stack & INSN_OPERAND_SS;
 }
 
 void raise_not_canonical(CPUX86State *env, vaddr addr, AccessType type, uintptr_t ra)
 {
-    bool ss = type != ACCESS_CODE && cpu_restore_state(env->cpu, ra) && access_is_stack(env, addr);
+    bool ss = type != ACCESS_CODE && cpu_restore_state(env->cpu, ra) && access_is_stack(env, addr, type);
     raise_exception_err(env, ss ? EXCP_SS : EXCP_GP, 0, 0);
 }
 
@@ -271,14 +293,16 @@ void raise_misaligned(CPUX86State *env, vaddr addr, AccessType type, uintptr_t r
     raise_exception_err(env, EXCP_GP, 0, ra);
 }
 
-/* Limits come before paging. Outside 64-bit mode these two are looked at only when a page fault is near: code that runs
- * on beyond the end of CS, and a program's operand across the end of a flat segment, which is not checked otherwise. */
+/* Limits come before paging. These are looked at only when a page fault is near: code that runs on beyond the end of CS,
+ * a program's operand across the end of a flat segment, and in 64-bit mode one that is canonical in its first bytes only. */
 bool mmu_beyond_limit(CPUX86State *env, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx, uintptr_t ra)
 {
+    if (cpu_is_64(env))
+        return type != ACCESS_CODE && addr >> 12 == 0x7ffffffff && addr + size > 1ULL << 47;
     if (type == ACCESS_CODE)
         return (uint32_t)(addr - env->segs[R_CS].base) > env->segs[R_CS].limit;
     bool crosses = addr >> 12 == 0xfffff ? addr + size > 1ULL << 32 : addr == 1ULL << 32;
-    return crosses && mmu_idx == MMU_USER && cpu_restore_state(env->cpu, ra) && env->insn_stack;
+    return crosses && mmu_idx == MMU_USER && cpu_restore_state(env->cpu, ra) && segment_is_flat(env, addr, type);
 }
 
 bool x86_tlb_fill(CPUState *cpu, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx, bool probe, uintptr_t ra)
@@ -301,7 +325,7 @@ bool x86_tlb_fill(CPUState *cpu, vaddr addr, unsigned size, AccessType type, uns
         raise_not_canonical(env, linear, type, ra);
     }
     int err = walk(env, linear, type, mmu_idx, false, &r);
-    if (err >= 0 && !probe && !cpu_is_64(env) && mmu_beyond_limit(env, addr, size, type, mmu_idx, ra))
+    if (err >= 0 && !probe && mmu_beyond_limit(env, addr, size, type, mmu_idx, ra))
         raise_not_canonical(env, linear, type, ra);
     if (err < 0) {
         if (log_enabled(LOG_MMU))

@@ -125,9 +125,26 @@ void mmu_flush_all(CPUX86State *env); /* whole TLB; CR3 and CR4 may have been ex
 void raise_not_canonical(CPUX86State *env, vaddr addr, AccessType type, uintptr_t ra) G_GNUC_NORETURN;
 /* #GP of an operand that must be aligned; not canonical comes first. */
 void raise_misaligned(CPUX86State *env, vaddr addr, AccessType type, uintptr_t ra) G_GNUC_NORETURN;
-/* Outside 64-bit mode, before another fault: code beyond CS's limit, a program's operand across the end of a flat segment. */
+/* Before another fault: code beyond CS's limit, a program's operand across the end of a flat segment, or of canonical addresses. */
 bool mmu_beyond_limit(CPUX86State *env, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx, uintptr_t ra);
 bool mmu_load_pdptes(CPUX86State *env, uint64_t cr3, uint64_t out[4]); /* false: reserved bits set */
+
+/* helper-area.c */
+/* What an access to these bytes would raise; they may lie in two pages. */
+void probe_operand(CPUX86State *env, vaddr addr, unsigned size, AccessType type, uintptr_t ra);
+/* An image in memory at linear address addr; where: AREA_*. Its words fault one by one. */
+typedef struct Area {
+    CPUX86State *env;
+    vaddr addr;
+    uint64_t off, mask; /* outside 64-bit mode: in its segment */
+    uintptr_t ra;
+    unsigned mmu_idx, seg;
+    bool plain;         /* no limit to be checked, no wrap */
+} Area;
+Area area_at(CPUX86State *env, vaddr addr, unsigned bytes, uint32_t where, uintptr_t ra);
+void area_probe(const Area *a, unsigned off, unsigned size, AccessType type); /* what an access there would raise */
+uint64_t area_get(const Area *a, unsigned off, unsigned size);
+void area_put(const Area *a, unsigned off, unsigned size, uint64_t v);
 
 /* cpu-dump.c */
 void x86_dump_state(CPUState *cpu, GString *out, bool fpu);

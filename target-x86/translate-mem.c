@@ -101,7 +101,7 @@ static void gen_seg_check(DisasContext *dc, int seg, Tv off, unsigned bytes, boo
     }
     tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, segs) + seg * sizeof(SegCache) + offsetof(SegCache, limit), 4, false);
     tcg_gen_brcond(s, TCG_I64, TCG_COND_LEU, last, limit, ok);
-    CALL_HELPER(dc, check_seg, NO_OUT, 4, tcg_env(s).i, tcg_const(s, seg).i, off.i, tcg_const(s, bytes | (uint32_t)write << 16).i);
+    CALL_HELPER(dc, check_seg, NO_OUT, 4, tcg_env(s).i, tcg_const(s, seg).i, off.i, tcg_const(s, bytes | (uint32_t)write << 16 | dc->first_part << 20).i);
     tcg_gen_label(s, ok);
 }
 
@@ -139,6 +139,27 @@ AddrRef gen_mem_operand(DisasContext *dc, unsigned size, bool write)
         rest = 0;
     off = gen_add_seg(dc, dc->insn.seg, off, size, write);
     return (AddrRef){ off, rest };
+}
+
+AddrRef gen_mem_parts(DisasContext *dc, unsigned first, unsigned size, bool write)
+{
+    dc->first_part = first;
+    AddrRef a = gen_mem_operand(dc, size, write);
+    dc->first_part = 0;
+    return a;
+}
+
+AddrRef gen_mem_second(DisasContext *dc, AddrRef m, unsigned at, unsigned size, bool write)
+{
+    bool wraps = dc->insn.asize == MO_16;
+
+    if (dc->code64 || (seg_is_flat(dc, dc->insn.seg) && !wraps))
+        return (AddrRef){ m.addr, m.disp + at };
+    Tv off = tcg_temp(dc->s);
+    tcg_gen_addi(dc->s, TCG_I32, off, gen_lea(dc), at);
+    if (wraps)
+        tcg_gen_ext16u(dc->s, TCG_I32, off, off);
+    return (AddrRef){ gen_add_seg(dc, dc->insn.seg, off, size, write), 0 };
 }
 
 static MemOpIdx mem_idx(DisasContext *dc, MemOp op)

@@ -54,7 +54,7 @@ void x86_restore_state(void *opaque, const uint64_t data[2])
     if ((data[1] & INSN_CC_OP) != CC_OP_DYNAMIC)
         env->cc_op = data[1] & INSN_CC_OP;
     x87_restore_note(env, data);
-    env->insn_stack = data[1] & (INSN_STACK | INSN_OPERAND | INSN_OPERAND_SS);
+    env->insn_stack = data[1] & (INSN_STACK | INSN_OPERAND | INSN_OPERAND_SS | INSN_TWO);
 }
 
 void gen_CALL(DisasContext *dc);
@@ -71,7 +71,10 @@ static uint32_t stack_use(const DisasContext *dc, DecodeResult r)
         return 0;
     if (!dc->code64) { /* which flat segment an access across its end may be to */
         bool to_es = i->row && i->map == MAP_1 && (i->opcode == 0x6c || i->opcode == 0x6d || (i->opcode & 0xfa) == 0xaa); /* INS, STOS, SCAS */
+        bool two = i->row && i->map == MAP_1 && i->opcode >= 0xa4 && i->opcode <= 0xa7; /* MOVS, CMPS */
         bool stack = i->row && (i->row->attr & (ROW_D64 | ROW_F64)), operand = i->has_modrm && i->mod != 3;
+        if (two)
+            use |= dc->flags & HF_FLAT_ES ? INSN_TWO | INSN_STACK : INSN_TWO;
         if (stack && (dc->flags & HF_FLAT_SS))
             use |= INSN_STACK;
         int seg = to_es ? R_ES : i->seg;

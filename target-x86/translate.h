@@ -66,6 +66,7 @@ typedef struct DisasContext {
     bool fetch_pages_open;   /* decoder: the instruction may fetch from a second page */
     /* the current instruction's memory operand, once gen_operand_mem() made it */
     bool mem_valid;
+    unsigned first_part;     /* gen_mem_parts() */
     AddrRef mem;
     /* operands of the CMP (SUB family) or TEST that made the flags; cmp_operands_good() says for how long */
     enum { CMP_NONE, CMP_SUB, CMP_TEST, CMP_ZF /* cmp_a is ZF, 0 or 1 */ } cmp_kind;
@@ -92,7 +93,16 @@ static inline uint64_t dc_next_eip(const DisasContext *dc) { return dc->pc_next 
 /* Linear address of the insn's memory operand: effective address, segment base; emits limit and type
  * checks for `size` bytes (write: for writing) when the segment is not flat, canonical checks are the MMU's. */
 AddrRef gen_mem_operand(DisasContext *dc, unsigned size, bool write);
+/* An operand of two parts: all that the first may raise comes before the second is looked at (AMD). Either the operand at
+ * once, or the first by itself and then, behind its access, the second: `size` bytes `at` bytes behind m. */
+AddrRef gen_mem_parts(DisasContext *dc, unsigned first, unsigned size, bool write);
+AddrRef gen_mem_second(DisasContext *dc, AddrRef m, unsigned at, unsigned size, bool write);
 Tv gen_lea(DisasContext *dc);          /* effective address only, truncated to asize (LEA) */
+/* AREA_*: the segment and the wrap of an image in memory, whose end a helper looks at. */
+static inline uint32_t dc_area(const DisasContext *dc)
+{
+    return (unsigned)dc->insn.seg << AREA_SEG_SHIFT | (dc->insn.asize == MO_16 ? AREA_WRAPS : 0);
+}
 /* Accesses with the TB's mmu_idx; op: MO_8.. with MO_SIGN, MO_ALIGN_GP; adds MO_ALIGN_AC when the flag says so. */
 void gen_load(DisasContext *dc, Tv d, AddrRef a, MemOp op);
 void gen_store(DisasContext *dc, Tv val, AddrRef a, MemOp op);

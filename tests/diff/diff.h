@@ -141,6 +141,7 @@ const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
 /* state.c */
 uint64_t gen_special(void); /* a boundary value, or any */
 uint64_t gen_addr(void);    /* in the data pages, mostly */
+extern bool diff_edges;     /* addresses near the ends of pages and segments, mostly; sequences of one instruction */
 uint32_t gen_offset(int bits); /* the same as an offset in the data segment of such code */
 void gen_images(void);
 void gen_state(DiffState *st, const DiffSeq *q);

@@ -633,7 +633,7 @@ static int other_family(int family)
 
 bool gen_seq(DiffSeq *q, int family, int mode_bits)
 {
-    unsigned want = 1 + below(below(2) ? 3 : DIFF_MAX_INSNS), undef = 0, covered = 0;
+    unsigned want = diff_edges ? 1 : 1 + below(below(2) ? 3 : DIFF_MAX_INSNS), undef = 0, covered = 0;
     bool c1 = false, leaves = false;
     uint16_t all_read = 0, all_undef = 0;
 

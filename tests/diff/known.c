@@ -60,9 +60,6 @@ const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
     for (unsigned i = 0; i < q->n; i++) {
         if (n->vector != EXCP_PF || n->rip != q->start + q->at[i])
             continue;
-        /* XSAVEOPT, XSAVEC: which components are in use is the processor's to know, and so where the area ends. */
-        if (q->insn[i].xsave && v->vector == DIFF_VECTOR_NONE)
-            return "XSAVE's components";
         /* MASKMOVQ and MASKMOVDQU touch their operand where no byte is selected. */
         if (q->insn[i].maskmov && !strncmp(row_name(&q->insn[i]), "MASKMOV", 7) && v->vector == DIFF_VECTOR_NONE)
             return "masked byte";

@@ -15,7 +15,7 @@ enum { STATES_PER_SEQ = 8 };
 
 static gint64 opt_seed = 1, opt_count = 100000, opt_max = 10;
 static gchar *opt_show, *opt_family, *opt_mode, *opt_model, *opt_bits;
-static gboolean opt_rows, opt_list, opt_keep;
+static gboolean opt_rows, opt_list, opt_keep, opt_edges;
 static const GOptionEntry options[] = {
     {"seed", 0, 0, G_OPTION_ARG_INT64, &opt_seed, "random seed", "N"},
     {"count", 0, 0, G_OPTION_ARG_INT64, &opt_count, "cases: a sequence run from one state", "N"},
@@ -23,6 +23,7 @@ static const GOptionEntry options[] = {
     {"bits", 0, 0, G_OPTION_ARG_STRING, &opt_bits, "64, 32, 16: mode of the code (default: all)", "B"},
     {"mode", 0, 0, G_OPTION_ARG_STRING, &opt_mode, "normal, one-insn, no-opt, random-regs, interp, all: how Vireo translates", "M"},
     {"model", 0, 0, G_OPTION_ARG_STRING, &opt_model, "CPU model (default max)", "CPU"},
+    {"edges", 0, 0, G_OPTION_ARG_NONE, &opt_edges, "single instructions, their operands at the ends of pages and segments", NULL},
     {"keep-going", 0, 0, G_OPTION_ARG_NONE, &opt_keep, "do not stop after --max differences", NULL},
     {"known", 0, 0, G_OPTION_ARG_STRING, &opt_show, "take this known deviation for a difference", "RULE"},
     {"max", 0, 0, G_OPTION_ARG_INT64, &opt_max, "differences printed (default 10)", "N"},
@@ -332,7 +333,7 @@ static void report(DiffSeq *q, DiffState *st, int mode, const GString *first)
     g_print("%s%s", out->str, why ? why->str : first->str);
     if (!why)
         g_print("  (the first run's; not seen again)\n");
-    g_print("  again: diff --seed %" PRId64 " --count %" PRIu64 "%s%s%s%s%s%s%s%s\n", (int64_t)opt_seed, cases, opt_family ? " --family " : "",
+    g_print("  again: diff --seed %" PRId64 " --count %" PRIu64 "%s%s%s%s%s%s%s%s%s\n", (int64_t)opt_seed, cases, opt_edges ? " --edges" : "", opt_family ? " --family " : "",
             opt_family ? opt_family : "", opt_mode ? " --mode " : "", opt_mode ? opt_mode : "", opt_bits ? " --bits " : "",
             opt_bits ? opt_bits : "", opt_model ? " --model " : "", opt_model ? opt_model : "");
     g_string_free(out, TRUE);
@@ -427,6 +428,7 @@ int main(int argc, char **argv)
     int only = opt_bits ? atoi(opt_bits) : 0;
     if (opt_bits && only != 64 && only != 32 && only != 16)
         return bad_option("bits", opt_bits, "64, 32 or 16");
+    diff_edges = opt_edges;
     gen_images();
     guest_init(opt_model ? opt_model : "max");
     gen_init();

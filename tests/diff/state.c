@@ -17,11 +17,33 @@ uint64_t gen_special(void)
     return r >> 44 && !(r >> 47) ? r | 1ULL << 62 : r;
 }
 
+bool diff_edges;
+
+/* A few bytes around an edge, or as far in front of it as an area is long: of pages, of segments (segs.c), of the offsets
+ * that 16 and 32 bits have and of canonical addresses. */
+static uint64_t gen_edge(void)
+{
+    static const uint16_t data[] = {0x1000, 0x1000, 0x3000, 0x3000, 0x4000, 0x5000, 0x6000, 0x6000, 0x7000, 0x9000, 0xb000, 0xa800, 0xbff4, 0x2000, 0x9100};
+    static const uint64_t other[] = {0, 0x10000, 1ULL << 32, 1ULL << 32, 1ULL << 32, 1ULL << 47};
+    static const uint16_t before[] = {24, 24, 128, 600, 1100};
+    uint64_t edge = DIFF_DATA + 0x10000;
+
+    if (below(8))
+        edge = DIFF_DATA + data[below(G_N_ELEMENTS(data))];
+    else if (below(3))
+        edge = other[below(G_N_ELEMENTS(other))];
+    edge += 8 - (uint64_t)below(before[below(5)]);
+    return below(4) ? edge : edge & ~63;
+}
+
 uint64_t gen_addr(void)
 {
     static const uint16_t edge[] = {0x1000, 0x3000, 0x4000, 0x5000, 0x6000, 0x7000};
-    unsigned k = below(100);
+    unsigned k;
 
+    if (diff_edges && below(12))
+        return gen_edge();
+    k = below(100);
     if (k < 66)
         return DIFF_DATA + ((0x1200 + below(0x1c00)) & (below(2) ? ~0xfu : below(2) ? ~3u : ~0u));
     if (k < 76)
@@ -37,7 +59,12 @@ uint64_t gen_addr(void)
     return below(2) ? gen_special() : 1ULL << 47 | rnd64();
 }
 
-uint32_t gen_offset(int bits) { return gen_addr() - (bits == 16 ? DIFF_DATA : 0); }
+uint32_t gen_offset(int bits)
+{
+    bool low = bits == 16 || (diff_edges && below(8) == 0); /* ES of 32-bit code begins at the data, often */
+
+    return gen_addr() - (low ? DIFF_DATA : 0);
+}
 
 /* ---- states ---- */
 
@@ -203,8 +230,10 @@ void gen_state(DiffState *st, const DiffSeq *q)
     if (q->maskmov) /* whether bytes that are not selected fault is up to the processor */
         st->gpr[R_EDI] = DIFF_DATA + 0x1200 + below(0x1b00) - (q->bits == 16 ? DIFF_DATA : 0);
     st->gpr[R_ESP] = below(16) ? DIFF_DATA + 0x9400 + (below(0x1800) & ~7u) : DIFF_DATA + (below(2) ? 0x9000 : 0xafe0) + below(0x20);
+    if (diff_edges && below(2))
+        st->gpr[R_ESP] = q->bits == 64 ? gen_edge() : (uint32_t)gen_edge();
     if (st->sel[R_SS] & 4) /* segments that start at the data */
-        st->gpr[R_ESP] = (st->gpr[R_ESP] - DIFF_DATA) | (below(8) ? 0 : rnd64() & 0xffff0000);
+        st->gpr[R_ESP] = (uint32_t)(st->gpr[R_ESP] - DIFF_DATA) | (below(8) ? 0 : rnd64() & 0xffff0000);
     st->rflags = 0x202 | (rnd64() & CC_MASK) | (below(8) ? 0 : EFL_DF) | (q->ac_ok && below(8) == 0 ? EFL_AC : 0) | (rnd64() & EFL_ID);
     st->fsbase = below(256) ? 0x40 : 1ULL << 40;
     st->gsbase = 0x100;

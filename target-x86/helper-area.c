@@ -1,0 +1,53 @@
+/* helper-area.c - images in memory that helpers read and write word by word (x87 environments, FXSAVE and XSAVE areas):
+ * which of their bytes is looked at first, limits and wrap. Also the check of one operand before it is accessed.
+ * Spec: Intel SDM vol. 1, 3.3.5, 8.1.10, 10.5, 13.4; vol. 3, 5.3. The manuals leave the order of faults open, and what an
+ * operand does that goes beyond the last address of its size: both are AMD's here. There each word's offset has the address
+ * size's width and is checked by itself. */
+#include "host/base/osdep.h"
+#include "accel/cputlb.h"
+#include "target-x86/sys.h"
+
+void probe_operand(CPUX86State *env, vaddr addr, unsigned size, AccessType type, uintptr_t ra)
+{
+    unsigned mmu = cpu_mmu_index(env), first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
+
+    if (mmu_beyond_limit(env, addr, size, type, mmu, ra))
+        raise_not_canonical(env, addr, type, ra);
+    probe_access(env->cpu, addr, MIN(first, size), type, mmu, ra);
+    if (first < size)
+        probe_access(env->cpu, addr + first, size - first, type, mmu, ra);
+}
+
+Area area_at(CPUX86State *env, vaddr addr, unsigned bytes, uint32_t where, uintptr_t ra)
+{
+    unsigned seg = where >> AREA_SEG_SHIFT & 7;
+    uint64_t off = (uint32_t)(addr - env->segs[seg].base), mask = where & AREA_WRAPS ? 0xffff : 0xffffffff;
+
+    return (Area){.env = env, .addr = addr, .off = off, .mask = mask, .ra = ra, .mmu_idx = cpu_mmu_index(env), .seg = seg,
+                  .plain = cpu_is_64(env) || ((env->hflags & HF_FLAT_SEG(seg)) && off + bytes - 1 <= mask)};
+}
+
+/* Linear address of one word. */
+static vaddr word_at(const Area *a, unsigned off, unsigned size, AccessType type)
+{
+    if (a->plain)
+        return a->addr + off;
+    uint64_t o = (a->off + off) & a->mask;
+    seg_check(a->env, a->seg, o, size, type == ACCESS_STORE, a->ra);
+    return (uint32_t)(a->env->segs[a->seg].base + o);
+}
+
+void area_probe(const Area *a, unsigned off, unsigned size, AccessType type)
+{
+    probe_operand(a->env, word_at(a, off, size, type), size, type, a->ra);
+}
+
+uint64_t area_get(const Area *a, unsigned off, unsigned size)
+{
+    return cpu_ld(a->env->cpu, word_at(a, off, size, ACCESS_LOAD), size, a->mmu_idx, a->ra);
+}
+
+void area_put(const Area *a, unsigned off, unsigned size, uint64_t v)
+{
+    cpu_st(a->env->cpu, word_at(a, off, size, ACCESS_STORE), size, v, a->mmu_idx, a->ra);
+}
