@@ -268,13 +268,16 @@ static void unlink_slot(TB *tb, int slot)
 
 void tb_chain(TB *from, unsigned slot, TB *to)
 {
+    bool is_loop = from->loop_entry && slot == from->loop_slot;
+
     tb_lock();
     if (!from->invalid && !to->invalid && !from->jump_dest[slot] && from->jump_off[slot] != ~0u &&
-        !(from->cflags & CF_NOCHAIN) && !(to->cflags & CF_NOCACHE) && (!(from->lazy_slots >> slot & 1) || to->skips_state)) {
+        !(from->cflags & CF_NOCHAIN) && !(to->cflags & CF_NOCACHE) && (!(from->lazy_slots >> slot & 1) || to->skips_state) &&
+        (!is_loop || from == to)) {
         from->jump_dest[slot] = to;
         from->incoming_next[slot] = to->incoming;
         to->incoming = (TB *)((uintptr_t)from | slot);
-        tcg_patch_jump(jit_buf, from->code, from->jump_off[slot], to->code);
+        tcg_patch_jump(jit_buf, from->code, from->jump_off[slot], to->code + (is_loop ? to->loop_entry : 0));
     }
     tb_unlock();
 }

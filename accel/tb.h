@@ -35,6 +35,8 @@ struct TB { /* a cache line: what a look-up and an entry in the jump cache read;
     TB *page_next[2];         /* next TB of page[n]; see tb-cache.c */
     SoftImmediate soft[4];
     uint32_t jump_off[2], reset_off[2]; /* goto_tb slots; ~0 unused */
+    uint32_t loop_entry;      /* offset from code, or 0 */
+    uint8_t loop_slot;        /* then: this goto_tb slot may only be linked to the TB itself, at loop_entry */
     TB *jump_dest[2];         /* linked target or NULL */
     TB *incoming;             /* list of TBs whose slot n jumps here: tagged pointers (TB | n) */
     TB *incoming_next[2];

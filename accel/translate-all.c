@@ -311,6 +311,8 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         tb->jump_off[i] = c->goto_tb_jump[i];
         tb->reset_off[i] = c->goto_tb_reset[i];
     }
+    tb->loop_entry = c->loop_entry;
+    tb->loop_slot = c->loop_slot;
     store_map(tb, c);
     if (log_enabled(LOG_TB_OUT_ASM) && log_addr_in_filter(tb->pc))
         dump_out(tb, c);

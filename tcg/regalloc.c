@@ -251,6 +251,20 @@ static void load_home(Ra *l, TcgTempIdx t, Reg r)
     }
 }
 
+void ra_load_at(Ra *l, TcgTempIdx t, Reg r, bool coherent)
+{
+    load_home(l, t, r);
+    join(l, t, r);
+    l->t[t].coherent = coherent;
+}
+
+void ra_move_vector(Ra *l, TcgTempIdx t, Reg r)
+{
+    emit_vec_move(l, l->s->temps[t].type, r, l->t[t].reg);
+    leave(l, t);
+    join(l, t, r);
+}
+
 bool ra_is_const(Ra *l, TcgTempIdx t, uint64_t *value)
 {
     const TcgTemp *ts = &l->s->temps[t];
@@ -438,7 +452,10 @@ Reg ra_out(Ra *l, TcgTempIdx t, Reg prefer)
         return use(l, r);
     }
     ra_release(l, t);
-    if (prefer != NOREG && class >> prefer & 1 && l->head[prefer] == TCG_NO_TEMP)
+    Reg home = class == REGS_VEC ? ra_loop_home(l, t) : NOREG;
+    if (home != NOREG && (!(l->locked >> home & 1) || home == prefer))
+        r = use(l, home);
+    else if (prefer != NOREG && class >> prefer & 1 && l->head[prefer] == TCG_NO_TEMP)
         r = use(l, prefer);
     else
         r = alloc(l, class);
@@ -499,6 +516,11 @@ void ra_out_alias(Ra *l, TcgTempIdx t, TcgTempIdx src)
         Reg c = ra_out(l, t, NOREG);
         x86_mov_rr(&l->e, true, c, RBP);
         return;
+    }
+    Reg home = ra_loop_home(l, t);
+    if (home != NOREG && !(l->locked >> home & 1)) { /* a copy that is made now is none to make at the jump back */
+        emit_vec_move(l, l->s->temps[t].type, home, r);
+        r = use(l, home);
     }
     join(l, t, r);
     l->t[t].coherent = false;
@@ -665,8 +687,9 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
     s->nb_insns = s->nb_stubs = 0;
     l->x87_state = 0;
     s->counting_insns = 0;
+    ra_loop_begin(l);
     if (s->entry_counter)
-        lower_counter(l, s->entry_counter, R11); /* no host register but the pinned ones holds anything yet */
+        lower_counter(l, s->entry_counter, R11); /* no general register but the pinned ones holds anything yet */
     s->goto_tb_jump[0] = s->goto_tb_jump[1] = s->goto_tb_reset[0] = s->goto_tb_reset[1] = ~0u;
     for (unsigned i = 0; i < s->nb_ops && !l->too_big && !l->e.full; i++) {
         l->op = &s->ops[i];

@@ -85,6 +85,13 @@ typedef struct ShareGroup {
 typedef struct ShareValue { uint64_t epoch, off; uint32_t root; } ShareValue;
 enum { MAX_GROUPS = 512, MAX_LIVE_GROUPS = 4, GROUP_ALIGNED = 1 << 15 /* in group_of: an earlier member's test is enough */ };
 
+/* loop.c: a TB that jumps to its own start. Bit n: vector global n. */
+typedef struct RaLoop {
+    uint64_t used, written; /* 0: no such TB */
+    int8_t home[64];        /* host register of each at loop_entry */
+    uint8_t slot;           /* of the jump back */
+} RaLoop;
+
 typedef struct ExitTail { uint8_t *from; uint8_t reason; } ExitTail;
 
 typedef struct Ra {
@@ -116,8 +123,15 @@ typedef struct Ra {
     unsigned nb_stubs;
     SnapEntry snap[MAX_SNAPS];
     unsigned nb_snaps;
-    struct { uint8_t *jump; uint64_t eip; uint8_t slot; Stub state; } tail[2]; /* unlinked goto_tb; its snapshot */
+    struct {
+        uint8_t *jump;      /* to here, from the main path */
+        uint64_t eip;
+        uint8_t slot;
+        bool loop_exit;     /* not yet the goto_tb: a loop's values are stored first */
+        Stub state, values; /* snapshots: for the unlinked way, for loop_exit */
+    } tail[2];              /* goto_tb's parts that are not on the main path */
     unsigned nb_tails;
+    RaLoop loop;
     ShareGroup group[MAX_GROUPS];
     unsigned nb_groups;
     uint16_t live_group[MAX_LIVE_GROUPS];
@@ -160,8 +174,15 @@ void ra_drop_scratch(Ra *l);                   /* the same for r8-r11 */
 void ra_snapshot(Ra *l, Stub *stub, uint64_t but);
 int ra_vec_live(Ra *l);
 X86Mem ra_home(Ra *l, TcgTempIdx t);
+void ra_load_at(Ra *l, TcgTempIdx t, Reg r, bool coherent); /* a global, from env, into a register that nobody holds */
+void ra_move_vector(Ra *l, TcgTempIdx t, Reg r);            /* to a register that nobody holds */
 void ra_move_opnd(Ra *l, Reg d, Opnd o);       /* 64 bits; leaves the flags alone */
 void ra_store_value(Ra *l, X86Mem m, unsigned bytes, Opnd o, Reg tmp); /* tmp: NOREG or free */
+
+/* loop.c */
+void ra_loop_begin(Ra *l);                    /* is it a loop? Then write what comes before loop_entry */
+Reg ra_loop_home(Ra *l, TcgTempIdx t);        /* where t should better be written to: if nobody holds it. NOREG: no matter */
+void ra_loop_back(Ra *l);                     /* everything is where loop_entry expects it */
 
 /* The op behind op i that is not a nop; s->nb_ops: none. */
 static inline unsigned ra_next_op(Ra *l, unsigned i)

@@ -232,6 +232,8 @@ struct TcgContext {
     uint32_t cold_size;
     uint32_t goto_tb_jump[2];  /* offset of the rel32 of slot n's jmp; ~0: slot unused */
     uint32_t goto_tb_reset[2]; /* offset of the code that the unlinked jump goes to */
+    uint32_t loop_entry;       /* not 0: the goto_tb to the TB's own start may be linked to itself only, at this offset */
+    uint8_t loop_slot;
     TcgInsnMap insn_map[TCG_MAX_INSNS + 1];
     unsigned nb_insns;
     TcgInsnMap *stub_map;      /* slow-path return addresses: host_end is the exact offset; sorted */

@@ -374,12 +374,20 @@ static void lower_guest_cmpxchg(Ra *l, const TcgOp *op)
 
 /* ---- vectors ---- */
 
+/* A register for a vector from memory: its home even if the old value is still there (the slow path stores it first). */
+static Reg register_for_load(Ra *l, TcgTempIdx t)
+{
+    bool alone = t < 64 && l->loop.used >> t & 1 && l->head[(Reg)l->loop.home[t]] == t && l->t[t].next == TCG_NO_TEMP;
+    Reg home = alone ? l->loop.home[t] : ra_loop_home(l, t);
+    return home == NOREG ? ra_tmpv(l) : home;
+}
+
 static void lower_guest_ldv(Ra *l, const TcgOp *op)
 {
     unsigned size = memop_size(memopidx_op(op->arg[3]));
     bool ymm = op->type == TCG_V256 && host_features.avx;
     bool follower = is_follower(l);
-    Reg a = ra_in(l, op->arg[1]), v = ra_tmpv(l), t = follower ? NOREG : ra_tmp(l), u = follower ? NOREG : ra_tmp(l);
+    Reg a = ra_in(l, op->arg[1]), v = register_for_load(l, op->arg[0]), t = follower ? NOREG : ra_tmp(l), u = follower ? NOREG : ra_tmp(l);
 
     l->uses_ymm |= ymm;
     Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], false, NOREG, t, u);

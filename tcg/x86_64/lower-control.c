@@ -99,7 +99,7 @@ static void lazy_state(Ra *l, const TcgLazyExit *z, const Stub *snapshot)
         x86_store_imm(e, 4, mem_at(RBP, z->off), z->value);
 }
 
-/* The patchable jump of a goto_tb; its state is in env already, but for a lazy exit's. */
+/* The patchable jump of a goto_tb; its state is in env already, but for a lazy exit's and a loop's values. */
 static void chain_jump(Ra *l, const TcgOp *op, int cc /* -1: always */)
 {
     TcgContext *s = l->s;
@@ -110,10 +110,19 @@ static void chain_jump(Ra *l, const TcgOp *op, int cc /* -1: always */)
         return;
     }
     const TcgLazyExit *z = lazy_of(l, op);
-    l->tail[l->nb_tails].state = (Stub){ .tmp = NOREG };
-    ra_snapshot(l, &l->tail[l->nb_tails].state, lazy_computed(z) | (z->dead ? 0 : ~0ull));
+    uint64_t loop = l->loop.used;
+    bool loop_exit = loop && slot != l->loop.slot;
+    l->tail[l->nb_tails].state = l->tail[l->nb_tails].values = (Stub){ .tmp = NOREG };
+    ra_snapshot(l, &l->tail[l->nb_tails].state, lazy_computed(z) | (z->dead ? 0 : ~(loop_exit ? 0 : loop)) | (loop_exit ? loop : 0));
+    if (loop_exit)
+        ra_snapshot(l, &l->tail[l->nb_tails].values, ~loop);
+    l->tail[l->nb_tails].loop_exit = loop_exit;
     l->tail[l->nb_tails].eip = op->arg[1];
     l->tail[l->nb_tails].slot = slot;
+    if (loop_exit) { /* the patchable jump comes behind the stores, in the cold part */
+        l->tail[l->nb_tails++].jump = x86_jcc(&l->e, cc);
+        return;
+    }
     if (!s->no_chain)
         x86_align_nop(&l->e, 4, cc < 0 ? 1 : 2);
     uint8_t *jump = cc < 0 ? x86_jmp(&l->e) : x86_jcc(&l->e, cc);
@@ -151,7 +160,7 @@ static void lower_brcond(Ra *l, const TcgOp *op)
     bool invert;
     TcgOp *chained = branch_to_goto_tb(l, label, &invert);
     if (chained)
-        ra_sync_globals(l, lazy_of(l, chained)->dead);
+        ra_sync_globals(l, lazy_of(l, chained)->dead | l->loop.used);
     else
         ra_sync(l); /* the fall-through path keeps its registers, which agree with memory now */
     X86Cond cc = lower_compare(l, op->type, op->arg[2], op->arg[0], op->arg[1]);
@@ -338,7 +347,9 @@ static void end_tb_path(Ra *l)
 
 static void lower_goto_tb(Ra *l, const TcgOp *op)
 {
-    ra_sync_globals(l, lazy_of(l, op)->dead);
+    ra_sync_globals(l, lazy_of(l, op)->dead | l->loop.used);
+    if (l->loop.used)
+        ra_loop_back(l);
     chain_jump(l, op, -1);
     end_tb_path(l);
 }
@@ -483,6 +494,13 @@ uint8_t *lower_finish(Ra *l)
     for (unsigned i = 0; i < l->nb_tails; i++) {
         unsigned slot = l->tail[i].slot;
         x86_patch_here(e, l->tail[i].jump);
+        if (l->tail[i].loop_exit) {
+            stub_store_snapshot(l, &l->tail[i].values);
+            x86_align_nop(e, 4, 1);
+            uint8_t *jump = x86_jmp(e);
+            s->goto_tb_jump[slot] = jump - e->start;
+            x86_patch_here(e, jump);
+        }
         if (!s->no_chain)
             s->goto_tb_reset[slot] = e->p - e->start;
         lazy_state(l, &s->lazy_exit[slot], &l->tail[i].state);

@@ -35,7 +35,10 @@ static void lower_vex(Ra *l, const TcgOp *op)
         c = ra_in(l, op->arg[3]);
     b = ra_in(l, op->arg[2]);
     ra_kill(l);
-    Reg d = ra_out(l, op->arg[0], reads_d ? a : b);
+    Reg prefer = reads_d ? a : b;
+    if (!reads_d && a != NOREG && ra_loop_home(l, op->arg[0]) == a)
+        prefer = a; /* both inputs are read before anything is written */
+    Reg d = ra_out(l, op->arg[0], prefer);
     Reg vvvv = enc & SIMD_VVVV_C ? c : enc & SIMD_VVVV ? a : enc & SIMD_GROUP ? d : 0;
     l->uses_ymm |= !(enc & SIMD_DST_GPR && enc & SIMD_SRC_GPR);
     if (reads_d)

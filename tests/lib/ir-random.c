@@ -335,7 +335,7 @@ void ir_random_program(TcgContext *s, GRand *r, unsigned nb_ops, unsigned featur
     Gen g = { .s = s, .r = r, .features = features };
     bool slot0_used = false;
 
-    tcg_gen_insn_start(s, 0x1000, 0);
+    tcg_gen_insn_start(s, IR_LOOP_EIP, 0);
     for (unsigned i = 0; i < NB_LOCALS; i++) {
         g.local[i] = tcg_temp_local(s);
         tcg_gen_mov(s, TCG_I64, g.local[i], i & 1 ? tcg_global(i) : tcg_const(s, any_value(&g)));
@@ -370,6 +370,22 @@ void ir_random_program(TcgContext *s, GRand *r, unsigned nb_ops, unsigned featur
         tcg_gen_st(s, g.local[i], tcg_env(s), offsetof(IrGuestEnv, scratch) + 8 * i, 8);
     for (unsigned i = 0; i < 2; i++)
         tcg_gen_stv(s, TCG_V128, g.localv[i], tcg_env(s), offsetof(IrGuestEnv, scratch) + 64 + 16 * i, 16);
+    if (features & IR_RANDOM_LOOP) {
+        Tv n = tcg_temp(s);
+        TcgLabel l = tcg_label(s);
+        tcg_gen_ld(s, n, tcg_env(s), offsetof(TcgEnvHead, pad), 4, false);
+        tcg_gen_subi(s, TCG_I32, n, n, 1);
+        tcg_gen_st(s, n, tcg_env(s), offsetof(TcgEnvHead, pad), 4);
+        tcg_gen_brcondi(s, TCG_I32, TCG_COND_NE, n, 0, l);
+        tcg_gen_goto_tb(s, 0, any_value(&g));
+        tcg_gen_label(s, l);
+        g.nb_block = 0;
+        if (pick(&g, 2))
+            tcg_gen_st(s, src(&g), tcg_env(s), offsetof(IrGuestEnv, scratch), 4);
+        tcg_gen_poll_exit(s, IR_LOOP_EIP);
+        tcg_gen_goto_tb(s, 1, IR_LOOP_EIP);
+        return;
+    }
     switch (pick(&g, 3)) {
     case 0: tcg_gen_goto_tb(s, 1, any_value(&g)); break;
     case 1: tcg_gen_goto_ptr(s, src(&g)); break;

@@ -12,6 +12,8 @@ enum {
     IR_RANDOM_BRANCHES = 8,
     IR_RANDOM_VECTORS = 16, /* SSE2 only */
     IR_RANDOM_ALL = 31,
+    IR_RANDOM_LOOP = 32, /* not with branches: jumps back to its own start, IR_LOOP_EIP, while TcgEnvHead.pad is not zero after decrementing it */
+    IR_LOOP_EIP = 0x1000,
 };
 
 /* Appends about nb_ops ops and an exit to s, which tcg_begin() has just reset. */

@@ -311,6 +311,94 @@ static void test_vex_row(gconstpointer p)
     g_rand_free(r);
 }
 
+/* Loops whose vectors stay in registers from one round to the next (tcg/loop.c), to their end or to an address that is not
+ * aligned: every register is then what that round had come to. */
+static void loop_insn(Code *c, GRand *r, bool vex, unsigned regs)
+{
+    static const uint8_t ops[] = { 0xfe, 0xfa, 0xef, 0xdb, 0x61, 0x70, 0x72, 0x28, 0x10, 0x11 };
+    unsigned op = ops[g_rand_int_range(r, 0, G_N_ELEMENTS(ops))], reg = g_rand_int_range(r, 0, regs), rm = g_rand_int_range(r, 0, regs);
+    bool move = op == 0x10 || op == 0x11, pp66 = op != 0x28 && !move;
+    bool mem = move || (vex && op != 0x72 && op != 0x28 && g_rand_int_range(r, 0, 4) == 0);
+    unsigned base = g_rand_boolean(r) ? R_ESI : R_EDI;
+    unsigned vvvv = op == 0x28 || move || op == 0x70 ? 0 : op == 0x72 ? reg : (unsigned)g_rand_int_range(r, 0, regs);
+
+    if (op == 0x72)
+        reg = 6; /* pslld by a constant */
+    if (vex) {
+        bool l = g_rand_int_range(r, 0, 4) != 0;
+        add(c, 0xc4);
+        add(c, (reg & 8 ? 0 : 0x80) | 0x40 | (!mem && rm & 8 ? 0 : 0x20) | 1);
+        add(c, (~vvvv & 15) << 3 | l << 2 | pp66);
+    } else {
+        if (pp66)
+            add(c, 0x66);
+        if ((reg | (mem ? 0 : rm)) & 8)
+            add(c, 0x40 | (reg >> 3) << 2 | (mem ? 0 : rm >> 3));
+        add(c, 0x0f);
+    }
+    add(c, op);
+    if (mem) {
+        add(c, 4 | (reg & 7) << 3);
+        add(c, R_EAX << 3 | base); /* [base + rax] */
+    } else {
+        add(c, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    }
+    if (op == 0x70 || op == 0x72)
+        add(c, g_rand_int_range(r, 0, 40));
+}
+
+static void test_loops(gconstpointer p)
+{
+    const bool vex = p;
+    g_autoptr(GRand) r = g_rand_new_with_seed(vex ? 77 : 78);
+
+    for (unsigned i = 0; i < 2000; i++) {
+        static X86NState st, n, v;
+        uint8_t code[512];
+        size_t len = 0;
+        unsigned regs = g_rand_int_range(r, 2, 17), step = vex ? 32 : 16, rounds = g_rand_int_range(r, 1, 40);
+        x86n_random(&st, r);
+        st.gpr[R_EAX] = 0;
+        st.gpr[R_ESI] = X86N_DATA + 0x3000 - g_rand_int_range(r, 0, 64);
+        st.gpr[R_EDI] = X86N_DATA + g_rand_int_range(r, 0x800, 0x2000);
+        st.gpr[R_EBX] = X86N_DATA;
+        memset(st.data, 0, 0x800);
+        st.data[g_rand_int_range(r, 0, 60) * step] = 1; /* the round that faults */
+        for (unsigned k = g_rand_int_range(r, 1, 12), check = g_rand_int_range(r, 0, k); k > 0; k--) {
+            Code c = {0};
+            if (k - 1 == check) { /* mov rdx, [rbx + rax]; movaps xmm, [rbx + rdx] */
+                const uint8_t load[] = { 0x48, 0x8b, 0x14, 0x03, vex ? 0xc5 : 0x0f, vex ? 0xfc : 0x28, 0x28 };
+                memcpy(c.b, load, c.n = vex ? 7 : 6);
+                add(&c, 4 | ((regs - 1) & 7) << 3);
+                add(&c, 0x13);
+            } else {
+                loop_insn(&c, r, vex, regs);
+            }
+            memcpy(code + len, c.b, c.n);
+            len += c.n;
+        }
+        const uint8_t tail[] = { 0x48, 0x83, 0xc0, step, 0x48, 0x3d, rounds * step, rounds * step >> 8, 0, 0, 0x0f, 0x85 };
+        memcpy(code + len, tail, sizeof tail); /* add rax, step; cmp rax, rounds * step; jne */
+        len += sizeof tail;
+        int32_t back = -(int32_t)(len + 4);
+        memcpy(code + len, &back, 4);
+        len += 4;
+        n = v = st;
+        x86n_native(&n, code, len);
+        x86n_vireo(&v, code, len);
+        g_autofree char *diff = difference(&n, &v);
+        if (diff) {
+            GString *hex = g_string_new(NULL);
+            for (size_t k = 0; k < len; k++)
+                g_string_append_printf(hex, "%02x ", code[k]);
+            g_test_message("case %u: %s: %s", i, hex->str, diff);
+            g_string_free(hex, TRUE);
+            g_test_fail();
+            return;
+        }
+    }
+}
+
 /* Values that cross between SSE and AVX instructions, many registers live, VZEROUPPER in between. */
 static void test_vex_sequences(void)
 {
@@ -605,11 +693,13 @@ int main(int argc, char **argv)
     }
     if (x86n_has_avx()) {
         g_test_add_func("/target-x86/vex/sequences", test_vex_sequences);
+        g_test_add_data_func("/target-x86/vex/loops", GINT_TO_POINTER(1), test_loops);
         g_test_add_func("/target-x86/vex/undefined", test_vex_ud);
         g_test_add_func("/target-x86/vex/xsave", test_xsave);
     }
     g_test_add_func("/target-x86/simd/control-registers", test_control_registers);
     g_test_add_func("/target-x86/simd/mxcsr", test_mxcsr);
+    g_test_add_data_func("/target-x86/simd/loops", NULL, test_loops);
     g_test_add_func("/target-x86/simd/fxsave", test_fxsave);
     return g_test_run();
 }

@@ -9,6 +9,7 @@ typedef struct Fixture {
     CodeBuf *buf;
     TcgContext *s;
     IrGuestEnv *a, *b, *initial;
+    unsigned loops; /* programs whose vectors stay in registers over the jump back */
 } Fixture;
 
 static void fixture_set_up(Fixture *f)
@@ -54,7 +55,12 @@ static void one(Fixture *f, const Variant *v, uint32_t seed)
     ir_guest_env_randomize(f->initial, r);
     ir_guest_env_copy(f->a, f->initial);
     ir_guest_env_copy(f->b, f->initial);
+    bool loop = v->features & IR_RANDOM_LOOP;
+    f->a->head.pad = f->b->head.pad = 1 + seed % 5;
+    f->a->head.exit_request = f->b->head.exit_request = loop && seed % 7 == 0;
     uint64_t want = tcg_interpret(s, f->a);
+    while (loop && want == (s->tb_cookie | TB_EXIT_SLOT1))
+        want = tcg_interpret(s, f->a);
     TcgResult res = tcg_compile(s);
     if (res == TCG_BUFFER_FULL) {
         codebuf_flush(f->buf);
@@ -66,7 +72,12 @@ static void one(Fixture *f, const Variant *v, uint32_t seed)
     g_assert_cmpint(res, ==, TCG_OK);
     if (v->map)
         ir_guest_env_map(f->b);
+    if (s->loop_entry && seed % 3)
+        tcg_patch_jump(f->buf, s->code_rx, s->goto_tb_jump[1], s->code_rx + s->loop_entry);
     uint64_t got = f->buf->enter(f->b, s->code_rx);
+    while (loop && got == (s->tb_cookie | TB_EXIT_SLOT1)) /* not linked */
+        got = f->buf->enter(f->b, s->code_rx);
+    f->loops += s->loop_entry != 0;
     if (got != want || !ir_guest_env_equal(f->a, f->b, why)) {
         g_string_append(text, "--- after optimisation and liveness\n");
         tcg_dump_ops(s, text);
@@ -86,6 +97,8 @@ static void run(const Variant *v, unsigned n)
     const char *only = g_getenv("TEST_SEED");
     for (unsigned i = 0; i < n && !g_test_failed(); i++)
         one(&f, v, only ? (uint32_t)atoi(only) : i);
+    if (v->features & IR_RANDOM_LOOP)
+        g_assert_cmpuint(f.loops, >, 0);
     fixture_tear_down(&f);
 }
 
@@ -106,6 +119,11 @@ static const Variant variants[] = {
     { IR_RANDOM_ALL, 300, false, false, true },
     { IR_RANDOM_ALL, 300, false, true, false },
     { IR_RANDOM_ALL, 300, true, true, true },
+    { IR_RANDOM_LOOP | IR_RANDOM_VECTORS, 40, true, false, false },
+    { IR_RANDOM_LOOP | IR_RANDOM_VECTORS, 100, false, true, false },
+    { IR_RANDOM_LOOP | IR_RANDOM_VECTORS | IR_RANDOM_GUEST_MEM, 60, false, false, true },
+    { IR_RANDOM_LOOP | IR_RANDOM_VECTORS | IR_RANDOM_GUEST_MEM | IR_RANDOM_HOST_MEM, 100, false, true, true },
+    { IR_RANDOM_LOOP | IR_RANDOM_VECTORS | IR_RANDOM_GUEST_MEM, 100, true, false, false },
 };
 
 static void test_variant(gconstpointer arg)
