@@ -154,14 +154,15 @@ static int check_unused(Qcow2 *s, uint64_t cluster, uint64_t n)
     return 0;
 }
 
-/* A bigger refcount table at `cluster` (which no block counts yet), followed by the blocks that count both. */
-static int grow_table(Qcow2 *s, uint64_t cluster, uint64_t *next)
+/* A bigger refcount table at `cluster` (which no block counts yet), followed by the blocks that count both; it has
+ * room for `spare` more blocks. */
+static int grow_table(Qcow2 *s, uint64_t cluster, uint64_t spare, uint64_t *next)
 {
     unsigned bb = block_bits(s);
     g_autofree uint8_t *be = NULL;
     uint64_t first = cluster >> bb, blocks = 1, tclusters, entries;
     for (;;) { /* the table must have room for the blocks that count the table */
-        entries = MAX(first + blocks + 1, (uint64_t)s->reft_size * 3 / 2);
+        entries = MAX(first + blocks + 1 + spare, (uint64_t)s->reft_size * 3 / 2);
         tclusters = (entries * 8 + s->cluster_size - 1) >> s->cluster_bits;
         uint64_t need = ((cluster + tclusters + blocks - 1) >> bb) - first + 1;
         if (need <= blocks)
@@ -229,21 +230,38 @@ fail:
     return ret;
 }
 
-/* Make the block that counts `cluster` at that very cluster. *next: the first cluster behind what this took. */
-static int make_block(Qcow2 *s, uint64_t cluster, uint64_t *next)
+/* How many blocks from `cluster` on count themselves and `want` clusters behind them; 1 when one of the others is there already. */
+static uint64_t blocks_for_run(Qcow2 *s, uint64_t cluster, uint64_t want)
 {
-    uint64_t i = cluster >> block_bits(s);
-    if (i >= s->reft_size)
-        return grow_table(s, cluster, next);
-    int ret = check_unused(s, cluster, 1);
+    uint64_t first = cluster >> block_bits(s), n = 1, need;
+    while ((need = ((cluster + n + want - 1) >> block_bits(s)) - first + 1) > n)
+        n = need;
+    for (uint64_t i = first; i < MIN(first + n, s->reft_size); i++)
+        if (s->reft[i])
+            return 1;
+    return n;
+}
+
+/* Make the block that counts `cluster` at that very cluster, and with it those for a run of `want` clusters: one at a time
+ * each would lie in the middle of the run. *next: the first cluster behind what this took. */
+static int make_blocks(Qcow2 *s, uint64_t cluster, uint64_t want, uint64_t *next)
+{
+    uint64_t first = cluster >> block_bits(s), n = blocks_for_run(s, cluster, want);
+    if (first + n > s->reft_size && (first >= s->reft_size || n > 1))
+        return grow_table(s, cluster, n, next);
+    int ret = check_unused(s, cluster, n);
     if (ret)
         return ret;
-    MetaTable *t = qcow2_new_table(s, cluster << s->cluster_bits, false);
-    store(s, t->data, cluster & MASK64(block_bits(s)), 1);
-    s->reft[i] = t->offset;
+    for (uint64_t b = 0; b < n; b++) {
+        MetaTable *t = qcow2_new_table(s, (cluster + b) << s->cluster_bits, false);
+        for (uint64_t c = cluster; c < cluster + n; c++)
+            if (c >> block_bits(s) == first + b)
+                store(s, t->data, c & MASK64(block_bits(s)), 1);
+        s->reft[first + b] = t->offset;
+    }
     s->reft_dirty = true;
-    extend_end(s, cluster);
-    *next = cluster + 1;
+    extend_end(s, cluster + n - 1);
+    *next = cluster + n;
     return 0;
 }
 
@@ -261,7 +279,7 @@ int qcow2_set_refcount(Qcow2 *s, uint64_t cluster, uint64_t count)
          * block goes behind everything, where it needs a block of its own. */
         uint64_t i = cluster >> block_bits(s);
         if (i >= s->reft_size) {
-            ret = grow_table(s, MAX(s->alloc_end >> s->cluster_bits, cluster + 1), &next);
+            ret = grow_table(s, MAX(s->alloc_end >> s->cluster_bits, cluster + 1), 0, &next);
             if (ret)
                 return ret;
         }
@@ -333,7 +351,7 @@ int qcow2_alloc(Qcow2 *s, uint64_t min, uint64_t *n, uint64_t *offset)
             uint64_t next;
             if (run >= min)
                 break;
-            ret = make_block(s, c, &next);
+            ret = make_blocks(s, c, min, &next);
             if (ret)
                 return ret;
             c = next - 1;

@@ -46,16 +46,24 @@ def both_clean(f):
         run(t, 'check', f)
 
 
+def same_bytes():
+    run(IMG, 'convert', '-O', 'raw', 'a.qcow2', 'v.raw')
+    run(QIMG, 'convert', '-O', 'raw', 'a.qcow2', 'q.raw')
+    run('cmp', 'v.raw', 'q.raw')
+
+
 OPTS = ['', 'compat=0.10', 'cluster_size=4096', 'cluster_size=512', 'refcount_bits=64', 'refcount_bits=8,cluster_size=2048',
         'extended_l2=on', 'compression_type=zstd', 'lazy_refcounts=on', 'preallocation=metadata', 'cluster_size=2M']
-for opts in OPTS:
+# CROSS_OPS=N: operations for each variant; CROSS_SEED=S: others; CROSS_ONLY=OPTS: one variant
+ONLY = os.environ.get('CROSS_ONLY')
+for opts in [o for o in OPTS if ONLY is None or o == ONLY]:
     @case('random operations: %s' % (opts or 'defaults'))
     def _():
-        r = random.Random(opts)
+        r = random.Random(opts + os.environ.get('CROSS_SEED', ''))
         o = ['-o', opts] if opts else []
         run(r.choice((IMG, QIMG)), 'create', '-q', '-f', 'qcow2', *o, 'a.qcow2', '4M')
         size, snaps = 4 << 20, []
-        for i in range(int(os.environ.get('CROSS_OPS', '25'))): # 500 for a thorough run
+        for i in range(int(os.environ.get('CROSS_OPS', '25'))): # thousands for a thorough run
             kind = r.choice(('write', 'write', 'write', 'zero', 'discard', 'snap', 'convert', 'resize', 'overlay'))
             at, n = r.randrange(0, size // 512 - 1) * 512, r.randrange(1, 600) * 512
             n = min(n, size - at)
@@ -67,7 +75,7 @@ for opts in OPTS:
                 run(QIO, '-d', 'unmap', '-c', 'discard %d %d' % (at, n), 'a.qcow2')
             elif kind == 'snap':
                 t = r.choice((IMG, QIMG))
-                if snaps and r.random() < 0.6:
+                if snaps and (len(snaps) > 5 or r.random() < 0.6):
                     s = r.choice(snaps)
                     if r.random() < 0.5:
                         run(t, 'snapshot', '-a', s, 'a.qcow2')
@@ -84,8 +92,9 @@ for opts in OPTS:
                 run(IMG, 'compare', 'a.qcow2', 'b.qcow2')
                 both_clean('b.qcow2')
             elif kind == 'resize' and 'compat' not in opts:
-                size += 1 << 20
-                run(r.choice((IMG, QIMG)), 'resize', '-q', 'a.qcow2', '+1M')
+                d = 1 if size < 12 << 20 else r.choice((-8, -3, -1))
+                size += d << 20
+                run(r.choice((IMG, QIMG)), 'resize', '-q', *(('--shrink',) if d < 0 else ()), 'a.qcow2', '%+dM' % d)
             elif kind == 'overlay':
                 run(r.choice((IMG, QIMG)), 'create', '-q', '-f', 'qcow2', '-b', 'a.qcow2', '-F', 'qcow2', 'o.qcow2')
                 run(QIO, '-c', 'write -P 99 %d %d' % (at, n), 'o.qcow2')
@@ -95,9 +104,9 @@ for opts in OPTS:
                 run(QIMG, 'compare', '-F', 'raw', 'a.qcow2', 'o.raw')
                 both_clean('o.qcow2')
             both_clean('a.qcow2')
-        run(IMG, 'convert', '-O', 'raw', 'a.qcow2', 'v.raw')
-        run(QIMG, 'convert', '-O', 'raw', 'a.qcow2', 'q.raw')
-        run('cmp', 'v.raw', 'q.raw')
+            if i % 10 == 9:
+                same_bytes()
+        same_bytes()
 
 
 @case('info, map, check, measure: the same JSON')

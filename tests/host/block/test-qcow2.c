@@ -3,6 +3,7 @@
 #include "host/base/osdep.h"
 #include "host/block/qcow2.h"
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static char *dir;
@@ -539,6 +540,41 @@ static void test_grow_l1(void)
     check_with_qemu(path);
 }
 
+/* An L1 table of more clusters than a refcount block counts: the new blocks must not lie in the middle of it. */
+static void test_long_tables(void)
+{
+    static const unsigned bits[] = {64, 16, 1};
+    for (unsigned i = 0; i < ARRAY_SIZE(bits); i++) {
+        g_autofree char *path = path_of("long.qcow2");
+        Qcow2CreateOpts o = opts_of(1 << 20);
+        o.cluster_size = 512;
+        o.refcount_bits = bits[i];
+        uint8_t buf[512], back[512];
+        g_assert_true(qcow2_create(path, &o, NULL));
+        BlockImage *img = open_img(path, true, NULL);
+        memset(buf, 7, sizeof buf);
+        g_assert_cmpint(block_truncate(img, 1ull << 30), ==, 0);
+        g_assert_cmpint(block_pwrite(img, (1ull << 30) - 512, buf, 512), ==, 0);
+        if (bits[i] > 1) {
+            GError *err = NULL;
+            g_assert_true(qcow2_snapshot_create(block_node(img), "s", &err));
+            g_assert_no_error(err);
+            memset(back, 8, sizeof back);
+            g_assert_cmpint(block_pwrite(img, (1ull << 30) - 512, back, 512), ==, 0);
+            g_assert_true(qcow2_snapshot_apply(block_node(img), "s", &err));
+        }
+        g_assert_cmpint(block_pread(img, (1ull << 30) - 512, back, 512), ==, 0);
+        g_assert_cmpmem(buf, 512, back, 512);
+        check_clean(img);
+        block_close(img);
+        struct stat st;
+        g_assert_cmpint(stat(path, &st), ==, 0);
+        g_assert_cmpint(st.st_size, <, 4 << 20);
+        check_with_qemu(path);
+        unlink(path);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -551,6 +587,7 @@ int main(int argc, char **argv)
         g_test_add_data_func(name, &variants[i], test_random);
     }
     g_test_add_func("/host/block/qcow2/grow-l1", test_grow_l1);
+    g_test_add_func("/host/block/qcow2/long-tables", test_long_tables);
     g_test_add_func("/host/block/qcow2/parallel", test_parallel);
     g_test_add_func("/host/block/qcow2/stress", test_stress);
     g_test_add_func("/host/block/qcow2/features-and-chains", test_features);
