@@ -135,6 +135,7 @@ void vcpu_start(CPUState *cpu);            /* creates the thread, initially stop
 void vcpu_resume_all(void);
 void vcpu_pause_all(void);                 /* returns when all are outside translated code */
 void vcpu_shutdown_all(void);              /* ends and joins the threads; drops the BQL meanwhile */
+void vcpu_stop_current(void);              /* in a vCPU's thread: it pauses at the end of this TB; vcpu_resume_all() */
 void vcpu_kick(CPUState *cpu);             /* any thread: leave translated code, look at requests */
 void cpu_interrupt(CPUState *cpu, uint32_t mask);       /* set bits and kick */
 void cpu_request_exit(CPUState *cpu);                   /* any thread: it leaves translated code soon */

@@ -109,6 +109,14 @@ void vcpu_pause_all(void)
         bql_cond_wait(&state_cond);
 }
 
+void vcpu_stop_current(void)
+{
+    if (current_cpu) {
+        current_cpu->stop = true;
+        vcpu_kick(current_cpu);
+    }
+}
+
 void vcpu_shutdown_all(void)
 {
     CPUState *cpu = first_cpu;

@@ -6,10 +6,11 @@ static GMutex lock;
 static RunState state = RUN_STATE_PRELAUNCH;
 static ShutdownCause reset_request, shutdown_request;
 static int shutdown_code;
-static bool powerdown_request, stop_request;
+static bool powerdown_request, stop_request, suspend_request;
+static WakeupReason wakeup_request;
 static RunState stop_reason;
 static PanicAction panic_action;
-static void (*request_notify)(void);
+static void (*request_notify)(void), (*suspend_hook)(void);
 
 static void (*powerdown_fn)(void *opaque);
 static void *powerdown_opaque;
@@ -36,6 +37,7 @@ const char *runstate_name(RunState s)
         [RUN_STATE_PAUSED] = "paused",       [RUN_STATE_SHUTDOWN] = "shutdown",
         [RUN_STATE_DEBUG] = "debug",         [RUN_STATE_IO_ERROR] = "io-error",
         [RUN_STATE_INTERNAL_ERROR] = "internal-error", [RUN_STATE_GUEST_PANICKED] = "guest-panicked",
+        [RUN_STATE_SUSPENDED] = "suspended",
     };
     return (unsigned)s < ARRAY_SIZE(names) ? names[s] : "unknown";
 }
@@ -86,6 +88,30 @@ void system_stop_request(RunState why)
     stop_reason = why;
     g_mutex_unlock(&lock);
     notify();
+}
+
+void system_suspend_request(void)
+{
+    g_mutex_lock(&lock);
+    suspend_request = true;
+    wakeup_request = WAKEUP_NONE; /* what came before the sleep does not end it */
+    g_mutex_unlock(&lock);
+    if (suspend_hook)
+        suspend_hook();
+    notify();
+}
+
+void system_wakeup_request(WakeupReason why)
+{
+    g_mutex_lock(&lock);
+    wakeup_request = why;
+    g_mutex_unlock(&lock);
+    notify();
+}
+
+void system_set_suspend_hook(void (*stop_this_vcpu)(void))
+{
+    suspend_hook = stop_this_vcpu;
 }
 
 void system_set_panic_action(PanicAction a)
@@ -149,6 +175,24 @@ bool system_take_stop_request(RunState *why)
     if (r && why)
         *why = stop_reason;
     stop_request = false;
+    g_mutex_unlock(&lock);
+    return r;
+}
+
+bool system_take_suspend_request(void)
+{
+    g_mutex_lock(&lock);
+    bool r = suspend_request;
+    suspend_request = false;
+    g_mutex_unlock(&lock);
+    return r;
+}
+
+WakeupReason system_take_wakeup_request(void)
+{
+    g_mutex_lock(&lock);
+    WakeupReason r = wakeup_request;
+    wakeup_request = WAKEUP_NONE;
     g_mutex_unlock(&lock);
     return r;
 }

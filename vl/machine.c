@@ -221,6 +221,7 @@ static bool create_board(GError **errp)
     pc_cfg.vga = cfg->vga_std;
     pc_cfg.acpi = cfg->acpi;
     pc_cfg.hpet = cfg->hpet;
+    pc_cfg.pit = cfg->pit;
     pc_cfg.vmport = cfg->vmport;
     pc_cfg.smbus = true;
     pc_cfg.graphics = !cfg->nographic;
@@ -272,6 +273,7 @@ void machine_start(bool stopped)
 {
     device_reset_all(); /* devices made after the board see each other's power-on state */
     vcpu_start(cpu->cpu);
+    system_set_suspend_hook(vcpu_stop_current);
     block_set_inline(true);
     started = true;
     monitor_start_all();
@@ -283,8 +285,8 @@ void machine_start(bool stopped)
 
 void machine_stop(RunState why)
 {
-    if (!runstate_is_running())
-        return;
+    if (!runstate_is_running() && !(runstate_get() == RUN_STATE_SUSPENDED && why == RUN_STATE_SHUTDOWN))
+        return; /* who sleeps stands still already, but its clock runs */
     vcpu_pause_all();
     net_set_running(false);
     clock_vm_stop();
@@ -299,7 +301,7 @@ void machine_stop(RunState why)
 
 bool machine_continue(GError **errp)
 {
-    if (runstate_is_running())
+    if (runstate_is_running() || runstate_get() == RUN_STATE_SUSPENDED)
         return true;
     if (runstate_get() == RUN_STATE_SHUTDOWN || runstate_get() == RUN_STATE_INTERNAL_ERROR)
         return error_set(errp, "Resetting the Virtual Machine is required");
@@ -310,16 +312,39 @@ bool machine_continue(GError **errp)
 
 static void reset(void)
 {
-    bool running = runstate_is_running();
+    bool suspended = runstate_get() == RUN_STATE_SUSPENDED, running = runstate_is_running() || suspended;
     if (running)
         vcpu_pause_all();
     block_drain(NULL);
     cpu->cpu->ops->reset(cpu->cpu);
     device_reset_all();
+    if (suspended)
+        runstate_set(RUN_STATE_RUNNING);
     if (running)
         vcpu_resume_all();
     else if (runstate_get() == RUN_STATE_SHUTDOWN || runstate_get() == RUN_STATE_INTERNAL_ERROR)
         runstate_set(RUN_STATE_PRELAUNCH);
+}
+
+/* Suspend to RAM. The vCPU stopped itself; clock and devices run, so that something can end it. */
+static void suspend(void)
+{
+    if (!runstate_is_running())
+        return;
+    vcpu_pause_all();
+    block_drain(NULL);
+    pc_suspend(pc);
+    runstate_set(RUN_STATE_SUSPENDED);
+}
+
+static void wake(WakeupReason why)
+{
+    if (runstate_get() != RUN_STATE_SUSPENDED)
+        return;
+    cpu->cpu->ops->reset(cpu->cpu);
+    pc_wakeup(pc, why);
+    runstate_set(RUN_STATE_RUNNING);
+    vcpu_resume_all();
 }
 
 void machine_quit(void)
@@ -337,6 +362,11 @@ bool machine_handle_requests(void)
         powerdown_handlers_run();
     if (system_take_stop_request(&why))
         machine_stop(why);
+    if (system_take_suspend_request())
+        suspend();
+    WakeupReason wakeup = system_take_wakeup_request();
+    if (wakeup != WAKEUP_NONE)
+        wake(wakeup);
     ShutdownCause cause = system_take_reset_request();
     if (cause != CAUSE_NONE) {
         if (cfg->no_reboot)
@@ -358,8 +388,7 @@ bool machine_handle_requests(void)
 void machine_destroy(void)
 {
     if (started) {
-        if (runstate_is_running())
-            machine_stop(RUN_STATE_SHUTDOWN);
+        machine_stop(RUN_STATE_SHUTDOWN);
         vcpu_shutdown_all();
         started = false;
     }

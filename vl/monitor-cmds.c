@@ -30,6 +30,7 @@ void mon_stop(Monitor *m, const MonArgs *a) { machine_stop(RUN_STATE_PAUSED); }
 void mon_quit(Monitor *m, const MonArgs *a) { machine_quit(); }
 void mon_system_reset(Monitor *m, const MonArgs *a) { system_reset_request(CAUSE_HOST_RESET); }
 void mon_system_powerdown(Monitor *m, const MonArgs *a) { system_powerdown_request(); }
+void mon_system_wakeup(Monitor *m, const MonArgs *a) { system_wakeup_request(WAKEUP_OTHER); }
 void mon_nmi(Monitor *m, const MonArgs *a) { pc_nmi(machine_pc()); }
 
 void mon_cont(Monitor *m, const MonArgs *a)

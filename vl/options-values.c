@@ -19,7 +19,11 @@ static const char *const machine_props[][2] = {
     {"graphics", "bool> - Tell the firmware of a screen"}, {"dump-guest-core", "bool> - accepted"},
     {"mem-merge", "bool> - accepted"},                 {"kernel-irqchip", "str> - accepted (off)"},
     {"vmport", "OnOffAuto> - Enable the VMware back door and its mouse"}, {"pcspk-audiodev", "str> - ID of the audiodev of the PC speaker"},               {"smm", "OnOffAuto> - accepted"},
-    {"suppress-vmdesc", "bool> - accepted"},
+    {"suppress-vmdesc", "bool> - accepted"},              {"pit", "OnOffAuto> - Enable the i8254"},
+    {"pic", "OnOffAuto> - i8259 pair (on)"},           {"i8042", "bool> - Keyboard controller (on)"},
+    {"sata", "bool> - of other boards"},               {"smbus", "bool> - accepted"},
+    {"nvdimm", "bool> - accepted (off)"},              {"hmat", "bool> - accepted (off)"},
+    {"default-bus-bypass-iommu", "bool> - of boards with an IOMMU"},
 };
 
 static bool set_accel_list(VlConfig *c, const char *list, GError **errp)
@@ -60,8 +64,9 @@ bool option_machine(VlConfig *c, const char *val, GError **errp)
         } else if (g_str_equal(k->key, "accel")) {
             if (!set_accel_list(c, k->val, errp))
                 goto out;
-        } else if (g_str_equal(k->key, "acpi") || g_str_equal(k->key, "hpet") || g_str_equal(k->key, "vmport")) {
-            bool *b = k->key[0] == 'a' ? &c->acpi : k->key[0] == 'h' ? &c->hpet : &c->vmport;
+        } else if (g_str_equal(k->key, "acpi") || g_str_equal(k->key, "hpet") || g_str_equal(k->key, "vmport") ||
+                   g_str_equal(k->key, "pit")) {
+            bool *b = k->key[0] == 'a' ? &c->acpi : k->key[0] == 'h' ? &c->hpet : k->key[0] == 'p' ? &c->pit : &c->vmport;
             if (!g_str_equal(k->val, "auto") && !parse_bool(k->key, k->val, b, errp))
                 goto out;
         } else if (g_str_equal(k->key, "pcspk-audiodev")) {
@@ -84,8 +89,18 @@ bool option_machine(VlConfig *c, const char *val, GError **errp)
                 error_set(errp, "property '%s' not found (-machine pc,help lists them)", k->key);
                 goto out;
             }
-            if (!g_str_equal(k->val, "auto") && !parse_bool(k->key, k->val, &ignored, errp))
+            bool fixed_on = g_str_equal(k->key, "pic") || g_str_equal(k->key, "i8042");
+            bool fixed_off = g_str_equal(k->key, "nvdimm") || g_str_equal(k->key, "hmat");
+            if (g_str_equal(k->val, "auto"))
+                continue;
+            if (!parse_bool(k->key, k->val, &ignored, errp))
                 goto out;
+            if (fixed_on || fixed_off) {
+                if (ignored != fixed_on) {
+                    error_set(errp, "%s=%s: not supported (choices: %s)", k->key, k->val, fixed_on ? "on" : "off");
+                    goto out;
+                }
+            }
         }
     }
     ok = true;

@@ -342,7 +342,7 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
 
 static void config_init(VlConfig *c)
 {
-    *c = (VlConfig){.ram_size = 128 * MiB, .acpi = true, .hpet = true, .vga_std = true, .window_close = true, .vmport = true, .echr = -1,
+    *c = (VlConfig){.ram_size = 128 * MiB, .acpi = true, .hpet = true, .pit = true, .vga_std = true, .window_close = true, .vmport = true, .echr = -1,
                     .boot_splash_ms = -1, .reboot_timeout_ms = -1};
     GPtrArray **lists[] = {&c->objects, &c->netdevs, &c->nets, &c->devices, &c->blockdevs, &c->drives, &c->drive_opts, &c->lib_dirs, &c->smbios, &c->fw_cfg_items,
                            &c->option_roms, &c->serials, &c->parallels,

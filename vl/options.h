@@ -10,7 +10,7 @@ typedef struct VlConfig {
     char *cpu;
     uint64_t ram_size;
     char *name, *uuid;
-    bool acpi, hpet, vmport;
+    bool acpi, hpet, pit, vmport;
     char *pcspk_audiodev; /* -machine pcspk-audiodev= */
     GPtrArray *audiodevs; /* of char *: -audiodev texts */
     bool kvm_wanted, cpu_host_wanted;

@@ -1,13 +1,13 @@
 /* piix4-pm.c - 82371AB function 3: ACPI registers, APM control port, SMBus host without devices
  * Spec: Intel 82371AB (PIIX4) data sheet; ACPI specification, "ACPI Hardware Specification".
  * Guest view: function 1.3 (8086:7113); PM1 event, control and timer at PMBASE; b2h/b3h; GPE0 at afe0h;
- * SMBus at b100h. Not modelled: sleep states other than soft off, device monitors and traps. */
+ * SMBus at b100h. Sleep: suspend to RAM (S3), soft off. Not modelled: the other sleep states, device monitors and
+ * traps. */
 #include "host/base/osdep.h"
 #include "hw/bus/piix4-pm.h"
 
 #include "host/base/bitops.h"
 #include "host/base/log.h"
-#include "softmmu/runstate.h"
 #include "softmmu/timer.h"
 
 enum { REG_PMBASE = 0x40, REG_DEVACTB = 0x58, REG_PMREGMISC = 0x80, REG_SMBBASE = 0x90, REG_SMBCFG = 0xd2 };
@@ -16,7 +16,6 @@ enum { PM_HZ = 3579545, PM_MASK = 0xffffff, PM_MSB = 0x800000 };
 enum { EVT_TMR = 0x0001, EVT_GBL = 0x0020, EVT_PWRBTN = 0x0100, EVT_RTC = 0x0400, EVT_WAK = 0x8000 };
 enum { EVT_ENABLES = EVT_TMR | EVT_GBL | EVT_PWRBTN | EVT_RTC, EVT_STATUS = EVT_ENABLES | 0x0010 | EVT_WAK };
 enum { CNT_SCI_EN = 0x0001, CNT_SLP_EN = 0x2000, CNT_SLP_TYP_SHIFT = 10, CNT_WRITABLE = 0x1c07 };
-enum { SLP_TYP_S4 = 2 };
 enum { SMB_STATUS = 0, SMB_CONTROL = 2, SMB_REGS = 0x10, SMB_START = 0x40, SMB_DEV_ERR = 0x04 };
 
 struct Piix4PmState {
@@ -89,6 +88,26 @@ static void power_button(void *opaque)
 
     s->status |= EVT_PWRBTN;
     pm_update_sci(s);
+    system_wakeup_request(WAKEUP_OTHER);
+}
+
+void piix4_pm_rtc_alarm(void *opaque, int n, int level)
+{
+    Piix4PmState *s = opaque;
+
+    if (!level)
+        return;
+    s->status |= EVT_RTC;
+    pm_update_sci(s);
+    if (s->enable & EVT_RTC)
+        system_wakeup_request(WAKEUP_RTC);
+}
+
+/* Every other reason is told as the power button, which a guest has to expect. */
+void piix4_pm_woken(Piix4PmState *s, WakeupReason why)
+{
+    s->status |= (uint16_t)(EVT_WAK | (why == WAKEUP_RTC ? EVT_RTC : EVT_PWRBTN));
+    pm_update_sci(s);
 }
 
 static uint64_t evt_read(void *opaque, hwaddr off, unsigned size)
@@ -133,8 +152,10 @@ static void cnt_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
     s->control = (uint16_t)((s->control & ~(mask & CNT_WRITABLE)) | (v & mask & CNT_WRITABLE));
     if (v & mask & CNT_SLP_EN) {
         type = s->control >> CNT_SLP_TYP_SHIFT & 7;
-        if (type == PIIX4_SLP_TYP_S5 || type == SLP_TYP_S4)
+        if (type == PIIX4_SLP_TYP_S5 || type == PIIX4_SLP_TYP_S4)
             system_shutdown_request(CAUSE_GUEST_SHUTDOWN);
+        else if (type == PIIX4_SLP_TYP_S3)
+            system_suspend_request();
         else
             log_unimp("piix4-pm: sleep type %u\n", type);
     }

@@ -1,7 +1,7 @@
 /* acpi-tables.c - RSDP, RSDT, FADT, FACS, MADT, HPET and DSDT of the board, and the table loader's script
  * Spec: ACPI 6.0 chapter 5; IA-PC HPET 1.0a 3.2.4; the loader's 128-byte commands as SeaBIOS and OVMF
  * execute them (allocate a file, add pointers between files, add checksums).
- * Not modelled: hotplug, sleep states other than S5, thermal zones. */
+ * Not modelled: hotplug, the sleep states S1 and S2, thermal zones. */
 #include "host/base/osdep.h"
 #include "hw/pc/acpi-tables.h"
 
@@ -359,7 +359,8 @@ static void build_isa(const Build *b, Aml *a)
     aml_field_unit(a, "PRQ3", 8);
     aml_close(a, f);
     build_isa_device(a, "PIC", "PNP0000", -1, pic, 3, 2, -1);
-    build_isa_device(a, "TIMR", "PNP0100", -1, pit, 1, b->cfg->hpet ? -1 : 0, -1);
+    if (b->cfg->pit)
+        build_isa_device(a, "TIMR", "PNP0100", -1, pit, 1, b->cfg->hpet ? -1 : 0, -1);
     build_isa_device(a, "DMAC", "PNP0200", -1, dma, 3, -1, 4);
     build_isa_device(a, "RTC", "PNP0B00", -1, rtc, 1, 8, -1);
     build_isa_device(a, "SPKR", "PNP0800", -1, spk, 1, -1, -1);
@@ -414,6 +415,19 @@ static void build_motherboard(const Build *b, Aml *a)
     aml_close(a, dev);
 }
 
+static void build_sleep_state(Aml *a, const char *name, unsigned type)
+{
+    AmlBlock p;
+
+    aml_name(a, name);
+    p = aml_open_package(a, 4);
+    aml_integer(a, type);
+    aml_integer(a, type);
+    aml_integer(a, 0);
+    aml_integer(a, 0);
+    aml_close(a, p);
+}
+
 static void build_hpet_device(Aml *a)
 {
     AmlBlock dev = aml_open_device(a, "HPET"), t;
@@ -433,7 +447,7 @@ static guint build_dsdt(Build *b)
                                             {"LNKC", "\\_SB.PCI0.ISA.PRQ2"}, {"LNKD", "\\_SB.PCI0.ISA.PRQ3"}};
     guint at = begin_table(b, "DSDT", 1);
     Aml *a = b->tables;
-    AmlBlock sb = aml_open_scope(a, "\\_SB"), dev, p;
+    AmlBlock sb = aml_open_scope(a, "\\_SB"), dev;
 
     dev = aml_open_device(a, "PCI0");
     aml_name_eisa(a, "_HID", "PNP0A03");
@@ -460,13 +474,9 @@ static guint build_dsdt(Build *b)
         aml_close(a, dev);
     }
     aml_close(a, sb);
-    aml_name(a, "\\_S5");
-    p = aml_open_package(a, 4);
-    aml_integer(a, PIIX4_SLP_TYP_S5);
-    aml_integer(a, PIIX4_SLP_TYP_S5);
-    aml_integer(a, 0);
-    aml_integer(a, 0);
-    aml_close(a, p);
+    build_sleep_state(a, "\\_S3", PIIX4_SLP_TYP_S3);
+    build_sleep_state(a, "\\_S4", PIIX4_SLP_TYP_S4);
+    build_sleep_state(a, "\\_S5", PIIX4_SLP_TYP_S5);
     end_table(b, at);
     return at;
 }

@@ -33,6 +33,8 @@
 enum { ISA_PIT = 0, ISA_KBD = 1, ISA_COM2 = 3, ISA_COM1 = 4, ISA_FDC = 6, ISA_LPT = 7, ISA_RTC = 8, ISA_SCI = 9,
        ISA_MOUSE = 12, ISA_FPU = 13, ISA_IDE0 = 14, ISA_IDE1 = 15 };
 enum { SLOT_PIIX = 1, FN_ISA = 0, FN_IDE = 1, FN_PM = 3, SLOT_VGA = 2 };
+enum { HOST_PAM = 0x58 }; /* of the host bridge: two words with the PAM registers in them */
+enum { CMOS_SHUTDOWN_STATUS = 0x0f, SHUTDOWN_RESUME = 0xfe }; /* what SeaBIOS takes for "resume from S3" */
 enum { DEFAULT_PM_BASE = 0x600 }; /* where SeaBIOS puts it; before it did, the tables assume that */
 static const uint64_t LOW_RAM_MAX = 0xe0000000, LOW_RAM_SPLIT = 0xc0000000, HOLE64_SIZE = 2 * GiB;
 /* The firmware uses SMM for nothing that the board does not do by itself, and skips it when told so. */
@@ -292,6 +294,7 @@ static void wire_pm(PcMachine *pc, Device *dev)
     IrqLine smi = PC_HAS_SMM ? irq_line(smi_line, pc, 0) : (IrqLine){0};
 
     pc_priv(pc)->pm = dev;
+    mc146818_set_alarm_line(pc_priv(pc)->rtc, irq_line(piix4_pm_rtc_alarm, dev, 0));
     piix4_pm_configure((Piix4PmState *)dev, pc->pci, PCI_DEVFN(SLOT_PIIX, FN_PM), isa_line(pc, ISA_SCI), smi);
 }
 
@@ -316,7 +319,7 @@ static void wire_rtc(PcMachine *pc, Device *dev)
 static void wire_hpet(PcMachine *pc, Device *dev)
 {
     hpet_configure((HpetState *)dev, hpet_gsi, pc, isa_line(pc, ISA_PIT), isa_line(pc, ISA_RTC),
-                   irq_line(i8254_disable_irq, pc_priv(pc)->pit, 0));
+                   pc_priv(pc)->pit ? irq_line(i8254_disable_irq, pc_priv(pc)->pit, 0) : (IrqLine){0});
 }
 
 static void wire_dma(PcMachine *pc, Device *dev)
@@ -366,6 +369,11 @@ static bool want_vmport(const PcConfig *c)
     return c->vmport;
 }
 
+static bool want_pit(const PcConfig *cfg)
+{
+    return cfg->pit;
+}
+
 static bool want_hpet(const PcConfig *c)
 {
     return c->hpet;
@@ -386,8 +394,8 @@ static const Chip chips[] = {
     {&i440fx_class, wire_i440fx, NULL},
     {&piix3_class, wire_piix3, NULL},
     {&i8237_class, wire_dma, NULL},
-    {&i8254_class, wire_pit, NULL},
-    {&pcspk_class, wire_pcspk, NULL},
+    {&i8254_class, wire_pit, want_pit},
+    {&pcspk_class, wire_pcspk, want_pit},
     {&mc146818_class, wire_rtc, NULL},
     {&hpet_class, wire_hpet, want_hpet},
     {&i8042_class, wire_i8042, NULL},
@@ -614,6 +622,7 @@ static void build_acpi(void *opaque)
     AcpiConfig c = {
         .smp_cpus = pc->cfg.smp_cpus,
         .hpet = pc->cfg.hpet,
+        .pit = pc->cfg.pit,
         .com1 = pc->cfg.serial[0],
         .com2 = pc->cfg.serial[1],
         .lpt = pc->cfg.parallel[0],
@@ -642,7 +651,7 @@ void pc_build_acpi(PcMachine *pc)
 
 static void fill_fw_cfg(PcMachine *pc)
 {
-    static const uint8_t system_states[6] = {128, 0, 0, 0, 0, 128}; /* S0 and S5 only */
+    static const uint8_t system_states[6] = {128, 0, 0, 128 | PIIX4_SLP_TYP_S3, 128 | PIIX4_SLP_TYP_S4, 128};
     PcPriv *p = pc_priv(pc);
     FwCfgState *fw = p->fw_cfg;
     uint64_t numa = 0;
@@ -792,6 +801,25 @@ void pc_free(PcMachine *pc)
     g_free(p->boot_order);
     g_free(p);
     g_free(pc);
+}
+
+void pc_suspend(PcMachine *pc)
+{
+    mc146818_set_cmos(pc_priv(pc)->rtc, CMOS_SHUTDOWN_STATUS, SHUTDOWN_RESUME);
+}
+
+/* The chips are reset but not what maps the RAM below 1 MiB: the firmware finds the copy of itself there, and in it
+ * what it noted while it booted. */
+void pc_wakeup(PcMachine *pc, WakeupReason why)
+{
+    uint32_t pam[2];
+
+    for (unsigned i = 0; i < 2; i++)
+        pam[i] = pci_config_read(pc->pci, 0, HOST_PAM + 4 * i, 4);
+    device_reset_all();
+    for (unsigned i = 0; i < 2; i++)
+        pci_config_write(pc->pci, 0, HOST_PAM + 4 * i, pam[i], 4);
+    piix4_pm_woken((Piix4PmState *)pc_priv(pc)->pm, why);
 }
 
 void pc_nmi(PcMachine *pc)

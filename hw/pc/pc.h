@@ -2,6 +2,7 @@
 #ifndef HW_PC_PC_H
 #define HW_PC_PC_H
 
+#include "softmmu/runstate.h"
 #include "softmmu/device.h"
 #include "softmmu/memory.h"
 #include "softmmu/irq.h"
@@ -23,7 +24,7 @@ typedef struct PcConfig {
     bool boot_strict;
     int reboot_timeout_ms;         /* -1 not set */
     bool vga;                      /* -vga std */
-    bool acpi, hpet, smbus;        /* -machine acpi=off hpet=off */
+    bool acpi, hpet, pit, smbus;   /* -machine acpi=off hpet=off pit=off */
     struct AudioDev *pcspk;        /* of the PC speaker, or NULL */
     bool vmport;                   /* -machine vmport=: back door and vmmouse */
     bool graphics;                 /* false with -nographic: firmware is told so */
@@ -67,6 +68,9 @@ void pc_info_lapic(PcMachine *pc, GString *out);
 void pc_info_irq(PcMachine *pc, GString *out);
 void pc_info_qtree(PcMachine *pc, GString *out);
 void pc_info_roms(PcMachine *pc, GString *out);
+/* Suspend to RAM: the firmware is told to resume; the reset that ends it, RAM keeps its contents. vCPU stopped. */
+void pc_suspend(PcMachine *pc);
+void pc_wakeup(PcMachine *pc, WakeupReason why);
 void pc_nmi(PcMachine *pc);
 
 #endif

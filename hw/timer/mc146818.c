@@ -21,7 +21,7 @@ enum { RTC_HZ = 32768, UIP_NS = 244000 };
 
 struct RtcState {
     Device dev;
-    IrqLine irq;
+    IrqLine irq, alarm;
     bool localtime;
     int64_t start_offset_s;
     MemoryRegion mr;
@@ -190,14 +190,19 @@ static void rtc_schedule_second(RtcState *s)
 static void rtc_second(void *opaque)
 {
     RtcState *s = opaque;
+    bool alarm = false;
 
     rtc_refresh(s);
     s->cmos[RTC_C] |= C_UF;
     if (alarm_field(s->cmos[RTC_SECONDS_ALARM], s->cmos[RTC_SECONDS]) &&
         alarm_field(s->cmos[RTC_MINUTES_ALARM], s->cmos[RTC_MINUTES]) &&
         alarm_field(s->cmos[RTC_HOURS_ALARM], s->cmos[RTC_HOURS]))
+        alarm = true;
+    if (alarm)
         s->cmos[RTC_C] |= C_AF;
     rtc_update_irq(s);
+    if (alarm && (s->cmos[RTC_B] & B_AIE))
+        irq_pulse(&s->alarm);
     rtc_schedule_second(s);
 }
 
@@ -326,6 +331,11 @@ void mc146818_configure(RtcState *s, IrqLine irq, bool localtime, int64_t offset
 void mc146818_set_cmos(RtcState *s, unsigned index, uint8_t val)
 {
     s->cmos[index & 0x7f] = val;
+}
+
+void mc146818_set_alarm_line(RtcState *s, IrqLine alarm)
+{
+    s->alarm = alarm;
 }
 
 uint8_t mc146818_get_cmos(const RtcState *s, unsigned index)

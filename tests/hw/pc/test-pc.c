@@ -18,7 +18,7 @@ static PcMachine *start(PcConfig *c)
     if (!c->ram_size)
         c->ram_size = 64 * MiB;
     c->reboot_timeout_ms = c->boot_menu_timeout_ms = -1;
-    c->acpi = c->hpet = true;
+    c->acpi = c->hpet = c->pit = true;
     c->lib_dirs = bios_dir;
     pc = pc_create(c, &err);
     g_assert_no_error(err);

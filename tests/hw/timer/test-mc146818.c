@@ -3,7 +3,7 @@
 #include "hw/timer/mc146818.h"
 #include "tests/lib/bus-harness.h"
 
-static TestLine irq8;
+static TestLine irq8, alarm_line;
 
 static uint8_t cmos(uint8_t i)
 {
@@ -23,6 +23,8 @@ static void begin(void)
     harness_start();
     irq8 = (TestLine){0};
     mc146818_configure(rtc, test_line(&irq8), false, 0);
+    alarm_line = (TestLine){0};
+    mc146818_set_alarm_line(rtc, test_line(&alarm_line));
     g_assert_true(device_realize((Device *)rtc, NULL));
     irq8.rises = 0;
 }
@@ -86,8 +88,10 @@ static void test_alarm_and_update(void)
     step(NANOSECONDS_PER_SECOND);
     g_assert_cmpint(irq8.level, ==, 1);
     g_assert_cmphex(cmos(0x0c) & 0xb0, ==, 0xb0); /* IRQF, AF, UF */
+    g_assert_cmpint(alarm_line.rises, ==, 1);
     set(0x0b, 0x12);
-    step(NANOSECONDS_PER_SECOND);
+    step(61 * NANOSECONDS_PER_SECOND);
+    g_assert_cmpint(alarm_line.rises, ==, 1); /* its interrupt is no longer enabled */
     g_assert_cmphex(cmos(0x0c) & 0x90, ==, 0x90);
     harness_stop();
 }
