@@ -96,15 +96,52 @@ static void check_aligned(CPUState *cpu, vaddr addr, MemOp op, AccessType type, 
         cpu->ops->unaligned_access(cpu, addr, type, op, ra);
 }
 
+/* Bytes of one page or two, all of which must be readable before anything is read. False: nothing was read, as not all is RAM. */
+static bool load_ram(CPUState *cpu, vaddr addr, void *buf, unsigned size, unsigned mmu_idx, uintptr_t ra)
+{
+    unsigned first = MIN(size, TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK));
+    TlbFull *full;
+    TlbEntry *e = tlb_entry_for(cpu, addr, size, ACCESS_LOAD, mmu_idx, false, ra, &full);
+    uint64_t flags = e->addr_read & ~TCG_PAGE_MASK;
+    const void *host = (void *)(uintptr_t)(addr + e->addend), *rest = NULL;
+    if (first < size) {
+        e = tlb_entry_for(cpu, addr + first, size - first, ACCESS_LOAD, mmu_idx, false, ra, &full);
+        flags |= e->addr_read & ~TCG_PAGE_MASK;
+        rest = (void *)(uintptr_t)(addr + first + e->addend);
+    }
+    if (flags & (TLB_MMIO | TLB_WATCH))
+        return false;
+    memcpy(buf, host, first);
+    if (rest)
+        memcpy((uint8_t *)buf + first, rest, size - first);
+    return true;
+}
+
+/* The same for a store. Pages with code or tracking know of it before it happens. */
+static bool store_ram(CPUState *cpu, vaddr addr, const void *buf, unsigned size, unsigned mmu_idx, uintptr_t ra)
+{
+    unsigned first = MIN(size, TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK));
+    TlbFull *full;
+    uint64_t flags = tlb_entry_for(cpu, addr, size, ACCESS_STORE, mmu_idx, false, ra, &full)->addr_write;
+    if (first < size)
+        flags |= tlb_entry_for(cpu, addr + first, size - first, ACCESS_STORE, mmu_idx, false, ra, &full)->addr_write;
+    if (flags & (TLB_MMIO | TLB_WATCH))
+        return false;
+    void *host = store_ptr(cpu, addr, first, mmu_idx, ra, &full);
+    void *rest = first < size ? store_ptr(cpu, addr + first, size - first, mmu_idx, ra, &full) : NULL;
+    memcpy(host, buf, first);
+    if (rest)
+        memcpy(rest, (const uint8_t *)buf + first, size - first);
+    return true;
+}
+
 uint64_t cpu_ld(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uintptr_t ra)
 {
     if (likely(!crosses_page(addr, size)))
         return load_page(cpu, addr, size, mmu_idx, ACCESS_LOAD, ra);
-    unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
     uint64_t val = 0;
-    TlbFull *full; /* both pages must be readable before a device sees anything */
-    tlb_entry_for(cpu, addr, size, ACCESS_LOAD, mmu_idx, false, ra, &full);
-    tlb_entry_for(cpu, addr + first, size - first, ACCESS_LOAD, mmu_idx, false, ra, &full);
+    if (load_ram(cpu, addr, &val, size, mmu_idx, ra))
+        return val;
     for (unsigned i = 0; i < size; i++)
         val |= load_page(cpu, addr + i, 1, mmu_idx, ACCESS_LOAD, ra) << (8 * i);
     return val;
@@ -121,9 +158,8 @@ void cpu_st(CPUState *cpu, vaddr addr, unsigned size, uint64_t val, unsigned mmu
             io_access(cpu, full, addr, size, val, true);
         return;
     }
-    unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
-    tlb_entry_for(cpu, addr, size, ACCESS_STORE, mmu_idx, false, ra, &full);
-    tlb_entry_for(cpu, addr + first, size - first, ACCESS_STORE, mmu_idx, false, ra, &full);
+    if (store_ram(cpu, addr, &val, size, mmu_idx, ra))
+        return;
     for (unsigned i = 0; i < size; i++) {
         void *host = store_ptr(cpu, addr + i, 1, mmu_idx, ra, &full);
         if (host)
@@ -247,13 +283,9 @@ static void slow_ldv(void *env, vaddr addr, void *dst, MemOpIdx oi, uintptr_t ra
     cpu->stats.tlb_slow++;
     check_aligned(cpu, addr, op, ACCESS_LOAD, ra);
     uint64_t v[4] = {0};
-    if (crosses_page(addr, size)) {
-        TlbFull *full;
-        unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
-        tlb_entry_for(cpu, addr, size, ACCESS_LOAD, m, false, ra, &full);
-        tlb_entry_for(cpu, addr + first, size - first, ACCESS_LOAD, m, false, ra, &full);
-    }
-    if (size < 8)
+    if (load_ram(cpu, addr, v, size, m, ra))
+        ;
+    else if (size < 8)
         v[0] = cpu_ld(cpu, addr, size, m, ra);
     else
         for (unsigned i = 0; i < size / 8; i++)
@@ -270,12 +302,8 @@ static void slow_stv(void *env, vaddr addr, const void *src, MemOpIdx oi, uintpt
     check_aligned(cpu, addr, op, ACCESS_STORE, ra);
     uint64_t v[4] = {0};
     memcpy(v, src, size);
-    if (crosses_page(addr, size)) {
-        TlbFull *full;
-        unsigned first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
-        tlb_entry_for(cpu, addr, size, ACCESS_STORE, m, false, ra, &full);
-        tlb_entry_for(cpu, addr + first, size - first, ACCESS_STORE, m, false, ra, &full);
-    }
+    if (store_ram(cpu, addr, src, size, m, ra))
+        return;
     if (size < 8)
         cpu_st(cpu, addr, size, v[0], m, ra);
     else
