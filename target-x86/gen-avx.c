@@ -288,10 +288,9 @@ static void gen_masked(DisasContext *dc, const SimdRow *row, bool store)
     if (store)
         tcg_gen_stv(s, TCG_V256, vreg(dc), tcg_env(s), scratch, 32);
     gen_sync_cc_op(dc);
-    bool flat = dc->code64 || ((dc->flags & HF_FLAT_SEG(dc->insn.seg)) && !(store && dc->insn.seg == R_CS)); /* else the helper checks each element's place */
-    Tv addr = flat ? gen_linear(dc, gen_mem_operand(dc, bytes, store)) : gen_lea(dc);
+    Tv addr = dc->code64 ? gen_linear(dc, gen_mem_operand(dc, bytes, store)) : gen_lea(dc);
     tcg_gen_call(s, &helper_info_vmaskmov, TCG_NO_TEMP, 3, tcg_env(s).i, addr.i,
-                 tcg_const(s, bytes | (wide ? 0x40 : 0) | (store ? 0x80 : 0) | (uint32_t)(flat ? 7 : dc->insn.seg) << 8).i);
+                 tcg_const(s, bytes | (wide ? 0x40 : 0) | (store ? 0x80 : 0) | dc_area(dc)).i);
     if (!store)
         tcg_gen_ldv(s, TCG_V256, vreg(dc), tcg_env(s), scratch, 32);
 }

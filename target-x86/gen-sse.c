@@ -274,7 +274,7 @@ void simd_gen_maskmov(DisasContext *dc, TcgType type, Vv val, Vv mask, unsigned 
     dc->insn.seg = dc->insn.seg_override >= 0 ? dc->insn.seg_override : R_DS;
     gen_sync_cc_op(dc);
     tcg_gen_call(s, &helper_info_maskmov, TCG_NO_TEMP, 3, tcg_env(s).i,
-                 gen_linear(dc, gen_mem_operand(dc, bytes, true)).i, tcg_const(s, bytes).i);
+                 dc->code64 ? gen_linear(dc, gen_mem_operand(dc, bytes, true)).i : gen_lea(dc).i, tcg_const(s, bytes | dc_area(dc)).i);
 }
 
 static void gen_PCMPSTR(DisasContext *dc, const SimdRow *row)

@@ -27,6 +27,18 @@ Area area_at(CPUX86State *env, vaddr addr, unsigned bytes, uint32_t where, uintp
                   .plain = cpu_is_64(env) || ((env->hflags & HF_FLAT_SEG(seg)) && off + bytes - 1 <= mask)};
 }
 
+Area area_of(CPUX86State *env, uint64_t addr, unsigned bytes, uint32_t where, uintptr_t ra)
+{
+    unsigned seg = where >> AREA_SEG_SHIFT & 7;
+    Area a;
+
+    if (cpu_is_64(env))
+        return area_at(env, addr, bytes, where, ra);
+    a = area_at(env, (uint32_t)(addr + env->segs[seg].base), bytes, where, ra);
+    a.plain &= seg != R_CS; /* is never written */
+    return a;
+}
+
 /* Linear address of one word. */
 static vaddr word_at(const Area *a, unsigned off, unsigned size, AccessType type)
 {

@@ -7,52 +7,37 @@
 
 static bool sign_of(const uint8_t *mask, unsigned i, unsigned size) { return mask[i * size + size - 1] & 0x80; }
 
-static void probe_store(CPUX86State *env, uint64_t addr, unsigned bytes, uintptr_t ra)
-{
-    unsigned mmu = cpu_mmu_index(env);
-    uint64_t last = addr + bytes - 1;
-
-    probe_access(env->cpu, addr, 1, ACCESS_STORE, mmu, ra);
-    if ((addr ^ last) & TCG_PAGE_MASK)
-        probe_access(env->cpu, last & TCG_PAGE_MASK, 1, ACCESS_STORE, mmu, ra);
-}
-
-/* Value in mm_scratch[0..3], mask in [4..7]; ctl: bytes | 40h for 8-byte elements | 80h for a store | segment << 8
- * that the address is an offset in, or 7 for a linear address. */
+/* Value in mm_scratch[0..3], mask in [4..7]; ctl: bytes | 40h for 8-byte elements | 80h for a store | AREA_*.
+ * addr: linear in 64-bit mode, else an offset. Elements fault one by one. */
 void helper_vmaskmov(CPUX86State *env, uint64_t addr, uint32_t ctl)
 {
-    uintptr_t ra = GETPC();
-    unsigned bytes = ctl & 0x30, size = ctl & 0x40 ? 8 : 4, mmu = cpu_mmu_index(env);
+    unsigned bytes = ctl & 0x30, size = ctl & 0x40 ? 8 : 4;
+    bool store = ctl & 0x80;
     uint8_t *val = (uint8_t *)&env->mm_scratch[0];
     const uint8_t *mask = (const uint8_t *)&env->mm_scratch[4];
+    Area a = area_of(env, addr, bytes, ctl & ~AREA_WRAPS, GETPC());
     uint64_t v = 0;
 
-    if (!(ctl & 0x80))
+    if (!store)
         memset(val, 0, 32);
-    if (ctl >> 8 < 6) {
-        for (unsigned i = 0; i < bytes / size; i++)
-            if (sign_of(mask, i, size))
-                seg_check(env, ctl >> 8, addr + i * size, size, ctl & 0x80, ra);
-        addr = (uint32_t)(addr + env->segs[ctl >> 8].base);
+    for (unsigned i = 0; i < bytes && store; i += size) { /* nothing is stored if one element faults */
+        if (sign_of(mask, i / size, size))
+            area_probe(&a, i, size, ACCESS_STORE);
     }
-    for (unsigned i = 0; i < bytes / size && (ctl & 0x80); i++) { /* nothing is stored if one element faults */
-        if (sign_of(mask, i, size))
-            probe_store(env, addr + i * size, size, ra);
-    }
-    for (unsigned i = 0; i < bytes / size; i++) {
-        if (!sign_of(mask, i, size))
+    for (unsigned i = 0; i < bytes; i += size) {
+        if (!sign_of(mask, i / size, size))
             continue;
-        if (ctl & 0x80) {
-            memcpy(&v, val + i * size, size);
-            cpu_st(env->cpu, addr + i * size, size, v, mmu, ra);
+        if (store) {
+            memcpy(&v, val + i, size);
+            area_put(&a, i, size, v);
         } else {
-            v = cpu_ld(env->cpu, addr + i * size, size, mmu, ra);
-            memcpy(val + i * size, &v, size);
+            v = area_get(&a, i, size);
+            memcpy(val + i, &v, size);
         }
     }
 }
 
-void helper_probe_write(CPUX86State *env, uint64_t addr, uint32_t bytes) { probe_store(env, addr, bytes, GETPC()); }
+void helper_probe_write(CPUX86State *env, uint64_t addr, uint32_t bytes) { probe_operand(env, addr, bytes, ACCESS_STORE, GETPC()); }
 
 /* ea: base + displacement. ctl: gen_VGATHER packs it. An element that faults leaves those before it done, with
  * their mask cleared and the rest of the mask as it was (as AMD does), so that the instruction can go on after the handler. */

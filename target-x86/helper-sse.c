@@ -8,6 +8,7 @@
 #include "host/base/osdep.h"
 #include "target-x86/cpuid.h"
 #include "target-x86/helper.h"
+#include "target-x86/sys.h"
 #include "accel/cputlb.h"
 #include <immintrin.h>
 #include <ucontext.h>
@@ -195,14 +196,17 @@ void helper_check_misalign(CPUX86State *env, uint64_t addr)
 /* ---- the rest ---- */
 
 /* MASKMOVQ, MASKMOVDQU: value in mm_scratch[0..1], mask in [2..3]. */
-void helper_maskmov(CPUX86State *env, uint64_t addr, uint32_t bytes)
+void helper_maskmov(CPUX86State *env, uint64_t addr, uint32_t ctl)
 {
-    uintptr_t ra = GETPC();
     const uint8_t *val = (const uint8_t *)&env->mm_scratch[0], *mask = (const uint8_t *)&env->mm_scratch[2];
+    unsigned bytes = ctl & 31;
+    Area a = area_of(env, addr, bytes, ctl, GETPC());
 
+    for (unsigned i = 0; i < bytes; i += 8) /* whatever the mask says, as AMD does */
+        area_probe(&a, i, 8, ACCESS_STORE);
     for (unsigned i = 0; i < bytes; i++) {
         if (mask[i] & 0x80)
-            cpu_st(env->cpu, addr + i, 1, val[i], cpu_mmu_index(env), ra);
+            area_put(&a, i, 1, val[i]);
     }
 }
 

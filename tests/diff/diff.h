@@ -49,12 +49,11 @@ typedef struct DiffInsn {
     uint16_t fl_read, fl_undef, fl_written;
     bool fuzzy_mem;         /* stores what differs between processors: only last, memory is not compared */
     bool any_c1;            /* leaves x87's C1 as AMD does or as Intel does */
-    bool rep, string, cl_small, maskmov;
+    bool rep, string, cl_small;
     bool leaves;            /* may go to DIFF_EXIT from here */
     bool call_ind;
     bool x87_store;         /* sets exception flags and may fault */
     bool xsave, x87_trans;
-    bool any_addr;          /* the part of the operand that faults first is up to the processor */
     bool fl_cond;           /* writes flags, unless it repeats zero times */
     uint16_t clobber;       /* general registers that it leaves different each time: only last */
     bool seg;               /* selectors in registers are worth trying */
@@ -70,7 +69,7 @@ typedef struct DiffSeq {
     uint8_t role[16];       /* ROLE_* */
     int bits;               /* 64, 32, 16: what the code starts in */
     bool leaves;            /* may go anywhere, also round and round */
-    bool ac_ok, xsave, fp, x87, cl_small, maskmov, string, unmask, seg;
+    bool ac_ok, xsave, fp, x87, cl_small, string, unmask, seg;
     uint64_t start;         /* linear address of the code */
     uint8_t code[DIFF_SLOT];
     unsigned code_len, at[DIFF_MAX_INSNS + 1];

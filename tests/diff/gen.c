@@ -407,9 +407,6 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
             g->clobber = clobbers[i].regs;
     if (!strcmp(r->name, "RDRAND") || !strcmp(r->name, "RDPID"))
         g->clobber = 1 << ((e.modrm & 7) | (bits == 64 ? e.b << 3 : 0));
-    if (!strcmp(r->name, "RETF") || !strcmp(r->name, "IRET") || !strncmp(r->name, "CALLF", 5) || !strncmp(r->name, "JMPF", 4) || !strcmp(r->name, "BOUND") ||
-        (r->name[0] == 'L' && r->name[2] == 'S' && r->op[1] == O_M)) /* order of the parts of a frame or far pointer */
-        g->any_addr = true;
     g->seg = row_is_seg(r->name);
     g->lsl = !strcmp(r->name, "LSL");
     g->leaves = !strcmp(r->name, "RETF") || !strcmp(r->name, "IRET") || !strncmp(r->name, "CALLF", 5) || !strncmp(r->name, "JMPF", 4) ||
@@ -442,7 +439,6 @@ static bool gen_x87(DiffInsn *g, DiffSeq *q, unsigned n)
         e.opcode = 0xd8 + esc;
         set_mem(&e, q, op);
         e.w = below(8) == 0;
-        g->any_addr = (esc == 1 || esc == 5) && (op == 4 || op == 6);
         g->x87_store = (op == 2 || op == 3 || (op == 1 && esc != 1) || (esc == 3 && op == 7) || (esc == 7 && op >= 6)) && esc % 2;
         g->fuzzy_mem = (esc == 1 || esc == 5) && op == 6;
         if (g->fuzzy_mem || ((esc == 1 || esc == 5) && op == 4))
@@ -575,8 +571,6 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
     g->fuzzy_mem |= g->xsave && r->name[1] == 'S';
     g->no_rep = !strncmp(r->name, "MOVNTP", 6); /* AMD's MOVNTSS, MOVNTSD */
     g->no_66 = r->kind == SK_PCMPSTR || r->kind == SK_CRC32;
-    g->any_addr = g->xsave || r->kind == SK_FXSAVE || r->kind == SK_FXRSTOR;
-    g->maskmov = r->kind == SK_MASKMOV || r->kind == SK_VMASKMOVDQU || (bits != 64 && (r->kind == SK_VMASKLD || r->kind == SK_VMASKST));
     if (r->kind == SK_FXSAVE || r->kind == SK_XSAVE)
         g->fuzzy_mem = true;
     return finish(g, &e);
@@ -641,7 +635,7 @@ bool gen_seq(DiffSeq *q, int family, int mode_bits)
     q->n = 0;
     q->seg = family == FAM_SEG || below(16) == 0;
     q->ac_ok = true;
-    q->fp = q->x87 = q->cl_small = q->maskmov = q->xsave = q->string = false;
+    q->fp = q->x87 = q->cl_small = q->xsave = q->string = false;
     q->unmask = below(12) == 0;
     for (int i = 0; i < 16; i++)
         q->role[i] = (const uint8_t[]){ROLE_ANY, ROLE_ANY, ROLE_PTR, ROLE_INDEX, ROLE_ANY, ROLE_ANY}[below(6)];
@@ -655,7 +649,7 @@ bool gen_seq(DiffSeq *q, int family, int mode_bits)
         DiffInsn *g = &q->insn[q->n];
         if (!gen_insn(g, q, q->n || want > 1 ? other_family(family) : family))
             continue;
-        if ((g->fl_read & undef) || ((g->cl_small || g->maskmov || g->xsave || (g->vsib >= 0 && below(4))) && q->n))
+        if ((g->fl_read & undef) || ((g->cl_small || g->xsave || (g->vsib >= 0 && below(4))) && q->n))
             continue;
         if (c1 && g->row >= (int)X87_AT && g->row < (int)VEX_AT) /* what could store the status word */
             continue;
@@ -669,7 +663,6 @@ bool gen_seq(DiffSeq *q, int family, int mode_bits)
         covered = MAX(covered ? covered - 1 : 0, g->rel_at >= 0 ? g->skip : 0u);
         c1 |= g->any_c1;
         q->cl_small |= g->cl_small;
-        q->maskmov |= g->maskmov;
         q->xsave |= g->xsave;
         q->string |= g->string;
         /* vectors that may be unaligned: up to the processor; RETF n: its look at

@@ -57,13 +57,6 @@ const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
     for (int i = 0; i < 6 && legacy; i++) /* the same entry as a data segment */
         if (n->sel[i] >> 3 == 15 && !(n->sel[i] & 4) && (kinds & (DK_VECTOR | DK_ADDR)))
             return "host CPU number";
-    for (unsigned i = 0; i < q->n; i++) {
-        if (n->vector != EXCP_PF || n->rip != q->start + q->at[i])
-            continue;
-        /* MASKMOVQ and MASKMOVDQU touch their operand where no byte is selected. */
-        if (q->insn[i].maskmov && !strncmp(row_name(&q->insn[i]), "MASKMOV", 7) && v->vector == DIFF_VECTOR_NONE)
-            return "masked byte";
-    }
     if (!g)
         return NULL;
     /* 64-bit code's indirect CALL has pushed before its target turns out not to be canonical: below the stack pointer. */
@@ -85,12 +78,5 @@ const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
     /* AMD's #GP, where its manual too says #SS: vectors in SS beyond its limit. */
     if (legacy && kinds == DK_VECTOR && simd && first == EXCP_GP && second == EXCP_SS)
         return "vector beyond SS";
-    /* Of a save area, an environment, a far pointer or BOUND's pair which part faults first: its page or the segment's limit. */
-    if (legacy && g->any_addr && !is_row(g, "RETF") && !is_row(g, "IRET") &&
-        ((is_access(first) && is_limit(second)) || (is_access(second) && is_limit(first))))
-        return "part that faults first";
-    /* The address that is reported of a masked move: of the operand or of the byte. */
-    if (g->maskmov && kinds == DK_ADDR && v->addr - n->addr < 32)
-        return "masked byte";
     return NULL;
 }

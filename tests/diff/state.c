@@ -227,8 +227,6 @@ void gen_state(DiffState *st, const DiffSeq *q)
         st->gpr[R_EAX] &= 7;
         st->gpr[R_EDX] = 0;
     }
-    if (q->maskmov) /* whether bytes that are not selected fault is up to the processor */
-        st->gpr[R_EDI] = DIFF_DATA + 0x1200 + below(0x1b00) - (q->bits == 16 ? DIFF_DATA : 0);
     st->gpr[R_ESP] = below(16) ? DIFF_DATA + 0x9400 + (below(0x1800) & ~7u) : DIFF_DATA + (below(2) ? 0x9000 : 0xafe0) + below(0x20);
     if (diff_edges && below(2))
         st->gpr[R_ESP] = q->bits == 64 ? gen_edge() : (uint32_t)gen_edge();
