@@ -53,7 +53,7 @@ static Vv load_src(DisasContext *dc, const SimdRow *row)
         return vrm(dc);
     Vv t = temp(dc);
     MemOp op = vex_memop(dc, o);
-    AddrRef a = gen_mem_operand(dc, memop_size(op), false);
+    AddrRef a = gen_mem_op(dc, op, false);
     if ((op & MO_SIZE) < MO_32) {
         Tv g = tcg_temp(dc->s);
         gen_load(dc, g, a, op);
@@ -70,7 +70,7 @@ static Tv load_gpr_src(DisasContext *dc, const SimdRow *row)
         return gen_reg(dc->insn.rm);
     MemOp op = vex_memop(dc, row->src);
     Tv t = tcg_temp(dc->s);
-    gen_load(dc, t, gen_mem_operand(dc, memop_size(op), false), op);
+    gen_load(dc, t, gen_mem_op(dc, op, false), op);
     return t;
 }
 
@@ -119,8 +119,8 @@ static void gen_VOP(DisasContext *dc, const SimdRow *row)
         tcg_gen_movv(s, TCG_V256, (Vv){dst}, (Vv){out});
 }
 
-static void load_to(DisasContext *dc, Vv d, MemOp op) { gen_loadv(dc, d, gen_mem_operand(dc, memop_size(op), false), op); }
-static void store_from(DisasContext *dc, Vv v, MemOp op) { gen_storev(dc, v, gen_mem_operand(dc, memop_size(op), true), op); }
+static void load_to(DisasContext *dc, Vv d, MemOp op) { gen_loadv(dc, d, gen_mem_op(dc, op, false), op); }
+static void store_from(DisasContext *dc, Vv v, MemOp op) { gen_storev(dc, v, gen_mem_op(dc, op, true), op); }
 
 /* A register's low 128 bits with zeros above: VMOVAPS. */
 static void move_reg(DisasContext *dc, Vv d, Vv s)
@@ -217,7 +217,7 @@ static void gen_VPEXTR(DisasContext *dc, const SimdRow *row)
         tcg_gen_simd(dc->s, TCG_V256, gen_reg(dc->insn.rm).i, v.i, v.i, TCG_NO_TEMP, enc, dc->insn.imm);
         return;
     }
-    AddrRef a = gen_mem_operand(dc, memop_size(op), true);
+    AddrRef a = gen_mem_op(dc, op, true);
     Tv t = tcg_temp(dc->s);
     tcg_gen_simd(dc->s, TCG_V256, t.i, v.i, v.i, TCG_NO_TEMP, enc, dc->insn.imm);
     gen_store(dc, t, a, op);
@@ -243,7 +243,7 @@ static void gen_VEXTRACT(DisasContext *dc, const SimdRow *row)
     AddrRef a = {0};
 
     if (mem)
-        a = gen_mem_operand(dc, memop_size(op), true);
+        a = gen_mem_op(dc, op, true);
     if (mem && (row->flags & SROW_FP)) { /* a page fault comes before the flags of MXCSR */
         gen_sync_cc_op(dc);
         tcg_gen_call(dc->s, &helper_info_probe_write, TCG_NO_TEMP, 3, tcg_env(dc->s).i, gen_linear(dc, a).i,

@@ -91,7 +91,7 @@ void gen_CALL(DisasContext *dc)
         gen_exception_gp0(dc);
         return;
     }
-    gen_check_cs_limit(dc, tcg_const(dc->s, target));
+    gen_check_call_limit(dc, tcg_const(dc->s, target));
     gen_push(dc, tcg_const(dc->s, dc_mask_eip(dc, dc_next_eip(dc))), dc->insn.osize);
     gen_goto(dc, 0, target);
 }
@@ -110,7 +110,6 @@ static Tv indirect_target(DisasContext *dc)
         tcg_gen_ext16u(dc->s, TCG_I32, t, v);
     else
         tcg_gen_mov(dc->s, type_of_size(size), t, v);
-    gen_check_cs_limit(dc, t);
     return t;
 }
 
@@ -118,11 +117,18 @@ void gen_CALL_IND(DisasContext *dc)
 {
     Tv t = indirect_target(dc);
 
+    gen_check_call_limit(dc, t);
     gen_push(dc, tcg_const(dc->s, dc_mask_eip(dc, dc_next_eip(dc))), dc->insn.osize);
     gen_goto_reg(dc, t, -(1 << dc->insn.osize));
 }
 
-void gen_JMP_IND(DisasContext *dc) { gen_goto_reg(dc, indirect_target(dc), 0); }
+void gen_JMP_IND(DisasContext *dc)
+{
+    Tv t = indirect_target(dc);
+
+    gen_check_cs_limit(dc, t);
+    gen_goto_reg(dc, t, 0);
+}
 
 void gen_RET(DisasContext *dc)
 {

@@ -30,7 +30,7 @@ Vv simd_load_src(DisasContext *dc, const SimdRow *row)
     if (reg_form)
         return gen_xmm(opnd_reg(dc, o));
     Vv t = tcg_tempv(dc->s, TCG_V128);
-    AddrRef a = gen_mem_operand(dc, memop_size(op), false);
+    AddrRef a = gen_mem_op(dc, op, false);
     if ((op & MO_SIZE) == MO_16) {
         Tv g = tcg_temp(dc->s);
         gen_load(dc, g, a, MO_16);
@@ -52,7 +52,7 @@ static Tv load_gpr_src(DisasContext *dc, const SimdRow *row)
         return gen_reg(dc->insn.rm);
     MemOp op = simd_opnd_memop(row->src, dc->insn.rex_w);
     Tv t = tcg_temp(dc->s);
-    gen_load(dc, t, gen_mem_operand(dc, memop_size(op), false), op);
+    gen_load(dc, t, gen_mem_op(dc, op, false), op);
     return t;
 }
 
@@ -109,8 +109,8 @@ static void gen_OP(DisasContext *dc, const SimdRow *row)
     }
 }
 
-static void load_to(DisasContext *dc, Vv d, MemOp op) { gen_loadv(dc, d, gen_mem_operand(dc, memop_size(op), false), op); }
-static void store_from(DisasContext *dc, Vv v, MemOp op) { gen_storev(dc, v, gen_mem_operand(dc, memop_size(op), true), op); }
+static void load_to(DisasContext *dc, Vv d, MemOp op) { gen_loadv(dc, d, gen_mem_op(dc, op, false), op); }
+static void store_from(DisasContext *dc, Vv v, MemOp op) { gen_storev(dc, v, gen_mem_op(dc, op, true), op); }
 
 static void gen_LOAD(DisasContext *dc, const SimdRow *row)
 {
@@ -205,7 +205,7 @@ static void gen_PEXTR(DisasContext *dc, const SimdRow *row)
     Vv v = gen_xmm(dc->insn.reg);
 
     if (in_memory(dc)) {
-        AddrRef a = gen_mem_operand(dc, memop_size(op), true);
+        AddrRef a = gen_mem_op(dc, op, true);
         Tv t = tcg_temp(dc->s);
         tcg_gen_simd(dc->s, TCG_V128, t.i, v.i, v.i, TCG_NO_TEMP, enc, dc->insn.imm);
         gen_store(dc, t, a, op);
@@ -241,7 +241,7 @@ static void gen_COMIS(DisasContext *dc, const SimdRow *row)
 static void gen_MOVNTI(DisasContext *dc, const SimdRow *row)
 {
     MemOp op = dc->insn.rex_w ? MO_64 : MO_32;
-    gen_store(dc, gen_reg(dc->insn.reg), gen_mem_operand(dc, memop_size(op), true), op);
+    gen_store(dc, gen_reg(dc->insn.reg), gen_mem_op(dc, op, true), op);
 }
 
 static void gen_MASKMOV(DisasContext *dc, const SimdRow *row)
@@ -320,7 +320,7 @@ static void gen_CRC32(DisasContext *dc, const SimdRow *row)
     Tv d = gen_reg(dc->insn.reg), v = tcg_temp(s);
 
     if (in_memory(dc))
-        gen_load(dc, v, gen_mem_operand(dc, memop_size(op), false), op);
+        gen_load(dc, v, gen_mem_op(dc, op, false), op);
     else if (op == MO_8 && !dc->insn.has_rex && dc->insn.rm >= 4)
         tcg_gen_extract(s, TCG_I64, v, gen_reg(dc->insn.rm - 4), 8, 8); /* AH, CH, DH, BH */
     else
@@ -375,7 +375,7 @@ static void gen_FXSAVE(DisasContext *dc, const SimdRow *row)
         return;
     }
     gen_sync_cc_op(dc);
-    Tv addr = gen_linear(dc, gen_mem_operand(dc, 1, row->kind == SK_FXSAVE));
+    Tv addr = gen_linear(dc, gen_mem_operand(dc, 4, row->kind == SK_FXSAVE)); /* the helper checks the rest */
 
     fmt |= dc_area(dc);
     if (row->kind == SK_FXSAVE) {
@@ -396,7 +396,9 @@ static void gen_XSAVE(DisasContext *dc, const SimdRow *row)
 
     gen_sync_cc_op(dc);
     tcg_gen_call(s, &helper_info_check_xsave, TCG_NO_TEMP, 2, tcg_env(s).i, tcg_const(s, form == XSAVE_S).i);
+    dc->check_word = 6 << CHECK_ALIGN_SHIFT;
     Tv addr = gen_linear(dc, gen_mem_operand(dc, 8, !restore));
+    dc->check_word = 0;
     if (restore) {
         Tv changed = tcg_temp(s);
         tcg_gen_call(s, &helper_info_xrstor, changed.i, 3, tcg_env(s).i, addr.i, tcg_const(s, ctl).i);

@@ -49,6 +49,14 @@ static vaddr word_at(const Area *a, unsigned off, unsigned size, AccessType type
     return (uint32_t)(a->env->segs[a->seg].base + o);
 }
 
+void area_check_start(const Area *a, unsigned size, unsigned align, AccessType type)
+{
+    if (size)
+        word_at(a, 0, size, type);
+    if (a->addr & (align - 1))
+        raise_misaligned(a->env, a->addr, type, a->ra);
+}
+
 void area_probe(const Area *a, unsigned off, unsigned size, AccessType type)
 {
     probe_operand(a->env, word_at(a, off, size, type), size, type, a->ra);

@@ -419,13 +419,25 @@ void seg_check(CPUX86State *env, unsigned seg, uint64_t off, unsigned size, bool
         raise_exception_err(env, seg == R_SS ? EXCP_SS : EXCP_GP, 0, ra);
 }
 
+/* What the push would raise comes first (AMD). */
+void helper_call_limit(CPUX86State *env, uint32_t size)
+{
+    Stack s = stack_current(env, GETPC());
+    stack_drop(&s, -size);
+    probe_operand(env, stack_access(&s, size), size, ACCESS_STORE, GETPC());
+    raise_exception_err(env, EXCP_GP, 0, GETPC());
+}
+
 void helper_check_seg(CPUX86State *env, uint32_t seg, uint64_t off, uint32_t size_write)
 {
-    unsigned first = size_write >> 20;
-    bool write = size_write >> 16 & 1;
+    unsigned first = size_write >> CHECK_FIRST_SHIFT;
+    uint64_t unaligned = (1u << (size_write >> CHECK_ALIGN_SHIFT & 7)) - 1;
+    bool write = size_write & CHECK_WRITE;
+    vaddr addr = (uint32_t)(env->segs[seg].base + off);
 
+    if ((addr & unaligned) && !(env->mxcsr & MXCSR_MM))
+        raise_exception_err(env, EXCP_GP, 0, GETPC());
     if (first) { /* all of its faults come before the limit of the second */
-        vaddr addr = (uint32_t)(env->segs[seg].base + off);
         AccessType type = write ? ACCESS_STORE : ACCESS_LOAD;
         seg_check(env, seg, off, first, write, GETPC());
         if ((env->hflags & HF_AC) && (addr & (first - 1)))

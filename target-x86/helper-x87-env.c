@@ -222,8 +222,7 @@ void helper_fxsave(CPUX86State *env, uint64_t addr, uint32_t word)
     unsigned bytes = FX_XMM + fx_xmm_count(env, fmt) * 16;
     x87_fold(env);
 
-    if (addr & 15)
-        raise_misaligned(env, addr, ACCESS_STORE, GETPC());
+    area_check_start(&m, 4, 16, ACCESS_STORE);
     x87_build_fx(env, b, fmt);
     area_probe(&m, FX_BYTES - 1, 1, ACCESS_STORE); /* the end first, as AMD does */
     for (unsigned i = 0; i < bytes; i += 8)
@@ -261,8 +260,7 @@ uint32_t helper_fxrstor(CPUX86State *env, uint64_t addr, uint32_t word)
     unsigned n = fx_xmm_count(env, fmt), bytes = FX_XMM + n * 16;
     uint32_t old_hflags = env->hflags;
 
-    if (addr & 15)
-        raise_misaligned(env, addr, ACCESS_LOAD, GETPC());
+    area_check_start(&m, 4, 16, ACCESS_LOAD);
     area_probe(&m, FX_BYTES - 1, 1, ACCESS_LOAD); /* the end first, as AMD does */
     for (unsigned i = 0; i < bytes; i += 8)
         *(uint64_t *)(b + i) = area_get(&m, i, 8);

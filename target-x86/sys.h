@@ -143,6 +143,7 @@ typedef struct Area {
 } Area;
 Area area_at(CPUX86State *env, vaddr addr, unsigned bytes, uint32_t where, uintptr_t ra);
 Area area_of(CPUX86State *env, uint64_t addr, unsigned bytes, uint32_t where, uintptr_t ra); /* addr outside 64-bit mode: an offset, no check made */
+void area_check_start(const Area *a, unsigned size, unsigned align, AccessType type); /* the limit of its first bytes, then #GP if it is not aligned */
 void area_probe(const Area *a, unsigned off, unsigned size, AccessType type); /* what an access there would raise */
 uint64_t area_get(const Area *a, unsigned off, unsigned size);
 void area_put(const Area *a, unsigned off, unsigned size, uint64_t v);

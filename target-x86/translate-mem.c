@@ -101,7 +101,7 @@ static void gen_seg_check(DisasContext *dc, int seg, Tv off, unsigned bytes, boo
     }
     tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, segs) + seg * sizeof(SegCache) + offsetof(SegCache, limit), 4, false);
     tcg_gen_brcond(s, TCG_I64, TCG_COND_LEU, last, limit, ok);
-    CALL_HELPER(dc, check_seg, NO_OUT, 4, tcg_env(s).i, tcg_const(s, seg).i, off.i, tcg_const(s, bytes | (uint32_t)write << 16 | dc->first_part << 20).i);
+    CALL_HELPER(dc, check_seg, NO_OUT, 4, tcg_env(s).i, tcg_const(s, seg).i, off.i, tcg_const(s, bytes | (write ? CHECK_WRITE : 0) | dc->check_word).i);
     tcg_gen_label(s, ok);
 }
 
@@ -143,9 +143,17 @@ AddrRef gen_mem_operand(DisasContext *dc, unsigned size, bool write)
 
 AddrRef gen_mem_parts(DisasContext *dc, unsigned first, unsigned size, bool write)
 {
-    dc->first_part = first;
+    dc->check_word = first << CHECK_FIRST_SHIFT;
     AddrRef a = gen_mem_operand(dc, size, write);
-    dc->first_part = 0;
+    dc->check_word = 0;
+    return a;
+}
+
+AddrRef gen_mem_op(DisasContext *dc, MemOp op, bool write)
+{
+    dc->check_word = op & MO_ALIGN_GP ? (op & MO_SIZE) << CHECK_ALIGN_SHIFT : 0;
+    AddrRef a = gen_mem_operand(dc, memop_size(op), write);
+    dc->check_word = 0;
     return a;
 }
 

@@ -240,7 +240,7 @@ static TcgOp *gen_cs_limit_head(DisasContext *dc, uint64_t last_eip)
     return br;
 }
 
-void gen_check_cs_limit(DisasContext *dc, Tv eip)
+static void check_target_limit(DisasContext *dc, Tv eip, bool call)
 {
     uint64_t v;
 
@@ -250,9 +250,15 @@ void gen_check_cs_limit(DisasContext *dc, Tv eip)
         return; /* the limit there is 64 KiB, or more */
     TcgLabel ok = tcg_label(dc->s);
     gen_cs_limit_branch(dc, eip, ok);
-    CALL_HELPER(dc, raise_exception_err, NO_OUT, 3, tcg_env(dc->s).i, tcg_const(dc->s, EXCP_GP).i, tcg_const(dc->s, 0).i);
+    if (call)
+        CALL_HELPER(dc, call_limit, NO_OUT, 2, tcg_env(dc->s).i, tcg_const(dc->s, 1 << dc->insn.osize).i);
+    else
+        CALL_HELPER(dc, raise_exception_err, NO_OUT, 3, tcg_env(dc->s).i, tcg_const(dc->s, EXCP_GP).i, tcg_const(dc->s, 0).i);
     tcg_gen_label(dc->s, ok);
 }
+
+void gen_check_cs_limit(DisasContext *dc, Tv eip) { check_target_limit(dc, eip, false); }
+void gen_check_call_limit(DisasContext *dc, Tv eip) { check_target_limit(dc, eip, true); }
 
 /* --- the loop --- */
 

@@ -66,7 +66,7 @@ typedef struct DisasContext {
     bool fetch_pages_open;   /* decoder: the instruction may fetch from a second page */
     /* the current instruction's memory operand, once gen_operand_mem() made it */
     bool mem_valid;
-    unsigned first_part;     /* gen_mem_parts() */
+    uint32_t check_word;     /* for check_seg: CHECK_ALIGN_SHIFT, CHECK_FIRST_SHIFT */
     AddrRef mem;
     /* operands of the CMP (SUB family) or TEST that made the flags; cmp_operands_good() says for how long */
     enum { CMP_NONE, CMP_SUB, CMP_TEST, CMP_ZF /* cmp_a is ZF, 0 or 1 */ } cmp_kind;
@@ -93,6 +93,7 @@ static inline uint64_t dc_next_eip(const DisasContext *dc) { return dc->pc_next 
 /* Linear address of the insn's memory operand: effective address, segment base; emits limit and type
  * checks for `size` bytes (write: for writing) when the segment is not flat, canonical checks are the MMU's. */
 AddrRef gen_mem_operand(DisasContext *dc, unsigned size, bool write);
+AddrRef gen_mem_op(DisasContext *dc, MemOp op, bool write); /* for an access as op says: MO_ALIGN_GP comes before limits */
 /* An operand of two parts: all that the first may raise comes before the second is looked at (AMD). Either the operand at
  * once, or the first by itself and then, behind its access, the second: `size` bytes `at` bytes behind m. */
 AddrRef gen_mem_parts(DisasContext *dc, unsigned first, unsigned size, bool write);
@@ -160,6 +161,7 @@ void gen_leave_stored(DisasContext *dc);                         /* the same whe
 void gen_lookup_stored(DisasContext *dc);                        /* and without TF's trap */
 void gen_flags_for_helper(DisasContext *dc);                    /* flags in cc_src, env->cc_op = EFLAGS, also at a fault */
 void gen_check_cs_limit(DisasContext *dc, Tv eip);              /* #GP(0) unless CS is flat or eip is inside */
+void gen_check_call_limit(DisasContext *dc, Tv eip);            /* of a near CALL, in front of its push */
 uint64_t dc_mask_eip(const DisasContext *dc, uint64_t eip);     /* to the operand size */
 #define CALL_HELPER(dc, name, out, nin, ...) tcg_gen_call((dc)->s, &helper_info_##name, out, nin, __VA_ARGS__)
 #define NO_OUT TCG_NO_TEMP

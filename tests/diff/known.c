@@ -39,7 +39,7 @@ const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
 {
     const DiffInsn *g = faulting(q, n, v);
     unsigned first = n->vector, second = v->vector;
-    bool legacy = q->bits != 64, simd = g && g->row >= (int)gen_simd_rows();
+    bool legacy = q->bits != 64;
 
     if (v->vector == DIFF_VECTOR_ENDLESS)
         return NULL;
@@ -62,10 +62,6 @@ const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
     /* 64-bit code's indirect CALL has pushed before its target turns out not to be canonical: below the stack pointer. */
     if (kinds == DK_MEM && g->call_ind && first == EXCP_GP && lo >= n->gpr[R_ESP] - 8 && hi < n->gpr[R_ESP])
         return "CALL has pushed";
-    /* A near CALL's stack or its target beyond CS's limit, which comes first. */
-    if (legacy && kinds == DK_VECTOR + (kinds & DK_ERR) && (is_row(g, "CALL_IND") || is_row(g, "CALL")) && second == EXCP_GP &&
-        (first == EXCP_SS || first == EXCP_PF || first == EXCP_AC))
-        return "CALL's stack first";
     /* UD0 and UD1 too long only by the ModRM that AMD does not fetch. */
     if (kinds == DK_VECTOR && is_row(g, "UD") && first == EXCP_UD && second == EXCP_GP && g->n >= 12)
         return "UD0 and UD1";
@@ -75,8 +71,5 @@ const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
     /* REX before VEX is undefined: how much of the instruction is fetched before that is seen varies. */
     if (q->bits == 64 && kinds == DK_VECTOR && g->n >= 15 && first + second == EXCP_UD + EXCP_GP && rex_before_vex(g))
         return "REX before VEX";
-    /* AMD's #GP, where its manual too says #SS: vectors in SS beyond its limit. */
-    if (legacy && kinds == DK_VECTOR && simd && first == EXCP_GP && second == EXCP_SS)
-        return "vector beyond SS";
     return NULL;
 }
