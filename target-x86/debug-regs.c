@@ -103,8 +103,10 @@ void helper_code_bp(CPUX86State *env)
     for (int i = 0; i < 4; i++)
         if (bp_enabled(env->dr[7], i) && bp_type(env->dr[7], i) == BP_EXEC && env->dr[i] == pc)
             hits |= 1 << i;
-    if (!hits || env->inhibit_irq == SHADOW_MOVSS)
+    /* The shadow of MOV SS hides instruction breakpoints on Intel's processors, not on AMD's. */
+    if (!hits || (env->inhibit_irq == SHADOW_MOVSS && !strcmp(env->cpuid.vendor, "GenuineIntel")))
         return;
+    env->inhibit_irq = 0;
     debug_raise(env, hits, GETPC());
 }
 
