@@ -15,17 +15,20 @@
 enum { MAX_CACHES = 8, IDLE_CHANGES = 4, JC_PAGE_BITS = 13 };
 
 /* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A
- * slot in use is in the list of its kind, and may be left over in the other. A filter of the pages that
- * the code is on saves the search when another page's translation is flushed. */
+ * slot in use is in the list of its kind, and may be left over in the other. Beside that the slots of each page are
+ * chained, those of pages with one hash value together: the kernel's code fills thousands of slots that only a full
+ * flush empties, and INVLPG is to look at its own page's. */
 typedef struct JumpCache {
     JumpCacheEntry e[JUMP_CACHE_SIZE];
     TB *tb[JUMP_CACHE_SIZE];
     uint32_t slot[2][JUMP_CACHE_SIZE];
-    uint8_t listed[JUMP_CACHE_SIZE]; /* bit k: in slot[k] */
-    uint8_t kind[JUMP_CACHE_SIZE];   /* of the entry there now */
-    uint64_t pages[2][(1 << JC_PAGE_BITS) / 64];
+    uint8_t state[JUMP_CACHE_SIZE];  /* LISTED << k: in slot[k]; CHAINED; GLOBAL: the entry's kind */
+    uint16_t next[JUMP_CACHE_SIZE];  /* in its chain; the last one: itself */
+    uint16_t chain[JUMP_CACHE_SIZE]; /* in which it is, if CHAINED, with GLOBAL's lists */
+    uint32_t first[2][1 << JC_PAGE_BITS]; /* of a chain: slot + 1, or 0 */
     unsigned n[2];
 } JumpCache;
+enum { LISTED = 1, CHAINED = 4, GLOBAL = 8 };
 
 struct JumpCaches { /* places stay: another thread may read cache[] */
     JumpCache *cache[MAX_CACHES];
@@ -87,16 +90,19 @@ void cpu_request_exit(CPUState *cpu)
     __atomic_store_n(&cpu_head(cpu)->jump_cache, no_jumps, __ATOMIC_SEQ_CST);
 }
 
+static unsigned kind_of(const JumpCache *c, uint32_t i) { return c->state[i] & GLOBAL ? 1 : 0; }
+
 static void clear_kind(JumpCache *c, unsigned k)
 {
     for (unsigned j = 0; j < c->n[k]; j++) {
         uint32_t i = c->slot[k][j];
-        c->listed[i] &= ~(1u << k);
-        if (c->kind[i] == k)
+        c->state[i] &= ~(LISTED << k);
+        if (kind_of(c, i) == k) {
             entry_clear(c, i);
+            c->first[k][c->chain[i]] = 0;
+            c->state[i] &= ~CHAINED;
+        }
     }
-    if (c->n[k])
-        memset(c->pages[k], 0, sizeof c->pages[k]);
     c->n[k] = 0;
 }
 
@@ -148,15 +154,36 @@ TB *jump_cache_find(CPUState *cpu, const TbState *st)
     return c->e[i].pc == st->pc ? c->tb[i] : NULL;
 }
 
-static unsigned jc_page_hash(vaddr page)
+static unsigned chain_of(vaddr page) { return (page >> TCG_PAGE_BITS) * 0x9e3779b97f4a7c15ULL >> (64 - JC_PAGE_BITS); }
+
+static void chain_remove(JumpCache *c, uint32_t i)
 {
-    return (page >> TCG_PAGE_BITS) * 0x9e3779b97f4a7c15ULL >> (64 - JC_PAGE_BITS);
+    uint32_t *first = &c->first[kind_of(c, i)][c->chain[i]], at = *first - 1, before = at;
+
+    while (at != i) {
+        before = at;
+        at = c->next[at];
+    }
+    bool last = c->next[i] == i;
+    if (before == i)
+        *first = last ? 0 : c->next[i] + 1;
+    else
+        c->next[before] = last ? before : c->next[i];
 }
 
-static void jc_page_note(JumpCache *c, unsigned k, vaddr page)
+static void chain_add(JumpCache *c, uint32_t i, unsigned k, unsigned chain)
 {
-    unsigned h = jc_page_hash(page);
-    c->pages[k][h / 64] |= 1ULL << h % 64;
+    uint32_t *first = &c->first[k][chain];
+
+    if (c->state[i] & CHAINED) {
+        if (kind_of(c, i) == k && c->chain[i] == chain)
+            return;
+        chain_remove(c, i);
+    }
+    c->next[i] = *first ? *first - 1 : i;
+    *first = i + 1;
+    c->chain[i] = chain;
+    c->state[i] = (c->state[i] & ~GLOBAL) | CHAINED | (k ? GLOBAL : 0);
 }
 
 static void enter(JumpCache *c, TB *tb, bool global)
@@ -165,14 +192,11 @@ static void enter(JumpCache *c, TB *tb, bool global)
     JumpCacheEntry *e = &c->e[i];
     unsigned k = global;
 
-    if (!(c->listed[i] >> k & 1)) {
-        c->listed[i] |= 1u << k;
+    if (!(c->state[i] & LISTED << k)) {
+        c->state[i] |= LISTED << k;
         c->slot[k][c->n[k]++] = i;
     }
-    c->kind[i] = k;
-    jc_page_note(c, k, tb->pc);
-    if (tb->page[1] != NO_PAGE)
-        jc_page_note(c, k, tb->pc + TCG_PAGE_SIZE);
+    chain_add(c, i, k, chain_of(tb->pc));
     __atomic_store_n(&e->pc, jump_cache_empty(i), __ATOMIC_RELAXED);
     e->code = tb->code;
     __atomic_store_n(&c->tb[i], tb, __ATOMIC_RELAXED);
@@ -225,7 +249,7 @@ static unsigned save_newest(const JumpCache *c, uint64_t key, SavedJumps *out, u
         uint32_t i = c->slot[0][j];
         TB *tb = c->tb[i];
         vaddr pc = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
-        if (c->kind[i] != 0 || pc == jump_cache_empty(i) || tb->page[1] != NO_PAGE)
+        if (kind_of(c, i) != 0 || pc == jump_cache_empty(i) || tb->page[1] != NO_PAGE)
             continue; /* where a second page is may change: cpu-exec.c looks again */
         unsigned k = SAVED_JUMPS - ++n;
         out->e[k].pc = pc;
@@ -276,21 +300,37 @@ void jump_cache_restore(CPUState *cpu, const SavedJumps *in)
     }
 }
 
+/* The entry, if it is in the range, or begins in the page before it and runs into it. */
+static void clear_if_in(JumpCache *c, uint32_t i, vaddr start, uint64_t len)
+{
+    vaddr pc = c->e[i].pc;
+
+    if (pc == jump_cache_empty(i))
+        return;
+    if (pc - start < len || (pc - (start - TCG_PAGE_SIZE) < TCG_PAGE_SIZE && c->tb[i]->page[1] != NO_PAGE))
+        entry_clear(c, i);
+}
+
+static void clear_chain(JumpCache *c, uint32_t first, vaddr page)
+{
+    for (uint32_t i = first - 1; first; i = c->next[i]) {
+        clear_if_in(c, i, page, TCG_PAGE_SIZE);
+        if (c->next[i] == i)
+            break;
+    }
+}
+
 void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len)
 {
-    unsigned h = jc_page_hash(start);
-
     for (unsigned n = 0; n < 2 * cpu->jumps->n; n++) {
         JumpCache *c = cpu->jumps->cache[n / 2];
         unsigned k = n % 2;
-        if (len == TCG_PAGE_SIZE && !(c->pages[k][h / 64] >> h % 64 & 1))
-            continue;
-        for (unsigned j = 0; j < c->n[k]; j++) {
-            uint32_t i = c->slot[k][j];
-            vaddr pc = c->e[i].pc;
-            /* in the range, or TBs that begin in the page before it and run into it */
-            if (pc != jump_cache_empty(i) && pc - start + TCG_PAGE_SIZE < len + TCG_PAGE_SIZE)
-                entry_clear(c, i);
+        if (len == TCG_PAGE_SIZE) {
+            clear_chain(c, c->first[k][chain_of(start)], start);
+            clear_chain(c, c->first[k][chain_of(start - TCG_PAGE_SIZE)], start);
+        } else {
+            for (unsigned j = 0; j < c->n[k]; j++)
+                clear_if_in(c, c->slot[k][j], start, len);
         }
     }
 }

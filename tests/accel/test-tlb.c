@@ -389,6 +389,51 @@ static void test_jump_cache_kinds(void)
     harness_stop();
 }
 
+/* Entries come, change their slot's page and kind, and go by page, kind and TB: what is left is what a model says. */
+static void test_jump_cache_random(void)
+{
+    enum { PAGES = 64, OFFSETS = 6 };
+    static const unsigned offset[OFFSETS] = {0, 4, 0x80, 0x81, 0xf00, 0xffc};
+    static TB tb[PAGES][OFFSETS];
+    static struct { bool there, global; } model[PAGES][OFFSETS];
+    GRand *r = g_rand_new_with_seed(4711);
+
+    start();
+    memset(model, 0, sizeof model);
+    for (unsigned step = 0; step < 60000; step++) {
+        unsigned p = g_rand_int_range(r, 0, PAGES), o = g_rand_int_range(r, 0, OFFSETS), what = g_rand_int_range(r, 0, 1000);
+        vaddr page = 0x400000 + (p % 8) * TCG_PAGE_SIZE + (p / 8) * 0x10000ULL, pc = page + offset[o];
+        if (what < 700) {
+            bool global = g_rand_int_range(r, 0, 3) == 0;
+            for (unsigned q = p % 8; q < PAGES; q += 8) /* the same slot */
+                model[q][o].there = false;
+            model[p][o].there = true;
+            model[p][o].global = global;
+            jc_put(&tb[p][o], pc, global, offset[o] == 0xffc);
+        } else if (what < 950) {
+            tlb_flush_page(cpu, page + 0x123);
+            for (unsigned i = 0; i < OFFSETS; i++)
+                model[p][i].there = false;
+            if (p % 8)
+                model[p - 1][OFFSETS - 1].there = false; /* runs into it */
+        } else if (what < 995) {
+            jump_cache_forget(cpu, &tb[p][o]);
+            model[p][o].there = false;
+        } else {
+            bool keep = what < 999;
+            jump_cache_clear(cpu, keep);
+            for (unsigned q = 0; q < PAGES * OFFSETS; q++)
+                model[q / OFFSETS][q % OFFSETS].there &= keep && model[q / OFFSETS][q % OFFSETS].global;
+        }
+        for (unsigned q = step % 16; q < PAGES; q += 16)
+            for (unsigned i = 0; i < OFFSETS; i++)
+                g_assert_cmpint(jc_has(0x400000 + (q % 8) * TCG_PAGE_SIZE + (q / 8) * 0x10000ULL + offset[i]), ==, model[q][i].there);
+    }
+    jump_cache_clear(cpu, false);
+    g_rand_free(r);
+    harness_stop();
+}
+
 /* Mappings change, with the flush that the architecture asks for: each load sees the present one. */
 static void test_random(void)
 {
@@ -638,6 +683,7 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/tlb/protect-victim", test_protect_victim);
     g_test_add_func("/accel/tlb/jump-cache", test_jump_cache);
     g_test_add_func("/accel/tlb/jump-cache-kinds", test_jump_cache_kinds);
+    g_test_add_func("/accel/tlb/jump-cache-random", test_jump_cache_random);
     g_test_add_func("/accel/tlb/random", test_random);
     g_test_add_func("/accel/tlb/own-change", test_own_change);
     g_test_add_func("/accel/tlb/spaces", test_spaces);
