@@ -80,7 +80,7 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
     ram_addr_t phys_pc = tlb_code_addr(cpu, st.pc, NULL, &global);
     tb = NULL;
     if (phys_pc != NO_PAGE && !(cflags & CF_NOCACHE)) {
-        tb = tb_lookup_phys(cpu, &st, cflags, phys_pc);
+        tb = tb_lookup_phys(cpu, &st, cflags, phys_pc, false);
         cpu->stats.hash_hits += tb != NULL;
     }
     if (!tb) {
@@ -100,6 +100,23 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
     return tb;
 }
 
+/* A TB that is not in the jump cache, without raising anything. NULL: the loop is to look. */
+static TB *find_known(CPUState *cpu, const TbState *st)
+{
+    bool global;
+    ram_addr_t phys_pc = tlb_code_probe(cpu, st->pc, &global);
+    TB *tb = phys_pc == NO_PAGE ? NULL : tb_lookup_phys(cpu, st, 0, phys_pc, true);
+
+    if (!tb)
+        return NULL;
+    cpu->stats.jc_misses++;
+    cpu->stats.hash_hits++;
+    jump_cache_enter(cpu, st, tb, global);
+    if (__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
+        jump_cache_forget(cpu, tb);
+    return tb;
+}
+
 const void *cpu_lookup_code(CPUState *cpu)
 {
     TbState st;
@@ -110,7 +127,9 @@ const void *cpu_lookup_code(CPUState *cpu)
         log_mask & (LOG_EXEC | LOG_CPU | LOG_TB_NOCHAIN))
         return NULL;
     cpu->ops->get_tb_state(cpu->env, &st);
-    const TB *tb = jump_cache_find(cpu, &st);
+    TB *tb = jump_cache_find(cpu, &st);
+    if (!tb)
+        tb = find_known(cpu, &st);
     return tb ? tb->code : NULL;
 }
 

@@ -24,8 +24,9 @@ extern bool jit_one_insn;
 
 /* tb-cache.c */
 void tb_cache_init(void);
-/* The TB for st, or NULL. phys_pc: ram_addr of st->pc. Without the lock. */
-TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc);
+/* The TB for st, or NULL. phys_pc: ram_addr of st->pc. Without the lock. one_page: none that lies on two; else the second
+ * page is looked up, which may raise its fault. */
+TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc, bool one_page);
 TB *tb_alloc(void);               /* zeroed; under the tb lock */
 void tb_drop_last(TB *tb);        /* forget the newest TB and give its code memory back; under the tb lock */
 /* Give back the newest TBs as far as they are invalid, so that code that is rewritten over and over is
@@ -100,6 +101,7 @@ void tlb_free(CPUState *cpu);
 void tlb_flush_if_pending(CPUState *cpu);
 /* ram_addr of the code byte at addr, faults raise; NO_PAGE when it is not RAM or ROM. *host: its byte. */
 ram_addr_t tlb_code_addr(CPUState *cpu, vaddr addr, const uint8_t **host, bool *global);
+ram_addr_t tlb_code_probe(CPUState *cpu, vaddr addr, bool *global); /* NO_PAGE also where that would raise a fault */
 void tlb_protect_ram(ram_addr_t addr, uint64_t len); /* DirtyHooks.protect */
 void tlb_allow_writes(CPUState *cpu, vaddr addr, unsigned mmu_idx); /* drop NOTDIRTY of this entry if all bits are set */
 void tlb_stats(CPUState *cpu, GString *out);

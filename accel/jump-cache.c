@@ -5,6 +5,9 @@
  * which changes the pointer (jump_cache_find()). They are filled by the vCPU's thread alone; whoever invalidates a TB
  * empties its entry.
  *
+ * What one slot is too few for goes to another, among the victims, which C code looks at when a jump misses
+ * (cpu_lookup_code()): functions begin at multiples of 16, so that their low bits meet often.
+ *
  * A request to leave translated code puts a cache without entries there, beside exit_request: each indirect jump then
  * misses and leaves, without a look at the request of its own.
  *
@@ -12,19 +15,19 @@
 #include "accel/internal.h"
 #include <sys/mman.h>
 
-enum { MAX_CACHES = 8, IDLE_CHANGES = 4, JC_PAGE_BITS = 13 };
+enum { MAX_CACHES = 8, IDLE_CHANGES = 4, JC_PAGE_BITS = 13, VICTIM_BITS = 11, SLOTS = JUMP_CACHE_SIZE + (1 << VICTIM_BITS) };
 
 /* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A
  * slot in use is in the list of its kind, and may be left over in the other. Beside that the slots of each page are
  * chained, those of pages with one hash value together: the kernel's code fills thousands of slots that only a full
  * flush empties, and INVLPG is to look at its own page's. */
 typedef struct JumpCache {
-    JumpCacheEntry e[JUMP_CACHE_SIZE];
-    TB *tb[JUMP_CACHE_SIZE];
-    uint32_t slot[2][JUMP_CACHE_SIZE];
-    uint8_t state[JUMP_CACHE_SIZE];  /* LISTED << k: in slot[k]; CHAINED; GLOBAL: the entry's kind */
-    uint16_t next[JUMP_CACHE_SIZE];  /* in its chain; the last one: itself */
-    uint16_t chain[JUMP_CACHE_SIZE]; /* in which it is, if CHAINED, with GLOBAL's lists */
+    JumpCacheEntry e[SLOTS];         /* from JUMP_CACHE_SIZE on: victims */
+    TB *tb[SLOTS];
+    uint32_t slot[2][SLOTS];
+    uint8_t state[SLOTS];  /* LISTED << k: in slot[k]; CHAINED; GLOBAL: the entry's kind */
+    uint32_t next[SLOTS];  /* in its chain; the last one: itself */
+    uint16_t chain[SLOTS]; /* in which it is, if CHAINED, with GLOBAL's lists */
     uint32_t first[2][1 << JC_PAGE_BITS]; /* of a chain: slot + 1, or 0 */
     unsigned n[2];
 } JumpCache;
@@ -146,12 +149,17 @@ static JumpCache *select_cache(CPUState *cpu, uint64_t key)
     return c;
 }
 
+static uint32_t victim_slot(vaddr pc) { return JUMP_CACHE_SIZE + (pc * 0x9e3779b97f4a7c15ULL >> (64 - VICTIM_BITS)); }
+
 TB *jump_cache_find(CPUState *cpu, const TbState *st)
 {
     JumpCache *c = select_cache(cpu, key_of(st));
-    uint32_t i = jump_cache_index(st->pc);
+    uint32_t i = jump_cache_index(st->pc), v;
 
-    return c->e[i].pc == st->pc ? c->tb[i] : NULL;
+    if (c->e[i].pc == st->pc)
+        return c->tb[i];
+    v = victim_slot(st->pc);
+    return c->e[v].pc == st->pc && st->pc != 0 ? c->tb[v] : NULL; /* 0: empty there */
 }
 
 static unsigned chain_of(vaddr page) { return (page >> TCG_PAGE_BITS) * 0x9e3779b97f4a7c15ULL >> (64 - JC_PAGE_BITS); }
@@ -186,11 +194,9 @@ static void chain_add(JumpCache *c, uint32_t i, unsigned k, unsigned chain)
     c->state[i] = (c->state[i] & ~GLOBAL) | CHAINED | (k ? GLOBAL : 0);
 }
 
-static void enter(JumpCache *c, TB *tb, bool global)
+static void place(JumpCache *c, uint32_t i, TB *tb, unsigned k)
 {
-    uint32_t i = jump_cache_index(tb->pc);
     JumpCacheEntry *e = &c->e[i];
-    unsigned k = global;
 
     if (!(c->state[i] & LISTED << k)) {
         c->state[i] |= LISTED << k;
@@ -200,7 +206,24 @@ static void enter(JumpCache *c, TB *tb, bool global)
     __atomic_store_n(&e->pc, jump_cache_empty(i), __ATOMIC_RELAXED);
     e->code = tb->code;
     __atomic_store_n(&c->tb[i], tb, __ATOMIC_RELAXED);
-    __atomic_store_n(&e->pc, tb->pc, __ATOMIC_RELEASE);
+    __atomic_store_n(&e->pc, tb->pc, __ATOMIC_SEQ_CST); /* before the look at ->invalid: jump_cache_forget() */
+}
+
+static void enter(JumpCache *c, TB *tb, bool global)
+{
+    uint32_t i = jump_cache_index(tb->pc);
+    vaddr there = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
+
+    if (there != jump_cache_empty(i) && there != tb->pc && there != 0) {
+        TB *old = c->tb[i];
+        uint32_t v = victim_slot(there);
+        place(c, v, old, kind_of(c, i));
+        if (__atomic_load_n(&old->invalid, __ATOMIC_SEQ_CST))
+            entry_clear(c, v);
+    }
+    if (c->e[victim_slot(tb->pc)].pc == tb->pc)
+        entry_clear(c, victim_slot(tb->pc));
+    place(c, i, tb, global);
 }
 
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)
@@ -210,10 +233,12 @@ void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)
 
 void jump_cache_forget(CPUState *cpu, const TB *tb)
 {
-    uint32_t i = jump_cache_index(tb->pc);
+    const uint32_t slot[2] = { jump_cache_index(tb->pc), victim_slot(tb->pc) };
 
-    for (unsigned n = 0; n < MAX_CACHES; n++) {
-        JumpCache *c = __atomic_load_n(&cpu->jumps->cache[n], __ATOMIC_ACQUIRE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (unsigned n = 0; n < 2 * MAX_CACHES; n++) {
+        JumpCache *c = __atomic_load_n(&cpu->jumps->cache[n / 2], __ATOMIC_ACQUIRE);
+        uint32_t i = slot[n % 2];
         if (c && __atomic_load_n(&c->tb[i], __ATOMIC_RELAXED) == tb)
             entry_clear(c, i);
     }

@@ -123,7 +123,7 @@ static inline bool is_tb(const TB *tb, const TbState *st, uint32_t cflags, ram_a
            tb->cflags == cflags;
 }
 
-TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc)
+TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc, bool one_page)
 {
     TB *first = __atomic_load_n(&hash[hash_of(phys_pc, st->pc, st->cs_base, st->flags)], __ATOMIC_ACQUIRE);
     bool two_pages = false;
@@ -135,7 +135,7 @@ TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t
             return tb;
         two_pages = true;
     }
-    if (!two_pages)
+    if (!two_pages || one_page)
         return NULL;
     /* TBs on two pages: the second page must still be where it was. Its look-up may fault, as
      * fetching the instruction would. */

@@ -339,6 +339,8 @@ static void slow_x87(void *env, vaddr addr, void *buf, uint32_t ctl, uintptr_t r
     memcpy(buf, v, sizeof v);
 }
 
+static const void *lookup_code(void *env) { return cpu_lookup_code(env_cpu(env)); }
+
 void tlb_fill_slow_paths(TcgGuest *g)
 {
     g->slow_ld = slow_ld;
@@ -348,6 +350,7 @@ void tlb_fill_slow_paths(TcgGuest *g)
     g->slow_ldv = slow_ldv;
     g->slow_stv = slow_stv;
     g->slow_x87 = slow_x87;
+    g->lookup_code = lookup_code;
 }
 
 static void *probe(CPUState *cpu, vaddr addr, unsigned len, AccessType type, unsigned mmu_idx, bool nofault, bool *fault,
@@ -380,6 +383,17 @@ void *probe_access_nofault(CPUState *cpu, vaddr addr, unsigned len, AccessType t
 }
 
 /* --- code --- */
+
+ram_addr_t tlb_code_probe(CPUState *cpu, vaddr addr, bool *global)
+{
+    TlbFull *full;
+    const TlbEntry *e = tlb_entry_for(cpu, addr, 1, ACCESS_CODE, cpu->ops->mmu_index(cpu->env), true, 0, &full);
+
+    if (!e || full->ram_addr == NO_PAGE || (e->addr_code & TLB_MMIO))
+        return NO_PAGE;
+    *global = full->global;
+    return full->ram_addr + (addr & ~TCG_PAGE_MASK);
+}
 
 ram_addr_t tlb_code_addr(CPUState *cpu, vaddr addr, const uint8_t **host, bool *global)
 {

@@ -48,7 +48,6 @@ typedef struct SnapEntry {
 typedef struct Stub {
     uint8_t opc;               /* TCG_OP_guest_*, poll_exit, goto_ptr */
     uint8_t nb_from;
-    uint8_t reason;            /* goto_ptr: TbExit */
     uint8_t vec_live;          /* 0: no vector register in use, 1: xmm, 2: ymm */
     bool leader, vex;
     bool shared, write;        /* member of a group that shares a check: looks into the TLB by itself first */
@@ -214,12 +213,15 @@ uint8_t *lower_finish(Ra *l); /* tails and fix-ups at the end of the TB; returns
 void guest_stubs(Ra *l);
 Stub *stub_new(Ra *l, unsigned opc); /* never NULL: when there are too many the last one is reused */
 void stub_from(Stub *st, uint8_t *jump);
-void lower_exit(Ra *l, uint8_t *jump, TbExit reason); /* let the jump lead to the epilogue */
+void lower_exit(Ra *l, uint8_t *jump, unsigned reason); /* let the jump lead to the epilogue; TbExit or EXIT_SEARCH */
 X86Mem lower_host_mem(Ra *l, TcgTempIdx base, int64_t off);
 void stub_store_snapshot(Ra *l, const Stub *st);
 void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s);
 
 /* frame.c */
+/* Where a goto_ptr goes that has missed, with eip in env and r11 as for the epilogue. */
+const uint8_t *frame_search(const CodeBuf *b);
+enum { EXIT_SEARCH = TB_EXIT_POLL + 1 }; /* of lower_exit(): that way, and by TB_EXIT_LOOKUP if there is nothing */
 enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, THUNK_X87, NB_THUNKS };
 /* An access of a group, by itself: THUNK_LD, _ST, _LDV or _STV, size bytes at FRAME_ARG0. Returns with equal: it is done, as the
  * thunk of the slow path would; without: it needs that. Changes no register. */

@@ -174,6 +174,7 @@ typedef struct TcgGuest {
     uint64_t (*slow_cmpxchg)(void *env, vaddr addr, uint64_t cmp, uint64_t val, MemOpIdx oi, uintptr_t ra);
     void (*slow_ldv)(void *env, vaddr addr, void *dst, MemOpIdx oi, uintptr_t ra);       /* whole dst zero-filled above size */
     void (*slow_stv)(void *env, vaddr addr, const void *src, MemOpIdx oi, uintptr_t ra);
+    const void *(*lookup_code)(void *env); /* a goto_ptr has missed, eip is in env: the code to go on with, or NULL: leave. Or NULL */
     void (*slow_x87)(void *env, vaddr addr, void *buf, uint32_t ctl, uintptr_t ra); /* SLOW_X87_*: load, may be stored?, store */
 } TcgGuest;
 

@@ -226,8 +226,8 @@ static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
     x86_ret(e);
 }
 
-/* The table of what is called from TBs: slow paths, the two of the pinned registers, tries. */
-enum { FIRST_TRY = NB_THUNKS * 3 + 2, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
+/* The table of what is called from TBs: slow paths, the two of the pinned registers, search, tries. */
+enum { SEARCH = NB_THUNKS * 3 + 2, FIRST_TRY, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
 static const uint8_t try_kind[4] = { THUNK_LD, THUNK_ST, THUNK_LDV, THUNK_STV };
 
 /* thunk[0] points to the thunks' addresses, a table in the code buffer itself. */
@@ -247,6 +247,29 @@ const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigne
 
 const uint8_t *frame_store_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 0); }
 const uint8_t *frame_load_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 1); }
+const uint8_t *frame_search(const CodeBuf *b) { return frame_thunk(b, 0, SEARCH); }
+
+/* A goto_ptr has missed; r11: what the epilogue would return. On with what C code finds, else out. */
+static void gen_search(Emit *e, const void *fn, const uint8_t *epilogue_rx)
+{
+    X86Mem save = mem_at(RSP, FRAME_REGS);
+
+    move_pinned(e, true, REGS_PIN_CLOBBERED);
+    x86_store(e, 8, save, R11);
+    if (host_features.avx)
+        x86_vzeroupper(e);
+    x86_mov_rr(e, true, RDI, RBP);
+    x86_mov_ri(e, RAX, (uintptr_t)fn);
+    x86_call_r(e, RAX);
+    x86_mov_rr(e, true, R10, RAX);
+    move_pinned(e, false, REGS_PIN_CLOBBERED);
+    x86_load(e, 8, EXT_ZERO, R11, save);
+    x86_test_rr(e, true, R10, R10);
+    uint8_t *none = x86_jcc(e, CC_E);
+    x86_jmp_r(e, R10);
+    x86_patch_here(e, none);
+    x86_jmp_rx(e, epilogue_rx);
+}
 
 void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
 {
@@ -286,6 +309,10 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
         move_pinned(&e, !load, load ? ~REG_BIT(RAX) : ~0u); /* rax holds the helper's result */
         x86_ret(&e);
     }
+    x86_align_nop(&e, 16, 0);
+    table[SEARCH] = guest->lookup_code ? codebuf_rx(b, e.p) : b->epilogue_rx;
+    if (guest->lookup_code)
+        gen_search(&e, guest->lookup_code, b->epilogue_rx);
     for (unsigned i = 0; i < TABLE_SIZE - FIRST_TRY; i++) {
         unsigned kind = try_kind[i / TRY_SIZES % 4], size = 1u << i % TRY_SIZES;
         bool vec = kind == THUNK_LDV || kind == THUNK_STV;

@@ -18,7 +18,7 @@ static void to_label(Ra *l, uint8_t *pos, unsigned label)
     l->fixup[l->nb_fixups++].label = label;
 }
 
-void lower_exit(Ra *l, uint8_t *jump, TbExit reason)
+void lower_exit(Ra *l, uint8_t *jump, unsigned reason)
 {
     if (l->nb_exits == MAX_EXITS) {
         l->too_big = true;
@@ -399,7 +399,6 @@ static void lower_goto_ptr(Ra *l, const TcgOp *op)
     Stub *st = stub_new(l, TCG_OP_goto_ptr);
     st->arg[0] = target;
     st->tmp = u;
-    st->reason = TB_EXIT_LOOKUP;
     int32_t slot = 0;
     if (known) {
         slot = jump_cache_index(pc) << JUMP_CACHE_ENTRY_BITS;
@@ -462,13 +461,14 @@ static void exit_stub(Ra *l, const Stub *st)
         x86_alu_rr(e, X86_ADD, !s->eip_is_32, st->tmp, st->arg[0].reg); /* 32-bit: truncates */
         x86_store(e, 8, ENV(eip), st->tmp);
     }
-    lower_exit(l, x86_jmp(e), st->reason);
+    lower_exit(l, x86_jmp(e), EXIT_SEARCH);
 }
 
-static void leave_tb(Ra *l, TbExit reason)
+static void leave_tb(Ra *l, unsigned reason)
 {
-    x86_mov_ri(&l->e, R11, l->s->tb_cookie | reason);
-    x86_jmp_rx(&l->e, l->s->buf->epilogue_rx);
+    bool search = reason == EXIT_SEARCH;
+    x86_mov_ri(&l->e, R11, l->s->tb_cookie | (search ? TB_EXIT_LOOKUP : reason));
+    x86_jmp_rx(&l->e, search ? frame_search(l->s->buf) : l->s->buf->epilogue_rx);
 }
 
 uint8_t *lower_finish(Ra *l)

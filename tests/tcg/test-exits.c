@@ -140,6 +140,53 @@ static void test_goto_ptr(void)
     goto_ptr_case(false, 0x7fff12340000, 0, false, 0);
 }
 
+/* A goto_ptr that misses asks C code; what that answers goes on with all guest registers. */
+static const void *found;
+static unsigned nb_lookups;
+static const void *look_up(void *e)
+{
+    g_assert_true(e == env);
+    g_assert_cmphex(env->head.eip, ==, 0x7fff12345678);
+    nb_lookups++;
+    return found;
+}
+
+static void test_search(void)
+{
+    static TcgGuest guest;
+    CodeBuf *old_buf = buf;
+    TcgContext *old_s = s;
+
+    guest = ir_guest;
+    guest.lookup_code = look_up;
+    buf = codebuf_new(8 * MiB, NULL);
+    tcg_gen_prologue(buf, &guest);
+    s = tcg_context_new(&guest, buf);
+    uint8_t *next = counting_tb(2, 0x5000);
+    for (unsigned reg = 0; reg < 16; reg++) {
+        begin();
+        tcg_gen_mov(s, TCG_I64, G((reg + 5) & 15), G((reg + 4) & 15));
+        tcg_gen_goto_ptr(s, G(reg));
+        uint8_t *tb = compile();
+        for (unsigned hit = 0; hit < 2; hit++) {
+            found = hit ? next : NULL;
+            for (unsigned i = 0; i < 16; i++)
+                env->head.gpr[i] = 0x100 * i;
+            env->head.gpr[reg] = 0x7fff12345678;
+            g_assert_cmphex(enter(tb), ==, hit ? 0x5000 | TB_EXIT_LOOKUP : COOKIE | TB_EXIT_LOOKUP);
+            for (unsigned i = 0; i < 16; i++) {
+                unsigned from = i == ((reg + 5) & 15) ? (reg + 4) & 15 : i;
+                g_assert_cmphex(env->head.gpr[i], ==, (from == reg ? 0x7fff12345678 : 0x100 * from) + (hit && i == 2));
+            }
+        }
+    }
+    g_assert_cmpint(nb_lookups, ==, 32);
+    tcg_context_free(s);
+    codebuf_free(buf);
+    buf = old_buf;
+    s = old_s;
+}
+
 /* A loop's end after "cmp G(0), G(1)": both ways out are lazy, the flag globals as computed or not. */
 static void lazy_case(bool computed)
 {
@@ -371,6 +418,7 @@ int main(int argc, char **argv)
     env = ir_guest_env_new();
     g_test_add_func("/tcg/exits/goto-tb", test_goto_tb);
     g_test_add_func("/tcg/exits/goto-ptr", test_goto_ptr);
+    g_test_add_func("/tcg/exits/search", test_search);
     g_test_add_func("/tcg/exits/lazy", test_lazy_exit);
     g_test_add_func("/tcg/exits/goto-code", test_goto_code);
     g_test_add_func("/tcg/exits/poll", test_poll);
