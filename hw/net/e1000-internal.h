@@ -72,6 +72,7 @@ typedef struct E1000State {
     uint8_t *tx_buf;
     uint32_t tx_len;
     uint32_t tx_segments;    /* of this segmented frame, sent already */
+    uint32_t tx_unit;        /* payload of each: mss, or several where the network takes large frames */
     uint8_t tx_popts;
     bool tx_tso, tx_vlan, tx_drop, tx_started;
     uint16_t tx_vlan_tag;

@@ -14,7 +14,7 @@ enum { TCP_FIN = 1, TCP_PSH = 8, TCP_CWR = 0x80 };
 
 void e1000_tx_reset(E1000State *s)
 {
-    s->tx_len = s->tx_segments = 0;
+    s->tx_len = s->tx_segments = s->tx_unit = 0;
     s->tx_popts = 0;
     s->tx_tso = s->tx_vlan = s->tx_drop = s->tx_started = false;
     s->tx_vlan_tag = 0;
@@ -64,8 +64,18 @@ static void count_frame(E1000State *s, const uint8_t *f, uint32_t len)
         e1000_stat_add(s, f[0] == 0xff && f[5] == 0xff ? S_BPTC : S_MPTC, 1);
 }
 
+static bool loops_back(E1000State *s) { return (*e1000_reg(s, R_RCTL) & RCTL_LBM) || (s->phy[PHY_CTRL] & PHYC_LOOPBACK); }
+
+/* The counters tell what the wire would have carried of a frame with mss bytes in each segment; 0: it is one. */
+static void count_segments(E1000State *s, const uint8_t *f, uint32_t len, uint32_t hdr, uint32_t mss)
+{
+    for (; mss && len - hdr > mss; len -= mss)
+        count_frame(s, f, hdr + mss);
+    count_frame(s, f, len);
+}
+
 /* A finished frame to the network, or back to the receiver in loopback. */
-static void emit(E1000State *s, uint8_t *f, uint32_t len)
+static void emit(E1000State *s, uint8_t *f, uint32_t len, uint32_t hdr, uint32_t mss)
 {
     uint8_t tagged[E1000_TX_BUF];
 
@@ -86,8 +96,8 @@ static void emit(E1000State *s, uint8_t *f, uint32_t len)
         f = tagged;
         len = 60;
     }
-    count_frame(s, f, len);
-    if ((*e1000_reg(s, R_RCTL) & RCTL_LBM) || (s->phy[PHY_CTRL] & PHYC_LOOPBACK))
+    count_segments(s, f, len, hdr, mss);
+    if (loops_back(s))
         e1000_receive(s, f, len);
     else if (e1000_link_up(s) && s->nic.nc)
         net_send(s->nic.nc, f, len);
@@ -117,7 +127,7 @@ static void send_segment(E1000State *s, bool last)
         stb16(f + c->ipcss + 4, (uint16_t)(len - c->ipcss - 40));
     }
     if (c->tcp && c->tucss + 14u <= hdr) {
-        stb32(f + c->tucss + 4, ldb32(f + c->tucss + 4) + s->tx_segments * c->mss);
+        stb32(f + c->tucss + 4, ldb32(f + c->tucss + 4) + s->tx_segments * s->tx_unit);
         if (!last)
             f[c->tucss + 13] &= (uint8_t)~(TCP_FIN | TCP_PSH);
         if (s->tx_segments)
@@ -131,7 +141,7 @@ static void send_segment(E1000State *s, bool last)
         stb16(f + c->tucso, (uint16_t)((seed & 0xffff) + (seed >> 16)));
     }
     insert_checksums(s, f, len, c);
-    emit(s, f, len);
+    emit(s, f, len, hdr, c->mss);
     memcpy(f, head, hdr);
     s->tx_len = hdr;
     s->tx_segments++;
@@ -147,7 +157,7 @@ static void end_of_frame(E1000State *s)
         e1000_stat_add(s, S_TSCTC, 1);
     } else {
         insert_checksums(s, s->tx_buf, s->tx_len, &s->ctx);
-        emit(s, s->tx_buf, s->tx_len);
+        emit(s, s->tx_buf, s->tx_len, 0, 0);
     }
     e1000_tx_reset(s);
 }
@@ -166,7 +176,7 @@ static void collect_plain(E1000State *s, hwaddr addr, uint32_t len)
 static void collect_tso(E1000State *s, hwaddr addr, uint32_t len, bool last)
 {
     const E1000Context *c = &s->tso_ctx;
-    uint32_t full = (uint32_t)c->hdr_len + c->mss;
+    uint32_t full = (uint32_t)c->hdr_len + s->tx_unit;
 
     while (len) {
         uint32_t n = MIN(len, full - s->tx_len);
@@ -197,10 +207,18 @@ static void load_context(E1000State *s, const uint8_t *d)
         .ip = tucmd & TUCMD_IP, .tcp = tucmd & TUCMD_TCP};
 }
 
+/* A network that takes large frames gets segments of as many mss as an IP packet holds: it pays for each frame, hardly
+ * for its length. */
 static void begin_frame(E1000State *s, bool tso)
 {
+    const E1000Context *c = &s->tso_ctx;
+    uint32_t most = c->mss ? (65535u - c->hdr_len) / c->mss * c->mss : 0;
+
     s->tx_started = true;
-    s->tx_tso = tso && s->tso_ctx.mss >= E1000_MIN_MSS && s->tso_ctx.hdr_len;
+    s->tx_tso = tso && c->mss >= E1000_MIN_MSS && c->hdr_len;
+    s->tx_unit = c->mss;
+    if (s->tx_tso && c->tcp && most > c->mss && s->nic.nc && net_peer_takes_large(s->nic.nc) && !loops_back(s))
+        s->tx_unit = most;
 }
 
 /* One descriptor; d is what the ring holds. */

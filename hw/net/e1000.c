@@ -373,10 +373,10 @@ static void e1000_post_load(Device *dev)
 {
     E1000State *s = (E1000State *)dev;
     const E1000Context *c = &s->tso_ctx;
-    uint32_t limit = s->tx_tso ? (uint32_t)c->hdr_len + c->mss : E1000_MAX_FRAME + 1;
+    uint32_t limit = s->tx_tso ? (uint32_t)c->hdr_len + s->tx_unit : E1000_MAX_FRAME + 1;
 
     s->tx_buf = g_realloc(s->tx_buf, E1000_TX_BUF); /* loading left one of tx_len bytes */
-    if (s->tx_len >= limit || (s->tx_tso && c->mss < E1000_MIN_MSS))
+    if (s->tx_len >= limit || limit > E1000_TX_BUF || (s->tx_tso && (c->mss < E1000_MIN_MSS || s->tx_unit < c->mss)))
         e1000_tx_reset(s);
     s->io_addr &= MMIO_SIZE - 1;
     pci_device_post_load(&s->nic.pci);
@@ -394,7 +394,7 @@ static const VMField e1000_fields[] = {
     VM_UINT(E1000State, ee_bits_in), VM_UINT(E1000State, ee_bits_out), VM_UINT(E1000State, ee_reading),
     VM_UINT_ARRAY(E1000State, phy, 32), VM_STRUCT(E1000State, ctx, context_fields),
     VM_STRUCT(E1000State, tso_ctx, context_fields), VM_UINT(E1000State, tx_len),
-    VM_VBUFFER(E1000State, tx_buf, E1000_TX_BUF, tx_len), VM_UINT(E1000State, tx_segments),
+    VM_VBUFFER(E1000State, tx_buf, E1000_TX_BUF, tx_len), VM_UINT(E1000State, tx_segments), VM_UINT(E1000State, tx_unit),
     VM_UINT(E1000State, tx_popts), VM_UINT(E1000State, tx_tso), VM_UINT(E1000State, tx_vlan),
     VM_UINT(E1000State, tx_drop), VM_UINT(E1000State, tx_started), VM_UINT(E1000State, tx_vlan_tag),
     VM_UINT(E1000State, irq_held), VM_TIMER(E1000State, itr_timer),

@@ -203,6 +203,19 @@ static uint32_t sum_of(const uint8_t *p, size_t n, uint32_t s)
     return s;
 }
 
+static void put_segmented(uint8_t *head, unsigned n)
+{
+    stb16(head + 50, (uint16_t)sum_of(head + 26, 8, 6));
+    dma_write(TX_BUF, head, 54);
+    for (unsigned i = 0; i < n; i++)
+        dma_st(TX_BUF + 54 + i, 1, i * 7);
+    put_tx(0, 14 | 24 << 8 | 33 << 16 | (uint64_t)(34 | 50 << 8) << 32,
+           (n | 0x27u << 24) | (uint64_t)(54 << 8 | 1000 << 16) << 32); /* TCP, IP, TSE, DEXT */
+    put_tx(1, TX_BUF, (54u | 1 << 20 | 0x24u << 24) | (uint64_t)0x300 << 32);
+    put_tx(2, TX_BUF + 54, (n | 1 << 20 | 0x2du << 24) | (uint64_t)0x300 << 32);
+    rd_wr(R_TDT, 3);
+}
+
 /* 3.5: 54 bytes of headers and 2500 of data in segments of 1000. */
 static void test_segmentation(void)
 {
@@ -213,15 +226,7 @@ static void test_segmentation(void)
 
     start();
     start_rings();
-    stb16(head + 50, (uint16_t)sum_of(head + 26, 8, 6));
-    dma_write(TX_BUF, head, 54);
-    for (unsigned i = 0; i < 2500; i++)
-        dma_st(TX_BUF + 54 + i, 1, i * 7);
-    put_tx(0, 14 | 24 << 8 | 33 << 16 | (uint64_t)(34 | 50 << 8) << 32,
-           (2500u | 0x27u << 24) | (uint64_t)(54 << 8 | 1000 << 16) << 32); /* TCP, IP, TSE, DEXT */
-    put_tx(1, TX_BUF, (54u | 1 << 20 | 0x24u << 24) | (uint64_t)0x300 << 32);
-    put_tx(2, TX_BUF + 54, (2500u | 1 << 20 | 0x2du << 24) | (uint64_t)0x300 << 32);
-    rd_wr(R_TDT, 3);
+    put_segmented(head, 2500);
     g_assert_cmpuint(sent->len, ==, 3);
     for (unsigned i = 0; i < 3; i++) {
         gsize len;
@@ -236,6 +241,34 @@ static void test_segmentation(void)
         g_assert_cmpuint(f[54], ==, (uint8_t)(i * 1000 * 7));
         seq += want[i];
     }
+    stop();
+}
+
+/* A network that takes large frames gets the data in one; the counters are the wire's. */
+static void test_large_frame(void)
+{
+    static NetClientOps large_ops;
+    uint8_t head[54] = {0x52, 0x54, 0, 0x12, 0x35, 2, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 8, 0, 0x45, 0, 0, 0, 0, 7, 0x40, 0, 64, 6,
+                        0, 0, 10, 0, 2, 15, 10, 0, 2, 2, 0x10, 0, 0, 80, 0xff, 0xff, 0xff, 0xf0, 0, 0, 0, 1, 0x50, 0x19};
+    gsize len;
+
+    start();
+    large_ops = *peer->ops;
+    large_ops.takes_large = true;
+    peer->ops = &large_ops;
+    start_rings();
+    put_segmented(head, 2500);
+    g_assert_cmpuint(sent->len, ==, 1);
+    const uint8_t *f = sent_frame(0, &len);
+    g_assert_cmpuint(len, ==, 54 + 2500);
+    g_assert_cmpuint(ldb16(f + 16), ==, 40 + 2500);
+    g_assert_cmphex(ldb32(f + 38), ==, 0xfffffff0);
+    g_assert_cmphex(f[47], ==, 0x19);
+    g_assert_cmphex(sum_of(f + 14, 20, 0), ==, 0xffff);
+    g_assert_cmphex(sum_of(f + 34, len - 34, sum_of(f + 26, 8, 6 + (uint32_t)len - 34)), ==, 0xffff);
+    g_assert_cmpuint(f[54 + 2400], ==, (uint8_t)(2400 * 7));
+    g_assert_cmpuint(rd(0x4080), ==, 3);
+    g_assert_cmpuint(rd(0x4090), ==, 3 * (54 + 4) + 2500);
     stop();
 }
 
@@ -375,6 +408,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/e1000/interrupts/mask-and-throttle", test_interrupts);
     g_test_add_func("/hw/e1000/transmit/legacy", test_legacy_transmit);
     g_test_add_func("/hw/e1000/transmit/tcp-segmentation", test_segmentation);
+    g_test_add_func("/hw/e1000/transmit/large-frame", test_large_frame);
     g_test_add_func("/hw/e1000/receive/filters", test_receive);
     g_test_add_func("/hw/e1000/receive/waits-for-descriptors", test_backpressure);
     g_test_add_func("/hw/e1000/reset", test_reset);
