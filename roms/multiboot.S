@@ -3,7 +3,8 @@
  * BIOS gives, and enters the kernel in flat 32-bit protected mode.
  * Spec: Multiboot 0.6.96, sections 3.2 (machine state) and 3.3 (boot information).
  *
- * The boot information lies at INITRD_ADDR, anywhere; the memory map is left in low memory, at SCRATCH. */
+ * The boot information lies at INITRD_ADDR, anywhere; the memory map is left in conventional
+ * memory, at SCRATCH, high enough for images that are linked for real mode (from 8000h on). */
 .include "roms/optrom.inc"
 
 .set MBI_FLAGS, 0
@@ -14,7 +15,7 @@
 .set MBI_FLAG_MEM, 0x01
 .set MBI_FLAG_MMAP, 0x40
 
-.set SCRATCH, 0x9000
+.set SCRATCH, 0x90000
 .set MEM_LOWER, 0                   /* offsets in it */
 .set MEM_UPPER, 4
 .set MAP_LENGTH, 8

@@ -7,7 +7,9 @@ __asm__(".section .multiboot, \"a\"\n.balign 4\n"
         ".text\n.globl _start\n"
         "_start: movl $stack_end, %esp\n pushl %ebx\n pushl %eax\n call kernel_main\n"
         "1: hlt\n jmp 1b\n"
-        ".bss\n.skip 4096\nstack_end:\n.text\n");
+        ".bss\n.skip 4096\nstack_end:\n"
+        ".data\npattern: .rept 0x3000\n.long 0x5aa5c33c\n.endr\npattern_end:\n.text\n");
+extern const uint32_t pattern[], pattern_end[];
 
 void kernel_main(uint32_t magic, const uint32_t *info);
 
@@ -48,6 +50,10 @@ void kernel_main(uint32_t magic, const uint32_t *info)
         if (((uint32_t *)at)[5] == 1)
             usable += ((uint32_t *)at)[3] >> 10;
     put_hex("usable", usable);
+    uint32_t changed = 0;
+    for (const uint32_t *p = pattern; p < pattern_end; p++)
+        changed += *p != 0x5aa5c33c;
+    put_hex("changed", changed); /* words of the image that the loader wrote over */
     put_text("\n");
     put_byte(0x501, 0x10);
 }
