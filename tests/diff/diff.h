@@ -158,6 +158,9 @@ bool row_is_string(const char *name);
 bool row_is_seg(const char *name);
 const unsigned *gen_family(bool mode64, int family, unsigned *n); /* its rows in such code */
 
+/* fixed.c: case n of the fixed ones; false: there are no more */
+bool fixed_case(unsigned n, DiffSeq *q, DiffState *st, const char **what);
+
 /* gen.c; gen_row_* and gen_init: rows.c */
 void gen_init(void);
 bool gen_seq(DiffSeq *q, int family, int bits);

@@ -15,7 +15,7 @@ enum { STATES_PER_SEQ = 8 };
 
 static gint64 opt_seed = 1, opt_count = 100000, opt_max = 10;
 static gchar *opt_show, *opt_family, *opt_mode, *opt_model, *opt_bits;
-static gboolean opt_rows, opt_list, opt_keep, opt_edges;
+static gboolean opt_rows, opt_list, opt_keep, opt_edges, opt_fixed;
 static const GOptionEntry options[] = {
     {"seed", 0, 0, G_OPTION_ARG_INT64, &opt_seed, "random seed", "N"},
     {"count", 0, 0, G_OPTION_ARG_INT64, &opt_count, "cases: a sequence run from one state", "N"},
@@ -23,6 +23,7 @@ static const GOptionEntry options[] = {
     {"bits", 0, 0, G_OPTION_ARG_STRING, &opt_bits, "64, 32, 16: mode of the code (default: all)", "B"},
     {"mode", 0, 0, G_OPTION_ARG_STRING, &opt_mode, "normal, one-insn, no-opt, random-regs, interp, all: how Vireo translates", "M"},
     {"model", 0, 0, G_OPTION_ARG_STRING, &opt_model, "CPU model (default max)", "CPU"},
+    {"fixed", 0, 0, G_OPTION_ARG_NONE, &opt_fixed, "only the cases of fixed.c, in all modes but the interpreter", NULL},
     {"edges", 0, 0, G_OPTION_ARG_NONE, &opt_edges, "single instructions, their operands at the ends of pages and segments", NULL},
     {"keep-going", 0, 0, G_OPTION_ARG_NONE, &opt_keep, "do not stop after --max differences", NULL},
     {"known", 0, 0, G_OPTION_ARG_STRING, &opt_show, "take this known deviation for a difference", "RULE"},
@@ -382,6 +383,31 @@ static bool run_seq(DiffSeq *q, int family, const bool *modes)
     return good;
 }
 
+static void run_fixed(int only)
+{
+    static DiffSeq q;
+    DiffState start, n, v;
+    const char *what;
+
+    for (unsigned k = 0; fixed_case(k, &q, &start, &what); k++) {
+        for (int m = 0; m < RUN_INTERP && (!only || only == q.bits); m++) {
+            place(&q);
+            start.rip = q.start;
+            guest_set_mode(m);
+            guest_write(q.start, q.code, q.code_len);
+            GString *s = run_one(&q, &start, &n, &v);
+            cases++;
+            faults += n.vector != DIFF_VECTOR_NONE;
+            if (!s)
+                continue;
+            differences++;
+            g_print("--- fixed case %u (%s), mode %s: host vector %d err %x, vireo vector %d err %x\n%s", k, what, mode_name[m], n.vector, n.err,
+                    v.vector, v.err, s->str);
+            g_string_free(s, TRUE);
+        }
+    }
+}
+
 static void list_rows(bool missing_only)
 {
     for (unsigned i = 0; i < gen_row_count(); i++) {
@@ -449,7 +475,9 @@ int main(int argc, char **argv)
         guest_write(DIFF_CODE + i, "\xcc", 1);
     }
     gint64 t0 = g_get_monotonic_time();
-    while (cases < (uint64_t)opt_count && (opt_keep || differences < (uint64_t)opt_max)) {
+    if (opt_fixed)
+        run_fixed(only);
+    while (!opt_fixed && cases < (uint64_t)opt_count && (opt_keep || differences < (uint64_t)opt_max)) {
         int f = family >= 0 ? family : (int)below(FAM_COUNT + 2);
         if (f >= FAM_COUNT)
             f = FAM_INT;

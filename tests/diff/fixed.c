@@ -1,0 +1,117 @@
+/* fixed.c - cases that once differed, each a single instruction from a state that is all zeros but for what the table
+ * says. What order faults have, and which bytes are looked at, is AMD's: see target-x86/helper-area.c. */
+#include "host/base/osdep.h"
+#include "tests/diff/diff.h"
+
+enum { AX, CX, DX, BX, SP, BP, SI, DI, NREG };
+typedef struct Fixed {
+    const char *what;
+    int bits;
+    const char *code;  /* hexadecimal */
+    struct { uint8_t reg; uint64_t value; } set[3];
+    uint16_t ds, es, ss; /* 0: the mode's usual ones */
+    uint32_t rflags;
+    uint8_t mask;      /* bits: signs of the 32-bit elements of ymm1 */
+} Fixed;
+
+static const Fixed fixed[] = {
+    {"XSAVE: first byte, then the last that was asked for", 64, "0fae23", {{AX, 5}, {BX, 0x10002d40}}},
+    {"XSAVEC looks at components that are not in use", 64, "0fc723", {{AX, 7}, {BX, 0x10002d00}}},
+    {"XSAVEOPT too", 64, "0fae33", {{AX, 7}, {BX, 0x10005d00}}},
+    {"XRSTOR: the whole area", 64, "0fae2b", {{AX, 7}, {BX, 0x10002d40}}},
+    {"XSAVE: alignment before the limit", 32, "360fae23", {{AX, 7}, {BX, 0xc001}}, .ss = SEL_SHORT32},
+    {"FNSAVE: the first word may cross", 64, "dd33", {{BX, 0x10005ffd}}},
+    {"FNSAVE: then the last byte", 64, "dd33", {{BX, 0x10005ff0}}},
+    {"FLDENV", 64, "d923", {{BX, 0x10002ffd}}},
+    {"FRSTOR", 64, "dd23", {{BX, 0x10002fff}}},
+    {"FNSTENV, 16 bits", 64, "66d933", {{BX, 0x10005fff}}},
+    {"FNSAVE: page before limit", 16, "dd37", {{BX, 0xfff0}}},
+    {"FNSTENV: limit of the last byte", 16, "d937", {{BX, 0xa7fe}}, .ds = SEL_SHORT16},
+    {"FXSAVE: 16-bit offsets wrap", 16, "0fae07", {{BX, 0xfff0}}, .ds = 0x2b},
+    {"FXSAVE: first limit, then alignment", 32, "0fae4500", {{BP, 0xffffffff}}},
+    {"FXSAVE: alignment before the end's limit", 16, "360fae07", {{BX, 0xa601}}, .ss = SEL_SHORT16},
+    {"FLD m80: the first part's page before the second's limit", 16, "db2f", {{BX, 0xfff7}}},
+    {"FSTP m80", 16, "db3f", {{BX, 0xfff7}}},
+    {"FSTP m80: the first part's limit", 16, "db7efd", {{BP, 0}}},
+    {"FSTP m80 under a limit, the first part good", 16, "db3f", {{BX, 0xa7f7}}, .ds = SEL_SHORT16},
+    {"FBLD at 4 GiB", 32, "df20", {{AX, 0xfffffff8}}},
+    {"FBSTP across 4 GiB", 32, "df30", {{AX, 0xfffffffd}}},
+    {"LES: offset before selector", 16, "c407", {{BX, 0xbff1}}, .ds = SEL_SHORT32},
+    {"LSS: the same", 16, "66670fb213", {{BX, 0xbff0}}, .ds = SEL_SHORT32},
+    {"JMPF: the same", 16, "ff2f", {{BX, 0xfffe}}},
+    {"JMPF: alignment of the offset", 16, "66ff2f", {{BX, 0xfffd}}, .rflags = EFL_AC},
+    {"BOUND: both bounds are read", 16, "622f", {{BX, 0x2ffe}, {BP, 0xa800}}},
+    {"BOUND: the upper one wraps", 16, "2e6217", {{BX, 0xfffe}}},
+    {"MOVS: ES across 4 GiB, DS not flat", 32, "a5", {{SI, 0x10001550}, {DI, 0xffffffff}}, .ds = SEL_FS},
+    {"MOVS: DS across 4 GiB, ES not flat", 32, "a5", {{SI, 0xffffffff}, {DI, 0x1550}}, .es = SEL_DATA16},
+    {"MOVS from SS across 4 GiB", 32, "36a5", {{SI, 0xfffffffe}, {DI, 0x10001550}}},
+    {"MOVS from SS, ES across 4 GiB", 32, "36a5", {{SI, 0x10001550}, {DI, 0xfffffffe}}},
+    {"CMPS", 32, "a7", {{SI, 0x10002a3c}, {DI, 0xffffffff}}, .ds = SEL_FS},
+    {"REP CMPS", 32, "f366a7", {{CX, 9}, {SI, 0x10001fe3}, {DI, 0xffffffff}}, .ds = SEL_FS},
+    {"REP MOVS", 32, "64f366a5", {{CX, 3}, {SI, 0x10001be0}, {DI, 0xffffffff}}},
+    {"PUSHA across 4 GiB", 32, "60", {{SP, 2}}},
+    {"POPA", 32, "61", {{SP, 0xfffffffe}}},
+    {"PUSH segment", 32, "06", {{SP, 2}}},
+    {"POP segment", 32, "1f", {{SP, 0xfffffffd}}},
+    {"PUSH of memory across 4 GiB", 32, "ff33", {{SP, 1}, {BX, 0x10001ee4}}},
+    {"load across the end of canonical addresses", 64, "488b03", {{BX, 0x7ffffffffffa}}},
+    {"store", 64, "488903", {{BX, 0x7ffffffffffa}}},
+    {"vector", 64, "0f1003", {{BX, 0x7ffffffffff4}}},
+    {"MOVS", 64, "48a5", {{SI, 0x7ffffffffff9}, {DI, 0x10001000}}},
+    {"POP", 64, "58", {{SP, 0x7ffffffffffe}}},
+    {"PUSH", 64, "50", {{SP, 0x800000000003}}},
+    {"RETF: canonical before alignment", 64, "cb", {{SP, 0x7ffffffffff9}}, .rflags = EFL_AC},
+    {"operand of BP", 64, "486b450201", {{BP, 0x7ffffffffff8}}},
+    {"MASKMOVDQU: all bytes, whatever the mask", 64, "660ff7c1", {{DI, 0x10002ff4}}},
+    {"MASKMOVQ", 64, "0ff7c1", {{DI, 0x10005ffa}}},
+    {"MASKMOVDQU: two parts", 16, "660ff7c1", {{DI, 0xfff6}}},
+    {"VMASKMOVPS: elements one by one", 32, "c4e2712f5500", {{BP, 0x2fed}}, .ss = SEL_DATA16, .mask = 0xff},
+    {"VMASKMOVPS: 16-bit offsets of elements do not wrap", 32, "67c4e2712c6402", {{SI, 0xfff9}}, .mask = 0x0c},
+    {"VMASKMOVPD: element across 4 GiB", 32, "c4e2752f00", {{AX, 0xfffffffa}}, .mask = 2},
+    {"aligned vector: alignment before the limit", 32, "360f2806", {{SI, 0xa801}}, .ss = SEL_SHORT16},
+    {"aligned vector beyond SS", 32, "360f2806", {{SI, 0xa800}}, .ss = SEL_SHORT16},
+    {"unaligned vector beyond SS", 32, "360f1006", {{SI, 0xa801}}, .ss = SEL_SHORT16},
+    {"CALL: stack before CS's limit", 16, "66ff5700", {{BX, 0x1100}, {SP, 2}}, .ss = SEL_SHORT16},
+};
+
+bool fixed_case(unsigned n, DiffSeq *q, DiffState *st, const char **what)
+{
+    if (n >= G_N_ELEMENTS(fixed))
+        return false;
+    const Fixed *f = &fixed[n];
+    DiffInsn *g = &q->insn[0];
+    unsigned len = strlen(f->code) / 2;
+
+    memset(q, 0, sizeof *q);
+    q->bits = f->bits;
+    q->n = 1;
+    g->rip_at = g->rel_at = g->vsib = -1;
+    g->n = len;
+    for (unsigned i = 0; i < len; i++)
+        g->b[i] = g_ascii_xdigit_value(f->code[2 * i]) << 4 | g_ascii_xdigit_value(f->code[2 * i + 1]);
+    memset(st, 0, sizeof *st);
+    st->xs[XS_BV] = 7;
+    memcpy(st->xs + XS_FCW, &(uint16_t){0x37f}, 2);
+    memcpy(st->xs + XS_MXCSR, &(uint32_t[]){0x1f80, 0xffff}, 8);
+    for (unsigned i = 0; i < 8; i++)
+        st->xs[(i & 4 ? XS_YMMH : XS_XMM) + 16 + 4 * (i & 3) + 3] = (f->mask >> i & 1) << 7;
+    st->xs[XS_FTW] = 0xff;
+    st->gpr[R_ESP] = f->bits == 16 ? 0x9800 : DIFF_DATA + 0x9800;
+    for (unsigned i = 0; i < G_N_ELEMENTS(f->set); i++)
+        if (f->set[i].reg || f->set[i].value)
+            st->gpr[f->set[i].reg] = f->set[i].value;
+    st->rflags = 0x202 | f->rflags;
+    st->fsbase = 0x40;
+    st->gsbase = 0x100;
+    st->sel[R_CS] = f->bits == 64 ? 0x33 : f->bits == 32 ? 0x23 : SEL_CODE16;
+    st->sel[R_SS] = f->ss ? f->ss : f->bits == 16 ? SEL_DATA16 : 0x2b;
+    if (f->bits != 64) {
+        st->sel[R_DS] = f->ds ? f->ds : f->bits == 16 ? SEL_DATA16 : 0x2b;
+        st->sel[R_ES] = f->es ? f->es : f->bits == 16 ? SEL_DATA16 : 0x2b;
+        st->sel[R_FS] = SEL_FS;
+        st->sel[R_GS] = SEL_GS;
+    }
+    st->vector = DIFF_VECTOR_NONE;
+    *what = f->what;
+    return true;
+}
