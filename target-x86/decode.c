@@ -221,6 +221,12 @@ static bool decode_vex(DisasContext *dc, Fetch *f, bool *bad)
 
     if (!dc->code64 && (!dc->pe || dc->vm86))
         return false;
+    if (i->has_rex) { /* behind REX these bytes are LES and LDS, and undefined: as long as AMD takes that to be */
+        decode_modrm(f, i);
+        decode_address(f, i, true);
+        *bad = true;
+        return false;
+    }
     if (!dc->code64) {
         decode_modrm(f, i);
         if (i->mod != 3 || f->stop || f->too_long)
@@ -231,8 +237,7 @@ static bool decode_vex(DisasContext *dc, Fetch *f, bool *bad)
     } else {
         b1 = fetch8(f);
     }
-    bool rex = i->has_rex;
-    *bad = i->lock || i->rep || i->prefix_66 || rex;
+    *bad = i->lock || i->rep || i->prefix_66;
     b2 = three ? fetch8(f) : b1;
     i->vex = true;
     i->has_rex = false;
@@ -255,7 +260,7 @@ static bool decode_vex(DisasContext *dc, Fetch *f, bool *bad)
         i->map = MAP_0F38; /* fetched like that one: ModRM, no immediate */
     }
     i->opcode = fetch8(f);
-    return !rex; /* undefined before ModRM is fetched */
+    return true;
 }
 
 /* --- rows --- */
@@ -282,6 +287,10 @@ static bool feature_ok(const DisasContext *dc, const OpcodeRow *r)
     return cpu_has(dc->env, r->feature);
 }
 
+/* AMD: UD0 and UD1 have no ModRM, and all that begins with 0F 78 has two bytes of immediates. */
+static bool is_amd(const DisasContext *dc) { return cpu_has(dc->env, X86F_SSE4A); }
+void gen_UD(DisasContext *dc);
+
 /* The first row that fits; fetches ModRM when a row wants it. */
 static const OpcodeRow *find_row(DisasContext *dc, Fetch *f)
 {
@@ -291,7 +300,7 @@ static const OpcodeRow *find_row(DisasContext *dc, Fetch *f)
         const OpcodeRow *r = &opcode_rows[n];
         if (!pp_fits(r, i) || (r->attr & (dc->code64 ? ROW_NO64 : ROW_ONLY64)))
             continue;
-        if (r->modrm && !i->has_modrm)
+        if (r->modrm && !i->has_modrm && !(r->gen == gen_UD && is_amd(dc)))
             decode_modrm(f, i);
         if ((r->reg >= 0 && r->reg != (i->modrm >> 3 & 7)) || (r->rm >= 0 && r->rm != (i->modrm & 7)))
             continue;
@@ -503,6 +512,8 @@ DecodeResult decode_insn(DisasContext *dc)
             i->imm = fetch(&f, simd_row_imm_bytes(i->simd));
         if (!i->row && !i->simd && has_imm8_anyway(i))
             fetch(&f, 1);
+        if (!i->row && !i->simd && i->map == MAP_0F && i->opcode == 0x78 && !vex && is_amd(dc))
+            fetch(&f, 2);
     }
     i->len = f.len;
     dc->pc_next = (dc->pc + f.len) & f.mask;

@@ -72,6 +72,10 @@ static const Fixed fixed[] = {
     {"aligned vector beyond SS", 32, "360f2806", {{SI, 0xa800}}, .ss = SEL_SHORT16},
     {"unaligned vector beyond SS", 32, "360f1006", {{SI, 0xa801}}, .ss = SEL_SHORT16},
     {"CALL: stack before CS's limit", 16, "66e800001000", {{SP, 2}}, .ss = SEL_SHORT16},
+    {"REX before VEX: as long as LES with its displacement", 64, "3e3e3e3e3e3e3e3e3e4bc4a1a5fe1c2e"},
+    {"REX before VEX: no longer than LES", 64, "3e3e3e3e3e3e3e3e3e3e3e3e47c4e2590cf8"},
+    {"UD1 has no ModRM", 64, "3e3e3e3e3e3e3e3e3e3e3e3e3e0fb9c0"},
+    {"0F 78 has immediates", 64, "3e3e3e3e3e3e3e3e3e3ef30f78c10102"},
 };
 
 bool fixed_case(unsigned n, DiffSeq *q, DiffState *st, const char **what)

@@ -390,6 +390,8 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
         if (e.imm >= 0x20) /* 80h and the host's vectors */
             e.imm &= 0x1f;
     }
+    if (!strcmp(r->name, "UD") && cpu_has(guest_env(), X86F_SSE4A))
+        e.has_modrm = e.has_sib = false, e.disp_size = 0; /* AMD */
     if (!strcmp(r->name, "ENTER"))
         e.imm &= 0xff, e.imm2 &= below(2) ? 0 : 0x23;
     if (!strcmp(r->name, "RET") && e.imm_size)

@@ -4,25 +4,8 @@
 #include "tests/diff/diff.h"
 #include "target-x86/cpuid.h"
 
-static bool is_row(const DiffInsn *g, const char *name) { return g->row < (int)gen_simd_rows() && !strcmp(opcode_rows[g->row].name, name); }
-
-static const char *row_name(const DiffInsn *g)
-{
-    unsigned r = g->row;
-    return r < SIMD_AT ? opcode_rows[r].name : r < X87_AT ? simd_rows[r - SIMD_AT].name : r < VEX_AT ? "x87" : vex_rows[r - VEX_AT].name;
-}
-
 static bool is_access(int vector) { return vector == EXCP_PF || vector == EXCP_AC; }
 static bool is_limit(int vector) { return vector == EXCP_GP || vector == EXCP_SS; }
-
-/* REX right before a VEX prefix */
-static bool rex_before_vex(const DiffInsn *g)
-{
-    for (unsigned i = 1; i < g->n; i++)
-        if ((g->b[i] & 0xfe) == 0xc4 && (g->b[i - 1] & 0xf0) == 0x40)
-            return true;
-    return false;
-}
 
 /* The instruction at which both sides stopped by a fault, or NULL. */
 static const DiffInsn *faulting(const DiffSeq *q, const DiffState *n, const DiffState *v)
@@ -62,14 +45,5 @@ const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
     /* 64-bit code's indirect CALL has pushed before its target turns out not to be canonical: below the stack pointer. */
     if (kinds == DK_MEM && g->call_ind && first == EXCP_GP && lo >= n->gpr[R_ESP] - 8 && hi < n->gpr[R_ESP])
         return "CALL has pushed";
-    /* UD0 and UD1 too long only by the ModRM that AMD does not fetch. */
-    if (kinds == DK_VECTOR && is_row(g, "UD") && first == EXCP_UD && second == EXCP_GP && g->n >= 12)
-        return "UD0 and UD1";
-    /* The same of F3 before INSERTQ's opcode, with its two immediate bytes. */
-    if (kinds == DK_VECTOR && g->n >= 12 && first + second == EXCP_UD + EXCP_GP && (!strcmp(row_name(g), "INSERTQ") || !strcmp(row_name(g), "EXTRQ")))
-        return "undefined or too long";
-    /* REX before VEX is undefined: how much of the instruction is fetched before that is seen varies. */
-    if (q->bits == 64 && kinds == DK_VECTOR && g->n >= 15 && first + second == EXCP_UD + EXCP_GP && rex_before_vex(g))
-        return "REX before VEX";
     return NULL;
 }
