@@ -330,7 +330,7 @@ static GenFn *const gen_fns[SK_COUNT] = {
 void gen_vex_insn(DisasContext *dc, const SimdRow *row)
 {
     const Insn *i = &dc->insn;
-    bool l256 = i->vex_l && row->l != VEX_LG;
+    bool l256 = i->vex_l && row->l != VEX_LG; /* no other writes an upper half that is not zero */
 
     if (!(dc->flags & HF_OSXSAVE) || !simd_guest_has(dc->env, SF_AVX) ||
         !simd_guest_has(dc->env, l256 ? row->feature256 : row->feature)) {
@@ -345,5 +345,12 @@ void gen_vex_insn(DisasContext *dc, const SimdRow *row)
         gen_exception(dc, EXCP_NM);
         return;
     }
+    /* See vzeroupper's lowering. Once is enough: no path through the TB comes here without having been there. */
+    if (l256 && !dc->vec_high && (i->reg >= 8 || i->rm >= 8 || i->vvvv >= 8)) {
+        tcg_gen_st(dc->s, tcg_const(dc->s, 1), tcg_env(dc->s), offsetof(CPUX86State, head.vec_high), 1);
+        dc->vec_high = true;
+    }
+    if (row->kind == SK_VZEROUPPER)
+        dc->vec_high = false;
     gen_fns[row->kind](dc, row);
 }

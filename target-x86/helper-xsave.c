@@ -177,6 +177,8 @@ uint32_t helper_xrstor(CPUX86State *env, uint64_t addr, uint32_t ctl)
         if (rfbm & XS_AVX)
             memcpy(&env->xmm[i].q[2], load & XS_AVX ? &ymm[2 * i] : (const uint64_t[2]){0, 0}, 16);
     }
+    if (load & XS_AVX)
+        env->head.vec_high = 1;
     if (set_mxcsr)
         cpu_set_mxcsr(env, mxcsr);
     if (rfbm & XS_PKRU)

@@ -63,6 +63,7 @@ typedef struct DisasContext {
     bool no_trap;              /* MOV SS: TF traps after the next instruction */
     bool shadow_next;        /* after STI: the next instruction clears inhibit_irq */
     enum { VEC_NONE, VEC_SSE, VEC_AVX } vec_mode; /* which set of vector globals the TB uses */
+    bool vec_high;           /* TcgEnvHead.vec_high is set */
     bool fetch_pages_open;   /* decoder: the instruction may fetch from a second page */
     /* the current instruction's memory operand, once gen_operand_mem() made it */
     bool mem_valid;

@@ -49,6 +49,7 @@ void cpu_x86_post_load(CPUX86State *env)
         env->fptags[i] = env->fptags[i] != 0;
     env->head.mxcsr_run = (env->head.mxcsr_run & 0xffff) | 0x1f80;
     env->mxcsr &= 0xffff;
+    env->head.vec_high = 1;
     env->a20_mask |= ~(1ULL << 20);
     debug_update_watch(env, DR7_FIXED_1);
     cpu_update_hflags(env);

@@ -211,6 +211,7 @@ X86Cond lower_compare(Ra *l, TcgType type, TcgCond cond, TcgTempIdx a, TcgTempId
 void lower_counter(Ra *l, uint64_t *counter, Reg t); /* *counter += 1; changes t and the flags */
 uint8_t *lower_finish(Ra *l); /* tails and fix-ups at the end of the TB; returns the end of what is not in the cold part */
 void guest_stubs(Ra *l);
+void vzeroupper_stub(Ra *l, const Stub *st);
 Stub *stub_new(Ra *l, unsigned opc); /* never NULL: when there are too many the last one is reused */
 void stub_from(Stub *st, uint8_t *jump);
 void lower_exit(Ra *l, uint8_t *jump, unsigned reason); /* let the jump lead to the epilogue; TbExit or EXIT_SEARCH */

@@ -70,6 +70,7 @@ typedef struct TcgEnvHead {
     uint16_t x87_cw;        /* read only if x87_modes is set */
     uint16_t x87_sw;        /* scratch */
     uint8_t x87_modes;      /* x87_cw may differ from the host's default */
+    uint8_t vec_high;       /* V256 globals from the ninth on may have upper halves that are not zero; set before one is written */
     uint8_t x87_live;       /* 0 or X87_LIVE_*: what there is to do when translated code is left */
 } TcgEnvHead;
 

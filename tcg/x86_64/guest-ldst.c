@@ -535,7 +535,9 @@ static void guest_stub(Ra *l, const Stub *st)
 void guest_stubs(Ra *l)
 {
     for (unsigned i = 0; i < l->nb_stubs && !l->e.full; i++) {
-        if (!stub_is_exit(&l->stub[i]))
+        if (l->stub[i].opc == TCG_OP_vzeroupper)
+            vzeroupper_stub(l, &l->stub[i]);
+        else if (!stub_is_exit(&l->stub[i]))
             guest_stub(l, &l->stub[i]);
     }
 }

@@ -53,17 +53,65 @@ static void lower_vex(Ra *l, const TcgOp *op)
         x86_simd_vex(&l->e, enc, d & 15, vvvv & 15, b & 15, imm);
 }
 
+enum { FIRST_HIGH = 8 }; /* TcgEnvHead.vec_high */
+
 /* The globals' upper halves in env; the host's registers too, as the guest wants it for the same reason: what runs
- * next is legacy SSE code. */
+ * next is legacy SSE code. Those from the ninth on are seldom used: a mark says whether there is anything to do. */
 static void lower_vzeroupper(Ra *l, const TcgOp *op)
 {
     Emit *e = &l->e;
+    Reg zero = NOREG;
+    bool in_memory = false;
 
-    ra_drop_vectors(l);
+    for (Reg r = XMM0; r <= XMM15; r++) { /* temps do not become zero above */
+        for (TcgTempIdx t = l->head[r]; t != TCG_NO_TEMP; t = l->t[t].next) {
+            if (l->s->temps[t].kind != TCG_TEMP_GLOBAL || l->s->temps[t].type != TCG_V256) {
+                ra_evict(l, r);
+                break;
+            }
+        }
+    }
+    zero = ra_tmpv(l);
     x86_vzeroupper(e);
-    x86_simd_vex(e, SIMD_MAP_0F | 0x57, 0, 0, 0, 0);
-    for (unsigned i = 0; i < op->arg[1]; i++)
-        x86_vec_store(e, 16, mem_at(RBP, op->arg[0] + 16 + 32 * i), XMM0);
+    for (TcgTempIdx t = 0; t < l->s->nb_globals; t++) { /* what is in a register is stored as a whole, and stays there */
+        RaTemp *rt = &l->t[t];
+        if (l->s->temps[t].type != TCG_V256)
+            continue;
+        unsigned n = (l->s->temps[t].env_offset - op->arg[0]) / 32;
+        if (n >= op->arg[1])
+            continue;
+        if (rt->loc == LOC_REG) {
+            x86_vec_store(e, host_features.avx ? 32 : 16, ra_home(l, t), rt->reg);
+            rt->coherent = true;
+        } else if (n < FIRST_HIGH) {
+            if (!in_memory)
+                x86_simd_vex(e, SIMD_MAP_0F | 0x57, zero & 15, zero & 15, zero & 15, 0);
+            in_memory = true;
+            x86_vec_store(e, 16, mem_at(RBP, l->s->temps[t].env_offset + 16), zero);
+        }
+    }
+    if (op->arg[1] <= FIRST_HIGH)
+        return;
+    x86_alu_mi(e, X86_CMP, 1, false, mem_at(RBP, offsetof(TcgEnvHead, vec_high)), 0);
+    Stub *st = stub_new(l, TCG_OP_vzeroupper);
+    stub_from(st, x86_jcc(e, CC_NE));
+    st->tmp = zero;
+    st->disp = op->arg[0] + 16;
+    st->rmw = op->arg[1];
+    st->back = e->p;
+}
+
+void vzeroupper_stub(Ra *l, const Stub *st)
+{
+    Emit *e = &l->e;
+    unsigned zero = st->tmp & 15;
+
+    x86_patch_here(e, st->from[0]);
+    x86_simd_vex(e, SIMD_MAP_0F | 0x57, zero, zero, zero, 0);
+    for (unsigned i = FIRST_HIGH; i < st->rmw; i++)
+        x86_vec_store(e, 16, mem_at(RBP, st->disp + 32 * i), st->tmp);
+    x86_store_imm(e, 1, mem_at(RBP, offsetof(TcgEnvHead, vec_high)), 0);
+    x86_jmp_to(e, st->back);
 }
 
 static void lower_simd(Ra *l, const TcgOp *op)

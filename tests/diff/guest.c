@@ -144,9 +144,11 @@ static void load(const DiffState *st)
     load_segments(e, st);
     e->eflags = 2 | EFL_IF | (st->rflags & (EFL_AC | EFL_ID));
     cpu_load_eflags(e, st->rflags, CC_MASK | EFL_DF);
+    e->head.vec_high = 0;
     for (int i = 0; i < 16; i++) {
         memcpy(&e->xmm[i], xs + XS_XMM + 16 * i, 16);
         memcpy(e->xmm[i].b + 16, xs + XS_YMMH + 16 * i, 16);
+        e->head.vec_high |= i >= 8 && (e->xmm[i].q[2] | e->xmm[i].q[3]);
     }
     cpu_set_mxcsr(e, *(const uint32_t *)(xs + XS_MXCSR));
     e->fpuc = *(const uint16_t *)(xs + XS_FCW);

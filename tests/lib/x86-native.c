@@ -177,9 +177,11 @@ static void load_guest(const X86NState *st)
     memcpy(e->head.gpr, st->gpr, sizeof st->gpr);
     e->head.gpr[R_ESP] = STACK_TOP;
     cpu_load_eflags(e, st->rflags, CC_MASK | EFL_DF);
+    e->head.vec_high = 0;
     for (int i = 0; i < 16; i++) {
         memcpy(&e->xmm[i], fx + 160 + 16 * i, 16);
         memcpy(&e->xmm[i].q[2], st->ymmh[i], 16);
+        e->head.vec_high |= i >= 8 && (e->xmm[i].q[2] | e->xmm[i].q[3]);
     }
     e->xcr0 = cpu_has(e, X86F_AVX) ? 7 : 3;
     cpu_set_mxcsr(e, *(uint32_t *)(fx + 24));

@@ -443,6 +443,8 @@ static void test_vex_sequences(void)
         static X86NState nat, vir;
         x86n_random(&st, r);
         st.gpr[R_ESI] = X86N_DATA;
+        if (round & 1) /* then VZEROUPPER has to know what is written here (TcgEnvHead.vec_high) */
+            memset(st.ymmh[8], 0, 8 * 16);
         nat = vir = st;
         x86n_native(&nat, buf, n);
         x86n_vireo(&vir, buf, n);
