@@ -290,10 +290,10 @@ void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
         raise_exception_err(env, EXCP_NP, err, ra);
     if (cpu_lma(env) && (e2 & DESC_L) && (e2 & DESC_B))
         raise_exception_err(env, EXCP_GP, err, ra);
-    if (rpl == cpl && cpu_lma(env) && (e2 & DESC_L)) /* counted with the width of the code returned to */
-        s.mask = ~0ULL;
-    stack_drop(&s, add);
-    if (rpl == cpl) {
+    if (rpl == cpl) { /* the stack pointer is counted with the width of the code returned to */
+        s.mask = cpu_lma(env) && (e2 & DESC_L) ? ~0ULL : stack_mask_of(env->segs[R_SS].flags);
+        s.sp = env->head.gpr[R_ESP];
+        stack_drop(&s, 2 * size + add);
         cs_check_target(env, e1, e2, eip, ra);
         cs_load(env, selector, e1, e2, cpl, ra);
         stack_commit(&s);
