@@ -34,7 +34,9 @@ struct Chardev {
     /* stream */
     int in_fd, out_fd;  /* -1: none */
     GSource *in_src, *out_src;
+    GSource *gone_src;  /* while paused: has the peer gone? */
     bool in_paused;     /* the front end took no more */
+    GByteArray *left;   /* what a peer that has gone had sent and the front end did not take yet */
     GByteArray *out;
 };
 

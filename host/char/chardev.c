@@ -1,5 +1,6 @@
 /* chardev.c - the chardev core: list, front-end seats, polling, bounded output, log files.
  * Spec: the -chardev options and the `info chardev` texts of qemu 7.2.
+ * A peer that goes while the front end takes nothing is noticed; what it had sent is kept (up to IN_MAX) for later.
  * Output that a connected peer does not take at once is kept up to OUT_MAX bytes, beyond that the
  * caller is told that less was taken; with no peer it is dropped, as on a cable that is not plugged in. */
 #include "host/base/osdep.h"
@@ -8,7 +9,8 @@
 #include <glib-unix.h>
 #include <poll.h>
 
-enum { OUT_MAX = 1 << 20, READ_CHUNK = 4096, BLOCKING_CHUNK = 256 };
+enum { PEER_GONE = POLLHUP | POLLERR | POLLRDHUP };
+enum { IN_MAX = 1 << 20, OUT_MAX = 1 << 20, READ_CHUNK = 4096, BLOCKING_CHUNK = 256 };
 
 static GList *chardevs; /* in order of creation */
 
@@ -22,6 +24,7 @@ Chardev *chr_new(const char *label, GError **errp)
     chr->label = g_strdup(label);
     chr->log_fd = chr->in_fd = chr->out_fd = -1;
     chr->out = g_byte_array_new();
+    chr->left = g_byte_array_new();
     chardevs = g_list_append(chardevs, chr);
     return chr;
 }
@@ -37,6 +40,7 @@ void chr_destroy(Chardev *chr)
         close(chr->log_fd);
     chardevs = g_list_remove(chardevs, chr);
     g_byte_array_unref(chr->out);
+    g_byte_array_unref(chr->left);
     g_free(chr->label);
     g_free(chr->filename);
     g_free(chr);
@@ -91,6 +95,30 @@ static GSource *add_watch(int fd, GIOCondition cond, GUnixFDSourceFunc fn, Chard
     return s;
 }
 
+/* The peer has gone while input was paused: what is still to be read waits for the front end. */
+static gboolean on_gone(gint fd, GIOCondition cond, gpointer opaque)
+{
+    Chardev *chr = opaque;
+    uint8_t buf[READ_CHUNK];
+    ssize_t n;
+
+    drop_source(&chr->gone_src);
+    while (chr->left->len < IN_MAX && ((n = read(fd, buf, sizeof buf)) > 0 || (n < 0 && errno == EINTR))) {
+        int len = n > 0 ? (int)n : 0;
+        if (chr->ops->filter)
+            len = chr->ops->filter(chr, buf, len);
+        g_byte_array_append(chr->left, buf, (guint)len);
+    }
+    chr->ops->hangup(chr);
+    return G_SOURCE_REMOVE;
+}
+
+static void watch_peer(Chardev *chr)
+{
+    if (chr->ops->hangup && !chr->ops->blocking_fd && !chr->gone_src && chr->in_fd >= 0)
+        chr->gone_src = add_watch(chr->in_fd, (GIOCondition)PEER_GONE, on_gone, chr);
+}
+
 static gboolean on_input(gint fd, GIOCondition cond, gpointer opaque)
 {
     Chardev *chr = opaque;
@@ -100,6 +128,7 @@ static gboolean on_input(gint fd, GIOCondition cond, gpointer opaque)
     if (room <= 0) {
         chr->in_paused = true;
         drop_source(&chr->in_src);
+        watch_peer(chr);
         return G_SOURCE_REMOVE;
     }
     ssize_t n = read(fd, buf, MIN(room, READ_CHUNK));
@@ -118,10 +147,31 @@ static gboolean on_input(gint fd, GIOCondition cond, gpointer opaque)
     return G_SOURCE_REMOVE;
 }
 
+/* What an earlier peer left goes first; true when nothing is left. The front end may call back while it reads. */
+static bool deliver_left(Chardev *chr)
+{
+    uint8_t buf[READ_CHUNK];
+    int room;
+
+    while (chr->left->len && (room = chr_can_read(chr)) > 0) {
+        guint n = MIN(MIN((guint)room, chr->left->len), (guint)sizeof buf);
+        memcpy(buf, chr->left->data, n);
+        g_byte_array_remove_range(chr->left, 0, n);
+        chr_deliver(chr, buf, (int)n);
+    }
+    return !chr->left->len;
+}
+
 void chr_resume_input(Chardev *chr)
 {
+    if (!deliver_left(chr)) {
+        if (chr->in_paused)
+            watch_peer(chr);
+        return;
+    }
     if (chr->in_paused && chr->in_fd >= 0 && !chr->in_src) {
         chr->in_paused = false;
+        drop_source(&chr->gone_src);
         chr->in_src = add_watch(chr->in_fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_input, chr);
     }
 }
@@ -179,6 +229,7 @@ void chr_stream_start(Chardev *chr, int in_fd, int out_fd)
 void chr_stream_stop(Chardev *chr)
 {
     drop_source(&chr->in_src);
+    drop_source(&chr->gone_src);
     drop_source(&chr->out_src);
     g_byte_array_set_size(chr->out, 0);
     chr->in_fd = chr->out_fd = -1;

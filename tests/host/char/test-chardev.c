@@ -133,6 +133,40 @@ static void test_unix_server(void)
     g_string_free(f.in, TRUE);
 }
 
+/* A peer goes while the front end reads nothing: that is noticed, the next one can come, and what the first had sent
+ * is still read, before the second one's. */
+static void test_gone_while_paused(void)
+{
+    g_autofree char *path = g_build_filename(dir, "gone", NULL);
+    g_autofree char *spec = g_strdup_printf("unix:%s,server=on,wait=off", path);
+    Front f;
+    front(&f, legacy("serial0", spec));
+    f.room = 0;
+    for (int i = 1; i <= 2; i++) {
+        int fd = connect_unix(path);
+        WAIT(f.opened == i);
+        send_all(fd, i == 1 ? "left behind " : "by both");
+        for (int k = 0; k < 10; k++)
+            g_main_context_iteration(NULL, FALSE);
+        g_assert_cmpint(f.closed, ==, i - 1);
+        close(fd);
+        WAIT(f.closed == i);
+    }
+    g_assert_cmpuint(f.in->len, ==, 0);
+    f.room = 5;
+    chardev_fe_accept_input(&f.fe);
+    WAIT(f.in->len == 19);
+    g_assert_cmpstr(f.in->str, ==, "left behind by both");
+    int fd = connect_unix(path);
+    WAIT(f.opened == 3);
+    send_all(fd, "!");
+    WAIT(f.in->len == 20);
+    close(fd);
+    WAIT(f.closed == 3);
+    chardev_cleanup_all();
+    g_string_free(f.in, TRUE);
+}
+
 static void test_backpressure(void)
 {
     g_autofree char *path = g_build_filename(dir, "bp", NULL);
@@ -333,6 +367,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     dir = g_dir_make_tmp("vireo-chr-XXXXXX", NULL);
     g_test_add_func("/host/char/unix-server", test_unix_server);
+    g_test_add_func("/host/char/gone-while-paused", test_gone_while_paused);
     g_test_add_func("/host/char/backpressure", test_backpressure);
     g_test_add_func("/host/char/telnet", test_telnet);
     g_test_add_func("/host/char/pty", test_pty);
