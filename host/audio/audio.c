@@ -5,6 +5,7 @@
 #include "host/audio/audio.h"
 #include "host/base/bitops.h"
 #include "host/base/keyval.h"
+#include "host/block/blkopts.h"
 #if CONFIG_SDL
 #include <SDL2/SDL.h>
 #endif
@@ -153,9 +154,31 @@ static bool parse(AudioDev *a, const GPtrArray *kv, GError **errp)
     return true;
 }
 
+/* A JSON object, as management programs write it, or key=value. NULL: an error. */
+static GPtrArray *parse_text(const char *text, GError **errp)
+{
+    if (text[strspn(text, " \t\n")] != '{')
+        return keyval_parse(text, "driver");
+    BlockOptions *o = blkopts_parse(text, errp);
+    g_autoptr(GString) plain = g_string_new(NULL);
+    GHashTableIter it;
+    gpointer k, v;
+    if (!o)
+        return NULL;
+    for (g_hash_table_iter_init(&it, o); g_hash_table_iter_next(&it, &k, &v);) {
+        g_autoptr(GString) val = g_string_new(v);
+        g_string_replace(val, ",", ",,", 0);
+        g_string_append_printf(plain, "%s%s=%s", plain->len ? "," : "", (char *)k, val->str);
+    }
+    blkopts_free(o);
+    return keyval_parse(plain->str, NULL);
+}
+
 bool audio_new(const char *optstr, GError **errp)
 {
-    GPtrArray *kv = keyval_parse(optstr, "driver");
+    GPtrArray *kv = parse_text(optstr, errp);
+    if (!kv)
+        return false;
     AudioDev *a = g_new0(AudioDev, 1);
     bool ok = parse(a, kv, errp) && open_driver(a, errp);
     keyval_free(kv);

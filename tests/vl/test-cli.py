@@ -110,6 +110,8 @@ def firmware_and_kernel(d):
 
 
 VALUES = r'''
+-audiodev {"driver":"wav","id":"a","out":{"frequenc":1}} | -audiodev | out.frequenc
+-audiodev {"driver":"none" | -audiodev | JSON
 -nosuch             | -nosuch | invalid option
 --nosuch            | --nosuch | invalid option
 -hda                | -hda | argument
@@ -290,6 +292,7 @@ def starts(*args):
 
 
 GOOD = r'''
+-audiodev {"driver":"none","id":"a","out":{"frequency":22050}} -machine pc,pcspk-audiodev=a
 -m 64
 -m 512M
 -m 1G
