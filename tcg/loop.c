@@ -10,8 +10,6 @@
  * Not done: general registers and flags, which go through env as between any TBs. */
 #include "tcg/regalloc.h"
 
-enum { MAX_HOMES = 13 /* a few registers must be left for temps, and one for ra_loop_back()'s cycles */ };
-
 static bool is_jump_back(const TcgContext *s, const TcgOp *op, uint64_t eip)
 {
     return op->opc == TCG_OP_goto_tb && op->arg[1] == eip && !s->no_chain;
@@ -70,7 +68,7 @@ void ra_loop_begin(Ra *l)
 
     l->loop = (RaLoop){ 0 };
     l->s->loop_entry = 0;
-    if (!find_loop(l, &used, &written) || !used || __builtin_popcountll(used) > MAX_HOMES)
+    if (!find_loop(l, &used, &written) || !used || __builtin_popcountll(used) > 16)
         return;
     l->loop.used = used;
     l->loop.written = written;
@@ -123,14 +121,18 @@ void ra_loop_back(Ra *l)
             moved &= ~(1ull << t);
             progress = true;
         }
-        if (!progress) { /* a cycle, or a home that somebody shares: one of them steps aside */
+        if (!progress) { /* a cycle, or a home that others share: one of them steps aside; it is nobody's home that is free */
             TcgTempIdx t = __builtin_ctzll(moved), other = l->head[(Reg)l->loop.home[t]];
             Reg free = XMM0;
             while (free < XMM15 && l->head[free] != TCG_NO_TEMP)
                 free++;
-            g_assert(l->head[free] == TCG_NO_TEMP); /* there are MAX_HOMES values at most */
-            ra_move_vector(l, other, free);
-            moved |= l->loop.home[other] == free ? 0 : 1ull << other;
+            if (l->head[free] == TCG_NO_TEMP) {
+                ra_move_vector(l, other, free);
+            } else {
+                ra_to_memory(l, other);
+                moved &= ~(1ull << other);
+                from_memory |= 1ull << other;
+            }
         }
     }
     for (uint64_t m = from_memory; m; m &= m - 1) {

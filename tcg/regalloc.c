@@ -158,7 +158,7 @@ static void sync_temp(Ra *l, TcgTempIdx t)
     rt->coherent = true;
 }
 
-static void to_memory(Ra *l, TcgTempIdx t)
+void ra_to_memory(Ra *l, TcgTempIdx t)
 {
     sync_temp(l, t);
     leave(l, t);
@@ -168,7 +168,7 @@ static void to_memory(Ra *l, TcgTempIdx t)
 void ra_evict(Ra *l, Reg r)
 {
     while (l->head[r] != TCG_NO_TEMP)
-        to_memory(l, l->head[r]);
+        ra_to_memory(l, l->head[r]);
 }
 
 /* ---- choosing a register ---- */
@@ -377,7 +377,7 @@ Opnd ra_in_any(Ra *l, TcgTempIdx t)
 Opnd ra_in_not_scratch(Ra *l, TcgTempIdx t)
 {
     if (!untracked(l, t) && l->t[t].loc == LOC_REG && is_scratch(l->t[t].reg) && !(l->locked >> l->t[t].reg & 1))
-        to_memory(l, t);
+        ra_to_memory(l, t);
     return ra_in_any(l, t);
 }
 
@@ -424,7 +424,7 @@ void ra_evacuate(Ra *l, Reg pinned)
         if (ra_dies(l, t))
             continue;
         if (l->t[t].coherent || l->s->temps[t].kind == TCG_TEMP_GLOBAL) {
-            to_memory(l, t); /* a global must be stored sooner or later: now, while that is one instruction */
+            ra_to_memory(l, t); /* a global must be stored sooner or later: now, while that is one instruction */
             continue;
         }
         if (to == NOREG) {
@@ -433,7 +433,7 @@ void ra_evacuate(Ra *l, Reg pinned)
                 x86_mov_rr(&l->e, true, to, pinned);
         }
         if (to == NOREG) {
-            to_memory(l, t);
+            ra_to_memory(l, t);
         } else {
             leave(l, t);
             join(l, t, to);

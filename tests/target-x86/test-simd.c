@@ -364,7 +364,7 @@ static void test_loops(gconstpointer p)
         st.gpr[R_EBX] = X86N_DATA;
         memset(st.data, 0, 0x800);
         st.data[g_rand_int_range(r, 0, 60) * step] = 1; /* the round that faults */
-        for (unsigned k = g_rand_int_range(r, 1, 12), check = g_rand_int_range(r, 0, k); k > 0; k--) {
+        for (unsigned k = g_rand_int_range(r, 1, 36), check = g_rand_int_range(r, 0, k); k > 0; k--) {
             Code c = {0};
             if (k - 1 == check) { /* mov rdx, [rbx + rax]; movaps xmm, [rbx + rdx] */
                 const uint8_t load[] = { 0x48, 0x8b, 0x14, 0x03, vex ? 0xc5 : 0x0f, vex ? 0xfc : 0x28, 0x28 };
