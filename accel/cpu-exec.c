@@ -42,6 +42,8 @@ bool cpu_restore_state(CPUState *cpu, uintptr_t ra)
     TB *tb = tb_find_host(ra);
     if (!tb || !tb_restore_data(tb, ra, data))
         return false;
+    if (tb->floating)
+        data[0] += cpu_head(cpu)->pc_page;
     cpu->ops->restore_state(cpu->env, data);
     return true;
 }
@@ -54,10 +56,11 @@ void cpu_loop_exit_restore(CPUState *cpu, uintptr_t ra)
 
 static void log_exec(CPUState *cpu, const TB *tb)
 {
-    if (!log_addr_in_filter(tb->pc))
+    vaddr pc = tb_pc_now(cpu, tb);
+    if (!log_addr_in_filter(pc))
         return;
     log_print(LOG_EXEC, "Trace %d: %p [%08" PRIx64 "/" VADDR_FMT "/%08x/%08x] \n", cpu->index, (void *)tb->code,
-              (uint64_t)tb->cs_base, tb->pc, tb->flags, tb->cflags);
+              (uint64_t)tb->cs_base, pc, tb->flags, tb->cflags);
     if (log_enabled(LOG_CPU)) {
         GString *s = g_string_new(NULL);
         cpu->ops->dump_state(cpu, s, log_enabled(LOG_FPU));
@@ -71,6 +74,7 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
 {
     TbState st;
     cpu->ops->get_tb_state(cpu->env, &st);
+    cpu_head(cpu)->pc_page = st.pc & TCG_PAGE_MASK; /* whether it will be needed or not */
     TB *tb = jump_cache_find(cpu, &st);
     if (likely(cflags == 0 && tb))
         return tb;
@@ -78,6 +82,7 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
     cpu->stats.jc_misses++;
     bool global = false;
     ram_addr_t phys_pc = tlb_code_addr(cpu, st.pc, NULL, &global);
+    st.floating = st.floating && phys_pc != NO_PAGE && tb_page_floats(phys_pc, st.pc);
     tb = NULL;
     if (phys_pc != NO_PAGE && !(cflags & CF_NOCACHE)) {
         tb = tb_lookup_phys(cpu, &st, cflags, phys_pc, false);
@@ -101,12 +106,15 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
 }
 
 /* A TB that is not in the jump cache, without raising anything. NULL: the loop is to look. */
-static TB *find_known(CPUState *cpu, const TbState *st)
+static TB *find_known(CPUState *cpu, TbState *st)
 {
     bool global;
     ram_addr_t phys_pc = tlb_code_probe(cpu, st->pc, &global);
-    TB *tb = phys_pc == NO_PAGE ? NULL : tb_lookup_phys(cpu, st, 0, phys_pc, true);
 
+    if (phys_pc == NO_PAGE)
+        return NULL;
+    st->floating = st->floating && tb_page_floats(phys_pc, st->pc);
+    TB *tb = tb_lookup_phys(cpu, st, 0, phys_pc, true);
     if (!tb)
         return NULL;
     cpu->stats.jc_misses++;
@@ -130,7 +138,10 @@ const void *cpu_lookup_code(CPUState *cpu)
     TB *tb = jump_cache_find(cpu, &st);
     if (!tb)
         tb = find_known(cpu, &st);
-    return tb ? tb->code : NULL;
+    if (!tb)
+        return NULL;
+    cpu_head(cpu)->pc_page = st.pc & TCG_PAGE_MASK;
+    return tb->code;
 }
 
 /* Exceptions and requests, before the next TB. True: leave cpu_exec with *ret. */

@@ -35,6 +35,7 @@ typedef struct TbState { /* identifies translations; TB flags are the guest's */
     vaddr pc;          /* linear */
     uint64_t cs_base;  /* pc = eip + cs_base; fits in 32 bits */
     uint32_t flags;
+    bool floating;     /* the same translation will do at any linear address that has this code: depends on flags and page */
 } TbState;
 
 typedef struct CPUOps {

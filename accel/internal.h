@@ -27,6 +27,10 @@ void tb_cache_init(void);
 /* The TB for st, or NULL. phys_pc: ram_addr of st->pc. Without the lock. one_page: none that lies on two; else the second
  * page is looked up, which may raise its fault. */
 TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc, bool one_page);
+/* Whether TBs at pc (for which TbState.floating says that they might) float: it is not the first linear page at which this
+ * code is translated. The answer for one linear page is the same as long as there are TBs of it. */
+bool tb_page_floats(ram_addr_t phys_pc, vaddr pc);
+extern bool tb_always_float;      /* test: also the first */
 TB *tb_alloc(void);               /* zeroed; under the tb lock */
 void tb_drop_last(TB *tb);        /* forget the newest TB and give its code memory back; under the tb lock */
 /* Give back the newest TBs as far as they are invalid, so that code that is rewritten over and over is

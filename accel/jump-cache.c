@@ -15,7 +15,8 @@
 #include "accel/internal.h"
 #include <sys/mman.h>
 
-enum { MAX_CACHES = 8, IDLE_CHANGES = 4, JC_PAGE_BITS = 13, VICTIM_BITS = 11, SLOTS = JUMP_CACHE_SIZE + (1 << VICTIM_BITS) };
+enum { MAX_CACHES = 8, IDLE_CHANGES = 4, JC_PAGE_BITS = 13, VICTIM_BITS = 11, VICTIM_PAGES = 16,
+       SLOTS = JUMP_CACHE_SIZE + (1 << VICTIM_BITS) };
 
 /* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A
  * slot in use is in the list of its kind, and may be left over in the other. Beside that the slots of each page are
@@ -149,7 +150,16 @@ static JumpCache *select_cache(CPUState *cpu, uint64_t key)
     return c;
 }
 
-static uint32_t victim_slot(vaddr pc) { return JUMP_CACHE_SIZE + (pc * 0x9e3779b97f4a7c15ULL >> (64 - VICTIM_BITS)); }
+static uint32_t victim_slot(vaddr pc)
+{
+    const uint64_t mix = 0x9e3779b97f4a7c15ULL;
+
+    if (pc >> 47)
+        return JUMP_CACHE_SIZE + (pc * mix >> (64 - VICTIM_BITS));
+    /* A floating TB may be at any page: those of its offset lie together, for jump_cache_forget(). */
+    return JUMP_CACHE_SIZE + ((pc & ~TCG_PAGE_MASK) * mix >> (64 - VICTIM_BITS) & ~(VICTIM_PAGES - 1u)) +
+           ((pc >> TCG_PAGE_BITS) * mix >> 32 & (VICTIM_PAGES - 1));
+}
 
 TB *jump_cache_find(CPUState *cpu, const TbState *st)
 {
@@ -194,7 +204,7 @@ static void chain_add(JumpCache *c, uint32_t i, unsigned k, unsigned chain)
     c->state[i] = (c->state[i] & ~GLOBAL) | CHAINED | (k ? GLOBAL : 0);
 }
 
-static void place(JumpCache *c, uint32_t i, TB *tb, unsigned k)
+static void place(JumpCache *c, uint32_t i, vaddr pc, TB *tb, unsigned k)
 {
     JumpCacheEntry *e = &c->e[i];
 
@@ -202,45 +212,54 @@ static void place(JumpCache *c, uint32_t i, TB *tb, unsigned k)
         c->state[i] |= LISTED << k;
         c->slot[k][c->n[k]++] = i;
     }
-    chain_add(c, i, k, chain_of(tb->pc));
+    chain_add(c, i, k, chain_of(pc));
     __atomic_store_n(&e->pc, jump_cache_empty(i), __ATOMIC_RELAXED);
-    e->code = tb->code;
+    e->code = tb->code - (tb->floating ? TCG_FLOAT_ENTRY : 0);
     __atomic_store_n(&c->tb[i], tb, __ATOMIC_RELAXED);
-    __atomic_store_n(&e->pc, tb->pc, __ATOMIC_SEQ_CST); /* before the look at ->invalid: jump_cache_forget() */
+    __atomic_store_n(&e->pc, pc, __ATOMIC_SEQ_CST); /* before the look at ->invalid: jump_cache_forget() */
 }
 
-static void enter(JumpCache *c, TB *tb, bool global)
+static void enter(JumpCache *c, vaddr pc, TB *tb, bool global)
 {
-    uint32_t i = jump_cache_index(tb->pc);
+    uint32_t i = jump_cache_index(pc);
     vaddr there = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
 
-    if (there != jump_cache_empty(i) && there != tb->pc && there != 0) {
+    if (there != jump_cache_empty(i) && there != pc && there != 0) {
         TB *old = c->tb[i];
         uint32_t v = victim_slot(there);
-        place(c, v, old, kind_of(c, i));
+        place(c, v, there, old, kind_of(c, i));
         if (__atomic_load_n(&old->invalid, __ATOMIC_SEQ_CST))
             entry_clear(c, v);
     }
-    if (c->e[victim_slot(tb->pc)].pc == tb->pc)
-        entry_clear(c, victim_slot(tb->pc));
-    place(c, i, tb, global);
+    if (c->e[victim_slot(pc)].pc == pc)
+        entry_clear(c, victim_slot(pc));
+    place(c, i, pc, tb, global);
 }
 
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)
 {
-    enter(select_cache(cpu, key_of(st)), tb, global);
+    enter(select_cache(cpu, key_of(st)), st->pc, tb, global);
+}
+
+static void forget_at(JumpCache *c, uint32_t i, const TB *tb)
+{
+    if (__atomic_load_n(&c->tb[i], __ATOMIC_RELAXED) == tb)
+        entry_clear(c, i);
 }
 
 void jump_cache_forget(CPUState *cpu, const TB *tb)
 {
-    const uint32_t slot[2] = { jump_cache_index(tb->pc), victim_slot(tb->pc) };
+    /* A floating one may be there at several pages. */
+    unsigned pages = tb->floating ? JUMP_CACHE_SIZE >> TCG_PAGE_BITS : 1, victims = tb->floating ? VICTIM_PAGES : 1;
+    uint32_t v = tb->floating ? victim_slot(tb->pc) & ~(VICTIM_PAGES - 1u) : victim_slot(tb->pc);
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    for (unsigned n = 0; n < 2 * MAX_CACHES; n++) {
-        JumpCache *c = __atomic_load_n(&cpu->jumps->cache[n / 2], __ATOMIC_ACQUIRE);
-        uint32_t i = slot[n % 2];
-        if (c && __atomic_load_n(&c->tb[i], __ATOMIC_RELAXED) == tb)
-            entry_clear(c, i);
+    for (unsigned n = 0; n < MAX_CACHES; n++) {
+        JumpCache *c = __atomic_load_n(&cpu->jumps->cache[n], __ATOMIC_ACQUIRE);
+        for (unsigned page = 0; c && page < pages; page++)
+            forget_at(c, jump_cache_index(tb->pc + ((vaddr)page << TCG_PAGE_BITS)), tb);
+        for (unsigned k = 0; c && k < victims; k++)
+            forget_at(c, v + k, tb);
     }
 }
 
@@ -302,7 +321,7 @@ void jump_cache_save(CPUState *cpu, SavedJumps *out)
 static bool jump_still_right(const SavedJumps *in, unsigned i)
 {
     const TB *tb = in->e[i].tb;
-    return !__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE) && tb->pc == in->e[i].pc && tb->phys_pc == in->e[i].phys_pc &&
+    return !__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE) && (tb->floating || tb->pc == in->e[i].pc) && tb->phys_pc == in->e[i].phys_pc &&
            (tb->flags | (uint64_t)tb->cs_base << 32) == in->e[i].key && tb->cflags == 0 && tb->page[1] == NO_PAGE && tb->code;
 }
 
@@ -319,7 +338,7 @@ void jump_cache_restore(CPUState *cpu, const SavedJumps *in)
             k++;
         if (k == j->n || !jump_still_right(in, i))
             continue;
-        enter(j->cache[k], tb, false);
+        enter(j->cache[k], in->e[i].pc, tb, false);
         if (__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
             jump_cache_forget(cpu, tb);
     }

@@ -19,6 +19,7 @@ typedef struct CodePage {
     TB *first;          /* tagged: TB | n, n = which of its pages this is */
     uint64_t pieces;    /* bit: this 64-byte piece holds code */
     uint32_t invalidations;
+    vaddr linear;       /* where it was translated first since it had no code; TBs that might float do elsewhere */
 } CodePage;
 
 static GMutex lock;
@@ -64,9 +65,11 @@ void tb_cache_init(void)
     dirty_set_hooks(&hooks);
 }
 
-/* pc too: with randomised addresses each process has a library's page somewhere else. */
-static uint32_t hash_of(ram_addr_t phys_pc, vaddr pc, uint64_t cs_base, uint32_t flags)
+/* pc too: with randomised addresses each process has a library's page somewhere else, and not all of that floats. */
+static uint32_t hash_of(ram_addr_t phys_pc, vaddr pc, bool floating, uint64_t cs_base, uint32_t flags)
 {
+    if (floating)
+        pc = 0;
     uint64_t h = (phys_pc ^ (pc & TCG_PAGE_MASK) << 16 ^ pc >> 32) * 0x9e3779b97f4a7c15ULL ^ cs_base ^
                  (uint64_t)flags * 0xc2b2ae3d27d4eb4fULL;
     return (h ^ h >> 29) >> 17 & ((1 << HASH_BITS) - 1);
@@ -114,18 +117,21 @@ static uint64_t pieces_of(unsigned from, unsigned to)
 
 /* --- finding --- */
 
+/* phys_pc tells the offset in the page. */
+static inline bool is_at(const TB *tb, vaddr pc) { return tb->floating || tb->pc == pc; }
+
 /* Without the lock: TBs enter a chain by one store, leave it by one store and keep their link, and their
  * memory is used again only after tb_flush_all() or, never having been in a chain, tb_drop_last(). Whoever
  * uses what is found looks at ->invalid after making it known. */
 static inline bool is_tb(const TB *tb, const TbState *st, uint32_t cflags, ram_addr_t phys_pc)
 {
-    return tb->pc == st->pc && tb->phys_pc == phys_pc && tb->cs_base == st->cs_base && tb->flags == st->flags &&
+    return is_at(tb, st->pc) && tb->floating == st->floating && tb->phys_pc == phys_pc && tb->cs_base == st->cs_base && tb->flags == st->flags &&
            tb->cflags == cflags;
 }
 
 TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc, bool one_page)
 {
-    TB *first = __atomic_load_n(&hash[hash_of(phys_pc, st->pc, st->cs_base, st->flags)], __ATOMIC_ACQUIRE);
+    TB *first = __atomic_load_n(&hash[hash_of(phys_pc, st->pc, st->floating, st->cs_base, st->flags)], __ATOMIC_ACQUIRE);
     bool two_pages = false;
 
     for (TB *tb = first; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE)) {
@@ -170,6 +176,19 @@ TB *tb_find_host(uintptr_t host_pc)
     return found;
 }
 
+bool tb_always_float;
+
+bool tb_page_floats(ram_addr_t phys_pc, vaddr pc)
+{
+    tb_lock();
+    CodePage *p = code_page(phys_pc, true);
+    if (!p->first)
+        p->linear = pc & TCG_PAGE_MASK;
+    bool floats = tb_always_float || p->linear != (pc & TCG_PAGE_MASK);
+    tb_unlock();
+    return floats;
+}
+
 /* --- life --- */
 
 TB *tb_alloc(void)
@@ -194,7 +213,7 @@ void tb_drop_last(TB *tb)
     if (by_host->len && by_host->pdata[by_host->len - 1] == tb) {
         g_ptr_array_set_size(by_host, by_host->len - 1);
         tb_stats_truncate(by_host->len);
-        jit_buf->ptr = tb->code - jit_buf->rx_diff;
+        jit_buf->ptr = tb->code - jit_buf->rx_diff - (tb->floating ? TCG_FLOAT_ENTRY_ROOM : 0);
         if (jit_buf->cold)
             jit_buf->cold = tb->cold - jit_buf->rx_diff;
     }
@@ -237,7 +256,7 @@ void tb_insert(CPUState *cpu, TB *tb)
         p->first = (TB *)((uintptr_t)tb | n);
         tb_protect_page(tb->page[n]);
     }
-    uint32_t h = hash_of(tb->phys_pc, tb->pc, tb->cs_base, tb->flags);
+    uint32_t h = hash_of(tb->phys_pc, tb->pc, tb->floating, tb->cs_base, tb->flags);
     tb->hash_next = hash[h];
     __atomic_store_n(&hash[h], tb, __ATOMIC_RELEASE);
 }
@@ -273,7 +292,7 @@ void tb_chain(TB *from, unsigned slot, TB *to)
     tb_lock();
     if (!from->invalid && !to->invalid && !from->jump_dest[slot] && from->jump_off[slot] != ~0u &&
         !(from->cflags & CF_NOCHAIN) && !(to->cflags & CF_NOCACHE) && (!(from->lazy_slots >> slot & 1) || to->skips_state) &&
-        (!is_loop || from == to)) {
+        (!is_loop || from == to) && from->floating == to->floating && to->page[1] == NO_PAGE) {
         from->jump_dest[slot] = to;
         from->incoming_next[slot] = to->incoming;
         to->incoming = (TB *)((uintptr_t)from | slot);
@@ -286,7 +305,7 @@ static void tb_invalidate(TB *tb)
 {
     tb->invalid = true;
     log_print(LOG_PAGE, "page: TB %016" PRIx64 " at RAM %08" PRIx64 " invalidated\n", tb->pc, tb->phys_pc);
-    for (TB **p = &hash[hash_of(tb->phys_pc, tb->pc, tb->cs_base, tb->flags)]; *p; p = &(*p)->hash_next)
+    for (TB **p = &hash[hash_of(tb->phys_pc, tb->pc, tb->floating, tb->cs_base, tb->flags)]; *p; p = &(*p)->hash_next)
         if (*p == tb) {
             __atomic_store_n(p, tb->hash_next, __ATOMIC_RELEASE);
             break;

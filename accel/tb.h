@@ -17,7 +17,8 @@ struct TB { /* a cache line: what a look-up and an entry in the jump cache read;
     bool invalid;
     bool skips_state;         /* overwrites what lazy exits leave out (TcgLazyExit) before anything can look at it */
     uint8_t lazy_slots;       /* bit n: goto_tb slot n may only be linked to such a TB */
-    bool has_branch;          /* ends in an indirect branch, whose target CPUOps.check_branch looks at; see branch_off */
+    bool has_branch : 1;      /* ends in an indirect branch, whose target CPUOps.check_branch looks at; see branch_off */
+    bool floating : 1;        /* code for any linear page: pc is that of its first use */
     ram_addr_t page[2];       /* ram_addr of the page(s); ~0: none (second), or not RAM (first: never cached) */
     ram_addr_t phys_pc;       /* ram_addr of the first byte */
     TB *hash_next;
@@ -41,6 +42,11 @@ struct TB { /* a cache line: what a look-up and an entry in the jump cache read;
     TB *incoming;             /* list of TBs whose slot n jumps here: tagged pointers (TB | n) */
     TB *incoming_next[2];
 };
+/* Where the running TB is, or the one that has just been left. */
+static inline vaddr tb_pc_now(CPUState *cpu, const TB *tb)
+{
+    return tb->floating ? cpu_head(cpu)->pc_page + (tb->pc & ~TCG_PAGE_MASK) : tb->pc;
+}
 static inline bool tb_has_host(const TB *tb, uintptr_t host_pc) /* a return address may lie right behind the code */
 {
     return host_pc - (uintptr_t)tb->code <= tb->code_size || host_pc - (uintptr_t)tb->cold <= tb->cold_size;

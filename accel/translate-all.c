@@ -242,7 +242,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     }
 
     /* The front end may leave by a fetch fault: it works on a TB of its own, and nothing is taken before. */
-    TB draft = {.pc = st->pc, .cs_base = st->cs_base, .flags = st->flags, .page = {NO_PAGE, NO_PAGE}, .phys_pc = NO_PAGE,
+    TB draft = {.pc = st->pc, .cs_base = st->cs_base, .flags = st->flags, .floating = st->floating, .page = {NO_PAGE, NO_PAGE}, .phys_pc = NO_PAGE,
                 .jump_off = {~0u, ~0u}};
     TB *tb;
     TbFacts *facts;

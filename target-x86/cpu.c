@@ -78,13 +78,20 @@ void cpu_update_hflags(CPUX86State *env)
     env->hflags = h;
 }
 
+/* Programs at addresses that no 32-bit displacement reaches are built to run anywhere, and mostly are somewhere else in each
+ * process. Not so near the end of their half that a direct branch could leave it: that is known at translation then. */
+uint64_t x86_float_min = 1ULL << 32;
+#define FLOAT_MAX ((1ULL << 47) - (1ULL << 31) - 2 * TCG_PAGE_SIZE)
+
 static void x86_get_tb_state(void *opaque, TbState *st)
 {
     CPUX86State *env = opaque;
     st->flags = env->hflags | (env->inhibit_irq ? HF_INHIBIT_IRQ : 0);
+    st->floating = false;
     if (env->hflags & HF_CS64) {
         st->cs_base = 0;
         st->pc = env->head.eip;
+        st->floating = (env->hflags & HF_CPL) == 3 && st->pc >= x86_float_min && st->pc < FLOAT_MAX;
     } else {
         st->cs_base = (uint32_t)env->segs[R_CS].base;
         st->pc = (uint32_t)(st->cs_base + env->head.eip);
@@ -247,7 +254,7 @@ static void x86_check_branch(CPUState *cpu, const TB *from)
     CPUX86State *env = X86_ENV(cpu);
     if (likely(!(env->hflags & HF_CS64) || is_canonical(env->head.eip)) || !from->has_branch)
         return;
-    env->head.eip = from->pc + from->branch_off;
+    env->head.eip = tb_pc_now(cpu, from) + from->branch_off;
     env->head.gpr[R_ESP] -= (int32_t)from->branch_undo;
     raise_exception_err(env, EXCP_GP, 0, 0);
 }

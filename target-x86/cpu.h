@@ -201,7 +201,8 @@ enum {
     G_CC_DST = 16, G_CC_SRC = 17, G_CC_SRC2 = 18,
     G_XMM = 19,       /* 16 of type V128 */
     G_YMM = 35,       /* the same registers as V256; a TB uses one set only (docs/avx.md) */
-    G_COUNT = 51
+    G_PC_PAGE = 51,   /* never written by translated code */
+    G_COUNT = 52
 };
 
 #define X86_ENV(cpu) ((CPUX86State *)(cpu)->env)
@@ -289,6 +290,9 @@ static inline void x87_set_run_cw(CPUX86State *env)
 /* translate.c */
 extern const TcgGuest x86_tcg_guest; /* slow paths are filled in by accel_init from cputlb */
 void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns);
+/* 64-bit user code from this linear address on (and below the end of its half) is translated without its page in it. For
+ * tests; to be changed only while there are no TBs. */
+extern uint64_t x86_float_min;
 void x86_restore_state(void *env, const uint64_t data[2]);
 
 #endif

@@ -14,6 +14,12 @@ static bool faults_at_branch(const DisasContext *dc, uint64_t target)
 /* The instruction behind this one, as execution falls through to it. */
 static uint64_t fallthrough(const DisasContext *dc) { return dc->code64 ? dc_next_eip(dc) : (uint32_t)dc_next_eip(dc); }
 
+/* Near calls have 64 bits wherever code floats: nothing to mask. */
+static Tv gen_return_eip(DisasContext *dc)
+{
+    return gen_eip(dc, dc_mask_eip(dc, dc_next_eip(dc)));
+}
+
 static void gen_branch(DisasContext *dc, Cond c)
 {
     TcgContext *s = dc->s;
@@ -67,7 +73,7 @@ void gen_JCC(DisasContext *dc)
     TcgLabel next = tcg_label(s);
     gen_sync_cc_op(dc);
     tcg_gen_brcond(s, c.type, tcg_cond_invert(c.cond), c.a, c.b, next);
-    tcg_gen_goto_ptr(s, tcg_const(s, dc->code64 ? target : (uint32_t)(dc->cs_base + target)));
+    tcg_gen_goto_ptr(s, gen_pc(dc, dc->code64 ? target : (uint32_t)(dc->cs_base + target)));
     tcg_gen_label(s, next);
 }
 
@@ -92,7 +98,7 @@ void gen_CALL(DisasContext *dc)
         return;
     }
     gen_check_call_limit(dc, tcg_const(dc->s, target));
-    gen_push(dc, tcg_const(dc->s, dc_mask_eip(dc, dc_next_eip(dc))), dc->insn.osize);
+    gen_push(dc, gen_return_eip(dc), dc->insn.osize);
     gen_goto(dc, 0, target);
 }
 
@@ -118,7 +124,7 @@ void gen_CALL_IND(DisasContext *dc)
     Tv t = indirect_target(dc);
 
     gen_check_call_limit(dc, t);
-    gen_push(dc, tcg_const(dc->s, dc_mask_eip(dc, dc_next_eip(dc))), dc->insn.osize);
+    gen_push(dc, gen_return_eip(dc), dc->insn.osize);
     gen_goto_reg(dc, t, -(1 << dc->insn.osize));
 }
 
@@ -228,7 +234,7 @@ static void gen_far_jump(DisasContext *dc, Tv sel, Tv off)
     if (!dc->pe || dc->vm86)
         CALL_HELPER(dc, far_jmp_real, NO_OUT, 3, tcg_env(s).i, sel.i, off.i);
     else
-        CALL_HELPER(dc, far_jmp, NO_OUT, 4, tcg_env(s).i, sel.i, off.i, tcg_const(s, fallthrough(dc)).i);
+        CALL_HELPER(dc, far_jmp, NO_OUT, 4, tcg_env(s).i, sel.i, off.i, gen_eip(dc, fallthrough(dc)).i);
     gen_leave_stored(dc);
 }
 
@@ -238,7 +244,7 @@ static void gen_far_call(DisasContext *dc, Tv sel, Tv off)
 
     gen_sync_cc_op(dc);
     CALL_HELPER(dc, far_call, NO_OUT, 5, tcg_env(s).i, sel.i, off.i, tcg_const(s, dc->insn.osize).i,
-                tcg_const(s, fallthrough(dc)).i);
+                gen_eip(dc, fallthrough(dc)).i);
     gen_leave_stored(dc);
 }
 
@@ -283,7 +289,7 @@ void gen_IRET(DisasContext *dc)
     TcgContext *s = dc->s;
 
     gen_sync_cc_op(dc);
-    CALL_HELPER(dc, iret, NO_OUT, 3, tcg_env(s).i, tcg_const(s, dc->insn.osize).i, tcg_const(s, fallthrough(dc)).i);
+    CALL_HELPER(dc, iret, NO_OUT, 3, tcg_env(s).i, tcg_const(s, dc->insn.osize).i, gen_eip(dc, fallthrough(dc)).i);
     gen_leave_stored(dc);
 }
 
@@ -294,7 +300,7 @@ static void gen_interrupt(DisasContext *dc, int vector)
     TcgContext *s = dc->s;
 
     gen_sync_cc_op(dc);
-    CALL_HELPER(dc, raise_interrupt, NO_OUT, 3, tcg_env(s).i, tcg_const(s, vector).i, tcg_const(s, fallthrough(dc)).i);
+    CALL_HELPER(dc, raise_interrupt, NO_OUT, 3, tcg_env(s).i, tcg_const(s, vector).i, gen_eip(dc, fallthrough(dc)).i);
     tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
     dc->end = DISAS_NORETURN;
 }
@@ -306,7 +312,7 @@ void gen_INT1(DisasContext *dc)
     TcgContext *s = dc->s;
 
     gen_sync_cc_op(dc);
-    CALL_HELPER(dc, raise_icebp, NO_OUT, 2, tcg_env(s).i, tcg_const(s, fallthrough(dc)).i);
+    CALL_HELPER(dc, raise_icebp, NO_OUT, 2, tcg_env(s).i, gen_eip(dc, fallthrough(dc)).i);
     tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
     dc->end = DISAS_NORETURN;
 }
@@ -319,7 +325,7 @@ void gen_INTO(DisasContext *dc)
     gen_sync_cc_op(dc);
     tcg_gen_brcond(dc->s, c.type, c.cond, c.a, c.b, skip);
     CALL_HELPER(dc, raise_interrupt, NO_OUT, 3, tcg_env(dc->s).i, tcg_const(dc->s, EXCP_OF).i,
-                tcg_const(dc->s, fallthrough(dc)).i);
+                gen_eip(dc, fallthrough(dc)).i);
     tcg_gen_label(dc->s, skip);
 }
 

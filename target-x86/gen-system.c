@@ -126,7 +126,7 @@ void gen_OUT(DisasContext *dc)
 static void gen_stop(DisasContext *dc, const TcgHelperInfo *helper)
 {
     gen_sync_cc_op(dc);
-    tcg_gen_call(dc->s, helper, NO_OUT, 2, ENV_I, CONST_I(dc_next_eip(dc)));
+    tcg_gen_call(dc->s, helper, NO_OUT, 2, ENV_I, gen_eip(dc, dc_next_eip(dc)).i);
     tcg_gen_exit_tb(dc->s, TB_EXIT_LOOKUP);
     dc->end = DISAS_NORETURN;
 }
@@ -202,7 +202,7 @@ static void leave_eip_set(DisasContext *dc)
 void gen_SYSCALL(DisasContext *dc)
 {
     gen_sync_cc_op(dc);
-    CALL_HELPER(dc, syscall, NO_OUT, 2, ENV_I, CONST_I(dc_next_eip(dc)));
+    CALL_HELPER(dc, syscall, NO_OUT, 2, ENV_I, gen_eip(dc, dc_next_eip(dc)).i);
     leave_eip_set(dc);
 }
 void gen_SYSRET(DisasContext *dc)

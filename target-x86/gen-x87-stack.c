@@ -84,7 +84,7 @@ static void flush_note(DisasContext *dc)
     if (!dc->x87.note)
         return;
     dc->x87.note = false;
-    tcg_gen_st(s, tcg_const(s, dc->x87.note_eip), tcg_env(s), ENV_OFF(fpip), 8);
+    tcg_gen_st(s, gen_eip(dc, dc->x87.note_eip), tcg_env(s), ENV_OFF(fpip), 8);
     tcg_gen_st(s, tcg_const(s, dc->x87.note_op), tcg_env(s), ENV_OFF(fpop), 2);
     if (!dc->code64) {
         cs = tcg_temp(s);
@@ -143,7 +143,7 @@ static void begin_group(DisasContext *dc)
     x->mask_op = s->nb_ops;
     tcg_emit(s, TCG_OP_and, TCG_I64, 3, (uint64_t)tags.i, (uint64_t)tags.i, any);
     x->exit_op = s->nb_ops;
-    tcg_gen_side_exit(s, TCG_I64, TCG_COND_NE, tags, (Tv){any}, dc_eip(dc));
+    tcg_gen_side_exit(s, TCG_I64, TCG_COND_NE, tags, (Tv){any}, dc_op_eip(dc, dc_eip(dc)));
     s->barrier = barrier;
     s->barrier_opaque = dc;
 }
@@ -830,7 +830,7 @@ bool gen_x87_fldcw(DisasContext *dc)
     gen_sync_cc_op(dc);
     flush_note(dc);
     tcg_gen_andi(s, TCG_I32, m, v, FPUS_EXC);
-    tcg_gen_side_exit(s, TCG_I32, TCG_COND_NE, m, tcg_const(s, FPUS_EXC), dc_eip(dc));
+    tcg_gen_side_exit(s, TCG_I32, TCG_COND_NE, m, tcg_const(s, FPUS_EXC), dc_op_eip(dc, dc_eip(dc)));
     tcg_gen_andi(s, TCG_I32, v, v, 0x1f3f);
     tcg_gen_ori(s, TCG_I32, v, v, 0x40);
     tcg_gen_st(s, v, tcg_env(s), ENV_OFF(fpuc), 2);

@@ -75,7 +75,7 @@ static void note_pointers(DisasContext *dc)
 {
     TcgContext *s = dc->s;
 
-    tcg_gen_st(s, konst(dc, dc_eip(dc)), tcg_env(s), ENV_OFF(fpip), 8);
+    tcg_gen_st(s, gen_eip(dc, dc_eip(dc)), tcg_env(s), ENV_OFF(fpip), 8);
     tcg_gen_st(s, konst(dc, (dc->insn.opcode & 7) << 8 | dc->insn.modrm), tcg_env(s), ENV_OFF(fpop), 2);
     note_selector(dc, R_CS, ENV_OFF(fpcs));
 }

@@ -31,6 +31,17 @@ static Tv gen_ea(DisasContext *dc, int64_t *rest)
 
     if (rest)
         *rest = 0;
+    if (i->rip_relative && dc->floating) {
+        a = tcg_global(G_PC_PAGE);
+        disp += dc_op_eip(dc, dc_next_eip(dc));
+        if (!rest || i->asize != MO_64 || disp != (int32_t)disp) {
+            tmp = tcg_temp(s);
+            tcg_gen_addi(s, t, tmp, a, disp); /* 32-bit: truncates */
+            return tmp;
+        }
+        *rest = disp;
+        return a;
+    }
     if (i->rip_relative)
         disp += dc_next_eip(dc);
     if (i->base < 0 && i->index < 0)

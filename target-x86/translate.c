@@ -26,6 +26,7 @@ static const TcgGlobalInfo x86_globals[] = {
     YMM(0), YMM(1), YMM(2), YMM(3), YMM(4), YMM(5), YMM(6), YMM(7), YMM(8), YMM(9), YMM(10), YMM(11), YMM(12), YMM(13),
     YMM(14), YMM(15),
 #undef YMM
+    { "pc_page", TCG_I64, offsetof(CPUX86State, head.pc_page), -1 },
     { NULL, 0, 0, 0 },
 };
 _Static_assert(G_N_ELEMENTS(x86_globals) == G_COUNT + 1, "globals in the order of G_*");
@@ -108,7 +109,16 @@ uint64_t dc_mask_eip(const DisasContext *dc, uint64_t eip)
 
 void gen_store_eip(DisasContext *dc, uint64_t eip)
 {
-    tcg_gen_st(dc->s, tcg_const(dc->s, eip), tcg_env(dc->s), offsetof(CPUX86State, head.eip), 8);
+    tcg_gen_st(dc->s, gen_eip(dc, eip), tcg_env(dc->s), offsetof(CPUX86State, head.eip), 8);
+}
+
+Tv gen_eip(DisasContext *dc, uint64_t eip)
+{
+    if (!dc->floating)
+        return tcg_const(dc->s, eip);
+    Tv t = tcg_temp(dc->s);
+    tcg_gen_addi(dc->s, TCG_I64, t, tcg_global(G_PC_PAGE), dc_op_eip(dc, eip));
+    return t;
 }
 
 /* eip and cc_op are in env: the trap of TF, or the way out. */
@@ -134,7 +144,7 @@ void gen_flags_for_helper(DisasContext *dc)
     gen_compute_eflags(dc);
     gen_sync_cc_op(dc);
     /* The fault map's word for the instruction no longer holds: begin it once more. */
-    tcg_gen_insn_start(dc->s, dc_eip(dc), CC_OP_EFLAGS | stack_use(dc, DECODE_OK) | gen_x87_note_word(dc));
+    tcg_gen_insn_start(dc->s, dc_op_eip(dc, dc_eip(dc)), CC_OP_EFLAGS | stack_use(dc, DECODE_OK) | gen_x87_note_word(dc));
     if (dc->max_insns > 1)
         dc->max_insns--;
 }
@@ -144,6 +154,13 @@ void gen_leave(DisasContext *dc, uint64_t eip)
     gen_sync_cc_op(dc);
     gen_store_eip(dc, eip);
     gen_leave_stored(dc);
+}
+
+/* A jump there may be linked to its target for good: it is in the TB's page, and does not reach into another one, whose
+ * translation may change without the first one's. */
+bool dc_may_chain(const DisasContext *dc, vaddr lin)
+{
+    return !((lin ^ dc->pc_first) & TCG_PAGE_MASK) && (lin & ~TCG_PAGE_MASK) <= TCG_PAGE_SIZE - INSN_MAX_BYTES;
 }
 
 void gen_goto(DisasContext *dc, unsigned slot, uint64_t eip)
@@ -165,12 +182,12 @@ void gen_goto_lazy(DisasContext *dc, unsigned slot, uint64_t eip, bool lazy)
         gen_lazy_exit(dc, slot);
     else
         gen_sync_cc_op(dc);
-    if ((lin ^ dc->pc_first) & TCG_PAGE_MASK) {
-        tcg_gen_goto_ptr(dc->s, tcg_const(dc->s, lin));
+    if (!dc_may_chain(dc, lin)) {
+        tcg_gen_goto_ptr(dc->s, gen_pc(dc, lin));
     } else {
         if (backward)
-            tcg_gen_poll_exit(dc->s, eip);
-        tcg_gen_goto_tb(dc->s, slot, eip);
+            tcg_gen_poll_exit(dc->s, dc_op_eip(dc, eip));
+        tcg_gen_goto_tb(dc->s, slot, dc_op_eip(dc, eip));
     }
     dc->end = DISAS_NORETURN;
 }
@@ -267,9 +284,11 @@ static void init_context(DisasContext *dc, CPUState *cpu, TB *tb, TcgContext *s,
     uint32_t f = tb->flags;
 
     tb->skips_state = false;
+    s->floating = tb->floating;
+    s->float_min = (f & HF_CS64) && (f & HF_CPL) == 3 ? x86_float_min : ~0ULL;
     tb->lazy_slots = 0;
     *dc = (DisasContext){
-        .s = s, .cpu = cpu, .env = X86_ENV(cpu), .tb = tb, .flags = f, .cs_base = tb->cs_base, .pc_first = tb->pc,
+        .s = s, .cpu = cpu, .env = X86_ENV(cpu), .tb = tb, .flags = f, .cs_base = tb->cs_base, .pc_first = tb->pc, .floating = tb->floating,
         .pc = tb->pc, .pc_next = tb->pc, .cpl = f & HF_CPL, .iopl = (f & HF_IOPL) >> HF_IOPL_SHIFT, .pe = f & HF_PE,
         .vm86 = f & HF_VM, .code64 = f & HF_CS64, .code32 = f & (HF_CS32 | HF_CS64), .ss32 = f & HF_SS32,
         .lma = f & HF_LMA, .tf = f & HF_TF, .cc_op = CC_OP_DYNAMIC, .max_insns = max_insns,
@@ -327,7 +346,7 @@ static void gen_end(DisasContext *dc)
             break;
         }
         gen_sync_cc_op(dc);
-        tcg_gen_goto_ptr(dc->s, tcg_const(dc->s, dc->pc));
+        tcg_gen_goto_ptr(dc->s, gen_pc(dc, dc->pc));
         break;
     case DISAS_LOOKUP:
     case DISAS_EXIT:
@@ -359,7 +378,7 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
             dc->end = DISAS_TOO_MANY;
             break;
         }
-        tcg_gen_insn_start(s, dc_eip(dc), dc->cc_op | stack_use(dc, r) | gen_x87_note_word(dc));
+        tcg_gen_insn_start(s, dc_op_eip(dc, dc_eip(dc)), dc->cc_op | stack_use(dc, r) | gen_x87_note_word(dc));
         if (check_cs && dc->nb_insns == 0)
             limit_branch = gen_cs_limit_head(dc, last_eip);
         if ((dc->flags & HF_CODE_BP) && !((dc->flags & HF_RF) && dc->nb_insns == 0)) {

@@ -48,6 +48,7 @@ typedef struct DisasContext {
     uint32_t flags;          /* TB flags HF_* */
     uint64_t cs_base;
     vaddr pc_first;          /* linear start of the TB */
+    bool floating;           /* code must not depend on the page of pc_first: no eip is a constant (gen_eip()) */
     vaddr pc;                /* linear address of the current instruction */
     vaddr pc_next;           /* of the next one, once decoded */
     /* derived from flags */
@@ -119,7 +120,16 @@ void gen_sync_cc_op(DisasContext *dc);
 void gen_set_cc_op(DisasContext *dc, CCOp op);
 /* flags := val (bits as in EFLAGS, the six only); cc_op becomes EFLAGS */
 void gen_set_flags(DisasContext *dc, Tv val);
-void gen_store_eip(DisasContext *dc, uint64_t eip); /* env->eip = const */
+/* eip as ops hold it that end in env->eip (insn_start, goto_tb, ...). */
+static inline uint64_t dc_op_eip(const DisasContext *dc, uint64_t eip)
+{
+    return dc->floating ? eip - (dc->pc_first & TCG_PAGE_MASK) : eip;
+}
+Tv gen_eip(DisasContext *dc, uint64_t eip); /* as a value: a constant, or as far from the page as now */
+static inline Tv gen_pc(DisasContext *dc, vaddr lin) { return gen_eip(dc, lin); } /* the same: floating code has no cs_base */
+void gen_store_eip(DisasContext *dc, uint64_t eip); /* env->eip = gen_eip() */
+enum { INSN_MAX_BYTES = 15 };
+bool dc_may_chain(const DisasContext *dc, vaddr lin); /* goto_tb will do for a jump there */
 
 /* --- general instructions only (gen-*.c) --- */
 

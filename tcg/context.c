@@ -23,6 +23,8 @@ void tcg_begin(TcgContext *s)
     s->nb_insns = 0;
     s->nb_stubs = 0;
     s->barrier = NULL;
+    s->floating = false;
+    s->float_min = ~0ULL;
 }
 
 TcgContext *tcg_context_new(const TcgGuest *guest, CodeBuf *buf)

@@ -373,6 +373,7 @@ static void run_lazy_exit(Interp *in, const TcgOp *goto_tb)
 uint64_t tcg_interpret(TcgContext *s, void *env)
 {
     TcgEnvHead *head = env;
+    uint64_t eip_base = s->floating ? head->pc_page : 0;
     Interp in = { .s = NULL };
     VecVal v;
 
@@ -438,13 +439,13 @@ uint64_t tcg_interpret(TcgContext *s, void *env)
             if (__atomic_load_n(&head->exit_request, __ATOMIC_RELAXED)) {
                 if (pc + 1 < s->nb_ops && op[1].opc == TCG_OP_goto_tb)
                     run_lazy_exit(&in, op + 1);
-                head->eip = a[0];
+                head->eip = eip_base + a[0];
                 return s->tb_cookie | TB_EXIT_POLL;
             }
             break;
         case TCG_OP_goto_tb:
             run_lazy_exit(&in, op);
-            head->eip = a[1];
+            head->eip = eip_base + a[1];
             return s->tb_cookie | a[0];
         case TCG_OP_goto_ptr: {
             uint64_t eip = get(&in, a[0]) - s->cs_base;

@@ -229,6 +229,7 @@ static Reg alloc(Ra *l, uint32_t class)
 }
 
 Reg ra_tmp(Ra *l) { return alloc(l, REGS_SCRATCH); }
+Reg ra_tmp_at(Ra *l, Reg r) { return alloc(l, l->locked & REG_BIT(r) ? REGS_SCRATCH : REG_BIT(r)); }
 Reg ra_tmpv(Ra *l) { return alloc(l, REGS_VEC); }
 
 /* ---- inputs ---- */
@@ -683,6 +684,8 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
     s->buf->ptr = (uint8_t *)ROUND_UP((uintptr_t)s->buf->ptr, 16);
     if (s->buf->ptr + 64 >= s->buf->end)
         return TCG_BUFFER_FULL;
+    if (s->floating)
+        s->buf->ptr = lower_float_entry(s->buf);
     begin(l, s);
     s->nb_insns = s->nb_stubs = 0;
     l->x87_state = 0;

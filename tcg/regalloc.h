@@ -16,6 +16,8 @@
 #include "tcg/tcg.h"
 #include "tcg/x86_64/emit.h"
 
+#define FLOAT_PC R11 /* holds the linear pc at a floating TB's outer entry */
+
 typedef enum Loc { LOC_DEAD, LOC_MEM, LOC_REG, LOC_CONST } Loc;
 
 typedef struct RaTemp {
@@ -157,6 +159,7 @@ void ra_out_at(Ra *l, TcgTempIdx t, Reg r);    /* unpinned t has just been writt
 void ra_out_alias(Ra *l, TcgTempIdx t, TcgTempIdx src); /* t = src without code, where possible */
 void ra_out_const(Ra *l, TcgTempIdx t, uint64_t value);
 Reg ra_tmp(Ra *l);
+Reg ra_tmp_at(Ra *l, Reg r);                   /* r itself, a scratch register; any other if an input has it */
 Reg ra_tmpv(Ra *l);
 void ra_evict(Ra *l, Reg r);                   /* nobody holds r afterwards (not for pinned registers) */
 void ra_evacuate(Ra *l, Reg pinned);           /* aliases that outlive this op leave the register */
@@ -210,6 +213,8 @@ void stub_zero_groups(Ra *l, const Stub *st);         /* shared TLB checks that 
 void stub_return_address(Ra *l, const Stub *st);      /* right behind a thunk's call: the fault map's entry */
 X86Cond lower_compare(Ra *l, TcgType type, TcgCond cond, TcgTempIdx a, TcgTempIdx b); /* emits cmp or test */
 void lower_counter(Ra *l, uint64_t *counter, Reg t); /* *counter += 1; changes t and the flags */
+bool lower_is_target(Ra *l, TcgTempIdx t); /* result of this op: a goto_ptr soon wants it in FLOAT_PC */
+uint8_t *lower_float_entry(CodeBuf *b); /* at b->ptr; returns where the TB's code begins, aligned as it was */
 uint8_t *lower_finish(Ra *l); /* tails and fix-ups at the end of the TB; returns the end of what is not in the cold part */
 void guest_stubs(Ra *l);
 void vzeroupper_stub(Ra *l, const Stub *st);

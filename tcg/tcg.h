@@ -72,6 +72,9 @@ typedef enum RmwOp { /* new = old op b */
 /* slow_x87's ctl: MemOpIdx in the low 14 bits, bytes << 16, and what to do */
 enum { SLOW_X87_OI = 0x3fff, SLOW_X87_BYTES_SHIFT = 16, SLOW_X87_LOAD = 0, SLOW_X87_PROBE = 1 << 24, SLOW_X87_STORE = 2 << 24 };
 
+/* A floating TB has two entries: the one at code_rx, for who knows that pc_page is right (jumps inside the page, C
+ * code that has set it), and so many bytes before that the one for the jump cache, which sets it. */
+enum { TCG_FLOAT_ENTRY = 11, TCG_FLOAT_ENTRY_ROOM = 16 };
 /* What the epilogue returns: TB pointer | one of these (TBs are at least 8-aligned). */
 typedef enum TbExit {
     TB_EXIT_SLOT0 = 0, TB_EXIT_SLOT1 = 1, /* goto_tb left unchained: link slot n to the next TB */
@@ -181,7 +184,7 @@ typedef struct TcgGuest {
 /* Where in a TB's host code a guest instruction ends, and what to restore for a fault inside it. */
 typedef struct TcgInsnMap {
     uint32_t host_end; /* offset from the TB's code start; the slow-path stubs have entries of their own */
-    uint64_t data[2];  /* insn_start's constants: eip, front-end word */
+    uint64_t data[2];  /* insn_start's constants: eip (floating: from pc_page on), front-end word */
 } TcgInsnMap;
 
 /* A goto_tb (and a poll_exit right before it) whose linked successor overwrites some globals before anything can
@@ -212,6 +215,8 @@ struct TcgContext {
     uint64_t tb_cookie;  /* TB pointer, returned by exits */
     uint64_t cs_base;    /* linear pc = eip + cs_base */
     bool eip_is_32;      /* eip = (uint32_t)(pc - cs_base) */
+    bool floating;       /* the TB runs at any page: all its eips are from TcgEnvHead.pc_page on */
+    uint64_t float_min;  /* TBs of this key from this linear pc on float; ~0: none. Needs cs_base == 0 */
     bool no_chain;       /* goto_tb always leaves */
     uint64_t *entry_counter; /* unless NULL: the code adds 1 at its entry */
     uint64_t *(*helper_counter)(const TcgHelperInfo *h); /* unless NULL: ... and before each call to this */

@@ -45,7 +45,7 @@ enum { JUMP_CACHE_BITS = 16, JUMP_CACHE_ENTRY_BITS = 4 };
  * A cache holds TBs of one kind only (flags and cs_base); env points to that of the kind which runs. */
 typedef struct JumpCacheEntry {
     uint64_t pc;   /* linear address; a pc that belongs elsewhere when empty: jump_cache_empty() */
-    void *code;    /* host entry of the TB */
+    void *code;    /* host entry of the TB; of a floating one, that which sets pc_page (TCG_FLOAT_ENTRY bytes before) */
 } JumpCacheEntry;
 _Static_assert(sizeof(JumpCacheEntry) == 1 << JUMP_CACHE_ENTRY_BITS, "JUMP_CACHE_ENTRY_BITS");
 static inline uint32_t jump_cache_index(uint64_t pc) { return pc & (JUMP_CACHE_SIZE - 1); }
@@ -61,9 +61,10 @@ typedef struct TcgEnvHead {
     uint32_t mxcsr_run;     /* host MXCSR while translated code runs: guest's modes and sticky flags, all masked */
     uint32_t mxcsr_host;    /* saved by the prologue, restored by the epilogue */
     uint32_t pad;
-    void *cpu;              /* CPUState of accel */
+    uint64_t pc_page;       /* of the floating TB that runs: its linear page (docs/floating-tbs.md) */
     uint64_t gpr[16];       /* guest general registers; pinned ones are stale while translated code runs */
     uint64_t eip;           /* architectural instruction pointer; stale inside a TB, right at every exit */
+    void *cpu;              /* CPUState of accel */
     /* x87: while translated code runs the host's control word is x87_cw, and its status flags may hold guest flags
      * that the guest's own copy does not have yet. */
     uint64_t x87_state;     /* x87_state op's constant while a slow path runs, and after leaving from one; else 0 */

@@ -198,7 +198,9 @@ static void lower_guest_ld(Ra *l, const TcgOp *op)
     unsigned size = memop_size(mo);
     bool follower = is_follower(l);
     Reg a = ra_in(l, op->arg[1]), pin = ra_pin(l, op->arg[0]);
-    Reg t = follower ? NOREG : ra_tmp(l), u = follower && pin != NOREG ? NOREG : ra_tmp(l);
+    Reg t = follower ? NOREG : ra_tmp(l), u = NOREG;
+    if (!follower || pin == NOREG)
+        u = lower_is_target(l, op->arg[0]) ? ra_tmp_at(l, FLOAT_PC) : ra_tmp(l);
     Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], false, pin, t, u);
     Reg d = pin != NOREG ? pin : u;
 

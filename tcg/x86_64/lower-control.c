@@ -8,6 +8,7 @@
 
 #define ENV(field) mem_at(RBP, offsetof(TcgEnvHead, field))
 
+
 static void to_label(Ra *l, uint8_t *pos, unsigned label)
 {
     if (l->nb_fixups == MAX_FIXUPS) {
@@ -383,11 +384,26 @@ static void compare_mem_imm64(Ra *l, X86Mem m, uint64_t v, Reg t)
     }
 }
 
+bool lower_is_target(Ra *l, TcgTempIdx t)
+{
+    enum { NEAR = 3 }; /* ops: RET moves RSP in between */
+    unsigned at = l->op_index;
+
+    for (unsigned n = 0; n < NEAR && l->s->float_min != ~0ULL; n++) {
+        at = ra_next_op(l, at);
+        if (at == l->s->nb_ops)
+            break;
+        if (l->s->ops[at].opc == TCG_OP_goto_ptr)
+            return l->s->ops[at].arg[0] == t;
+    }
+    return false;
+}
+
 static void lower_goto_ptr(Ra *l, const TcgOp *op)
 {
     Emit *e = &l->e;
     uint64_t pc;
-    bool known = ra_is_const(l, op->arg[0], &pc);
+    bool known = ra_is_const(l, op->arg[0], &pc), may_float = l->s->float_min != ~0ULL && (!known || pc >= l->s->float_min);
     Opnd target = { OPND_IMM, .reg = NOREG };
 
     ra_sync_globals(l, 0);
@@ -395,7 +411,8 @@ static void lower_goto_ptr(Ra *l, const TcgOp *op)
         target.imm = pc;
     else
         target = (Opnd){ OPND_REG, .reg = ra_in(l, op->arg[0]) };
-    Reg t = ra_tmp(l), u = ra_tmp(l);
+    /* A target that may float wants its pc in a register that both sides agree on. */
+    Reg u = may_float ? ra_tmp_at(l, FLOAT_PC) : ra_tmp(l), t = ra_tmp(l);
     Stub *st = stub_new(l, TCG_OP_goto_ptr);
     st->arg[0] = target;
     st->tmp = u;
@@ -403,7 +420,13 @@ static void lower_goto_ptr(Ra *l, const TcgOp *op)
     if (known) {
         slot = jump_cache_index(pc) << JUMP_CACHE_ENTRY_BITS;
         x86_load(e, 8, EXT_ZERO, t, ENV(jump_cache));
-        compare_mem_imm64(l, mem_at(t, slot + offsetof(JumpCacheEntry, pc)), pc, u);
+        X86Mem m = mem_at(t, slot + offsetof(JumpCacheEntry, pc));
+        if (may_float) {
+            x86_mov_ri(e, u, pc);
+            x86_alu_mr(e, X86_CMP, 8, false, m, u);
+        } else {
+            compare_mem_imm64(l, m, pc, u);
+        }
     } else {
         _Static_assert(JUMP_CACHE_SIZE == 1 << 16, "the width of movzx");
         x86_movx_rr(e, 2, EXT_ZERO, t, target.reg);
@@ -412,13 +435,25 @@ static void lower_goto_ptr(Ra *l, const TcgOp *op)
         x86_alu_mr(e, X86_CMP, 8, false, mem_at(t, offsetof(JumpCacheEntry, pc)), target.reg);
     }
     stub_from(st, x86_jcc(e, CC_NE));
+    if (may_float && !known && target.reg != FLOAT_PC)
+        x86_mov_rr(e, true, FLOAT_PC, target.reg);
     x86_jmp_m(e, mem_at(t, slot + offsetof(JumpCacheEntry, code)));
     ra_kill(l);
     end_tb_path(l);
 }
 
+/* r11 is free, the flags are not looked at. */
 static void store_eip(Ra *l, uint64_t eip)
 {
+    if (l->s->floating) {
+        x86_load(&l->e, 8, EXT_ZERO, R11, ENV(pc_page));
+        if (fits32(eip))
+            x86_alu_ri(&l->e, X86_ADD, true, R11, eip);
+        else
+            l->too_big = true; /* never: these are in the TB's page, or next to it */
+        x86_store(&l->e, 8, ENV(eip), R11);
+        return;
+    }
     ra_store_value(l, ENV(eip), 8, (Opnd){ OPND_IMM, .reg = NOREG, .imm = eip }, R11);
 }
 
@@ -469,6 +504,16 @@ static void leave_tb(Ra *l, unsigned reason)
     bool search = reason == EXIT_SEARCH;
     x86_mov_ri(&l->e, R11, l->s->tb_cookie | (search ? TB_EXIT_LOOKUP : reason));
     x86_jmp_rx(&l->e, search ? frame_search(l->s->buf) : l->s->buf->epilogue_rx);
+}
+
+uint8_t *lower_float_entry(CodeBuf *b)
+{
+    Emit e = { .p = b->ptr + TCG_FLOAT_ENTRY_ROOM - TCG_FLOAT_ENTRY, .start = b->ptr, .end = b->end, .rx_diff = b->rx_diff };
+
+    x86_alu_ri(&e, X86_AND, true, FLOAT_PC, (int32_t)TCG_PAGE_MASK);
+    x86_store(&e, 8, ENV(pc_page), FLOAT_PC);
+    g_assert(e.p == b->ptr + TCG_FLOAT_ENTRY_ROOM);
+    return e.p;
 }
 
 uint8_t *lower_finish(Ra *l)

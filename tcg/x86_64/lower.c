@@ -96,7 +96,7 @@ static void lower_alu(Ra *l, const TcgOp *op, bool w, X86Alu alu)
     }
     Opnd b = ra_in_rmi(l, tb, w ? TCG_I64 : TCG_I32);
     ra_kill(l);
-    Reg d = ra_out(l, op->arg[0], a);
+    Reg d = ra_out(l, op->arg[0], alu == X86_ADD && l->s->floating && lower_is_target(l, op->arg[0]) ? FLOAT_PC : a);
     if (b.kind == OPND_REG && d == b.reg && d != a) {
         if (commutes) {
             x86_alu_rr(e, alu, w, d, a);

@@ -117,7 +117,8 @@ uint8_t *native_page(unsigned page);
 const uint8_t *native_exit_stub(void); /* 16 bytes at DIFF_EXIT; the last 8 are the address that they jump to */
 
 /* guest.c */
-enum { RUN_NORMAL, RUN_ONE_INSN, RUN_NO_OPT, RUN_RANDOM_REGS, RUN_INTERP, RUN_MODES };
+enum { RUN_NORMAL, RUN_ONE_INSN, RUN_NO_OPT, RUN_RANDOM_REGS, RUN_INTERP, RUN_FLOATING, RUN_MODES };
+extern gboolean diff_float; /* 64-bit code floats (docs/floating-tbs.md) in every mode, not only in RUN_FLOATING */
 void guest_init(const char *model);
 CPUX86State *guest_env(void);
 void guest_write(uint64_t addr, const void *code, size_t len);

@@ -32,6 +32,7 @@ static struct { vaddr pc; uint32_t flags, cflags; TcgContext *ctx; } saved[SAVED
 static unsigned next_saved;
 static TcgContext *interp_now;
 uint64_t guest_interpreted;
+gboolean diff_float;
 
 static void on_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
 {
@@ -58,6 +59,7 @@ static void on_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insn
     c->tb_cookie = s->tb_cookie;
     c->cs_base = s->cs_base;
     c->eip_is_32 = s->eip_is_32;
+    c->floating = s->floating;
 }
 
 static uintptr_t on_enter(void *env, const void *code)
@@ -79,13 +81,20 @@ static uintptr_t on_enter(void *env, const void *code)
     return (r & TB_EXIT_MASK) | (uintptr_t)tb; /* the front end worked on a draft of the TB */
 }
 
+static void restore_interp(CPUX86State *e)
+{
+    const uint64_t *arg = interp_now->interp_insn->arg;
+    const uint64_t data[2] = {arg[0] + (interp_now->floating ? e->head.pc_page : 0), arg[1]};
+    ops.restore_state(e, data);
+}
+
 /* In place of delivery: note the exception and leave cpu_exec. */
 static void on_exception(CPUState *cpu)
 {
     CPUX86State *e = cpu->env;
 
     if (interp_now && interp_now->interp_insn && (cpu->exception_index != EXCP_DB || e->exception_is_int)) /* no host address to restore from */
-        ops.restore_state(e, interp_now->interp_insn->arg);
+        restore_interp(e);
     interp_now = NULL;
     seen.vector = cpu->exception_index;
     seen.err = e->error_code;
@@ -118,6 +127,7 @@ void guest_set_mode(int m)
     jit_context->no_optimize = m == RUN_NO_OPT;
     jit_context->random_regs = m == RUN_RANDOM_REGS;
     jit_context->no_x87 = m == RUN_INTERP;
+    tb_always_float = diff_float || m == RUN_FLOATING;
 }
 
 static void load_segments(CPUX86State *e, const DiffState *st)
@@ -294,6 +304,7 @@ void guest_init(const char *model)
         g_error("%s", err->message);
     ops = *guest->cpu->ops;
     ops.do_interrupt = on_exception;
+    x86_float_min = 0; /* nothing is translated yet */
     real_translate = ops.translate;
     ops.translate = on_translate;
     real_enter = jit_buf->enter;

@@ -1,8 +1,8 @@
 /* main.c - the differential tester's program: runs generated sequences on both sides, compares, makes what differs
  * small and prints it, counts. See docs/testing.md, "The oracle".
  *
- * Modes: how Vireo runs the code: as always, one instruction per TB, without optimiser, with random registers, and
- * its IR (as the front end makes it) through the interpreter.
+ * Modes: how Vireo runs the code: as always, one instruction per TB, without optimiser, with random registers, its IR
+ * (as the front end makes it) through the interpreter, and as TBs that do not know their page.
  *
  *   diff --seed N --count N [--family F] [--mode M] [--model CPU] [--keep-going] [--rows] [--list-rows] */
 #include "host/base/osdep.h"
@@ -21,7 +21,8 @@ static const GOptionEntry options[] = {
     {"count", 0, 0, G_OPTION_ARG_INT64, &opt_count, "cases: a sequence run from one state", "N"},
     {"family", 0, 0, G_OPTION_ARG_STRING, &opt_family, "int, string, flow, sys, sse, fp, mmx, x87, vex, seg (default: all)", "F"},
     {"bits", 0, 0, G_OPTION_ARG_STRING, &opt_bits, "64, 32, 16: mode of the code (default: all)", "B"},
-    {"mode", 0, 0, G_OPTION_ARG_STRING, &opt_mode, "normal, one-insn, no-opt, random-regs, interp, all: how Vireo translates", "M"},
+    {"mode", 0, 0, G_OPTION_ARG_STRING, &opt_mode, "normal, one-insn, no-opt, random-regs, interp, floating, all: how Vireo translates", "M"},
+    {"float", 0, 0, G_OPTION_ARG_NONE, &diff_float, "64-bit code does not know its page, in all modes", NULL},
     {"model", 0, 0, G_OPTION_ARG_STRING, &opt_model, "CPU model (default max)", "CPU"},
     {"fixed", 0, 0, G_OPTION_ARG_NONE, &opt_fixed, "only the cases of fixed.c, in all modes but the interpreter", NULL},
     {"edges", 0, 0, G_OPTION_ARG_NONE, &opt_edges, "single instructions, their operands at the ends of pages and segments", NULL},
@@ -32,7 +33,7 @@ static const GOptionEntry options[] = {
     {"list-rows", 0, 0, G_OPTION_ARG_NONE, &opt_list, "print the rows with their families and end", NULL},
     {NULL},
 };
-static const char *const mode_name[RUN_MODES] = {"normal", "one-insn", "no-opt", "random-regs", "interp"};
+static const char *const mode_name[RUN_MODES] = {"normal", "one-insn", "no-opt", "random-regs", "interp", "floating"};
 
 /* ---- running ---- */
 
@@ -446,8 +447,11 @@ int main(int argc, char **argv)
         return bad_option("family", opt_family, "int, string, flow, sys, sse, fp, mmx, x87, vex or seg");
     for (int m = 0; m < RUN_MODES; m++)
         modes[m] = opt_mode ? !strcmp(opt_mode, mode_name[m]) || !strcmp(opt_mode, "all") : m == RUN_NORMAL;
-    if (!modes[0] && !modes[1] && !modes[2] && !modes[3] && !modes[4])
-        return bad_option("mode", opt_mode, "normal, one-insn, no-opt, random-regs, interp or all");
+    bool any = false;
+    for (int m = 0; m < RUN_MODES; m++)
+        any |= modes[m];
+    if (!any)
+        return bad_option("mode", opt_mode, "normal, one-insn, no-opt, random-regs, interp, floating or all");
     diff_rng = (uint64_t)opt_seed * 0x9e3779b97f4a7c15ULL ^ 0x123456789abcdefULL;
     if (!diff_rng)
         diff_rng = 1;

@@ -10,7 +10,8 @@ RUNS += [['--bits', b, '--count', '80000', '--seed', '80'] for b in ('64', '32',
 with open('/proc/cpuinfo') as f:
     if 'AuthenticAMD' in f.read():  # the order of faults is AMD's
         RUNS += [['--fixed'], ['--edges', '--count', '150000', '--seed', '81']]
-RUNS += [['--mode', m, '--count', '40000', '--seed', '78'] for m in 'one-insn no-opt random-regs interp'.split()]
+RUNS += [['--mode', m, '--count', '40000', '--seed', '78'] for m in 'one-insn no-opt random-regs interp floating'.split()]
+RUNS += [['--float', '--bits', '64', '--mode', m, '--count', '30000', '--seed', '83'] for m in 'one-insn no-opt random-regs interp'.split()]
 RUNS += [['--mode', 'all', '--count', '40000', '--seed', '79']]
 
 
