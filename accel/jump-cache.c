@@ -216,9 +216,10 @@ static void place(JumpCache *c, uint32_t i, vaddr pc, TB *tb, unsigned k)
     __atomic_store_n(&e->pc, jump_cache_empty(i), __ATOMIC_RELAXED);
     e->code = tb->code - (tb->floating ? TCG_FLOAT_ENTRY : 0);
     __atomic_store_n(&c->tb[i], tb, __ATOMIC_RELAXED);
-    __atomic_store_n(&e->pc, pc, __ATOMIC_SEQ_CST); /* before the look at ->invalid: jump_cache_forget() */
+    __atomic_store_n(&e->pc, pc, __ATOMIC_RELEASE);
 }
 
+/* Then, behind a fence as in jump_cache_forget(), the caller has to look at tb->invalid. */
 static void enter(JumpCache *c, vaddr pc, TB *tb, bool global)
 {
     uint32_t i = jump_cache_index(pc);
@@ -228,7 +229,8 @@ static void enter(JumpCache *c, vaddr pc, TB *tb, bool global)
         TB *old = c->tb[i];
         uint32_t v = victim_slot(there);
         place(c, v, there, old, kind_of(c, i));
-        if (__atomic_load_n(&old->invalid, __ATOMIC_SEQ_CST))
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+        if (__atomic_load_n(&old->invalid, __ATOMIC_RELAXED))
             entry_clear(c, v);
     }
     if (c->e[victim_slot(pc)].pc == pc)
@@ -239,6 +241,7 @@ static void enter(JumpCache *c, vaddr pc, TB *tb, bool global)
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)
 {
     enter(select_cache(cpu, key_of(st)), st->pc, tb, global);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 static void forget_at(JumpCache *c, uint32_t i, const TB *tb)
@@ -331,17 +334,20 @@ void jump_cache_restore(CPUState *cpu, const SavedJumps *in)
 
     if (in->flushes != jit_totals.flushes)
         return;
+    uint8_t entered[SAVED_JUMPS], n = 0;
     for (unsigned i = 0; i < in->n; i++) {
-        TB *tb = in->e[i].tb;
         unsigned k = 0;
         while (k < j->n && j->key[k] != in->e[i].key)
             k++;
-        if (k == j->n || !jump_still_right(in, i))
-            continue;
-        enter(j->cache[k], in->e[i].pc, tb, false);
-        if (__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
-            jump_cache_forget(cpu, tb);
+        if (k < j->n && jump_still_right(in, i)) {
+            enter(j->cache[k], in->e[i].pc, in->e[i].tb, false);
+            entered[n++] = i;
+        }
     }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (unsigned i = 0; i < n; i++)
+        if (__atomic_load_n(&in->e[entered[i]].tb->invalid, __ATOMIC_ACQUIRE))
+            jump_cache_forget(cpu, in->e[entered[i]].tb);
 }
 
 /* The entry, if it is in the range, or begins in the page before it and runs into it. */

@@ -19,7 +19,7 @@ typedef struct TlbFull { /* beside each TlbEntry */
 
 enum {
     TLB_MIN_BITS = 8, TLB_MAX_BITS = 16, VICTIMS = 8,
-    SWAP_MAX_BITS = 14, /* to part pages that change places with the victims, a table grows to this at most */
+    SWAP_MAX_BITS = 16, /* to part pages that change places with the victims, a table grows to this at most */
 };
 
 /* Which large pages were filled: exact in saying no. Kept for global pages and others apart. */
