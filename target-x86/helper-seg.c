@@ -173,6 +173,8 @@ void cs_load(CPUX86State *env, unsigned selector, uint32_t e1, uint32_t e2, unsi
 {
     desc_set_accessed(env, selector, &e2, ra);
     seg_load_desc(env, R_CS, (selector & 0xfffc) | cpl, e1, e2);
+    if (cpu_lma(env) && !(e2 & DESC_L)) /* of the registers only this one loses its upper half at once (AMD) */
+        env->head.gpr[R_ESP] = (uint32_t)env->head.gpr[R_ESP];
 }
 
 static void load_null(CPUX86State *env, int seg, unsigned selector, uintptr_t ra)

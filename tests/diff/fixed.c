@@ -75,6 +75,7 @@ static const Fixed fixed[] = {
     {"REX before VEX: as long as LES with its displacement", 64, "3e3e3e3e3e3e3e3e3e4bc4a1a5fe1c2e"},
     {"REX before VEX: no longer than LES", 64, "3e3e3e3e3e3e3e3e3e3e3e3e47c4e2590cf8"},
     {"RETF from 64-bit code to a 16-bit stack", 64, "8ed26a236800f11f2048caece4", {{DX, SEL_SHORT16}}},
+    {"JMPF to compatibility mode cuts RSP", 64, "488903ff2b", {{AX, 0x23201ff100}, {BX, 0x10001000}, {SP, 0x110009800}}},
     {"UD1 has no ModRM", 64, "3e3e3e3e3e3e3e3e3e3e3e3e3e0fb9c0"},
     {"0F 78 has immediates", 64, "3e3e3e3e3e3e3e3e3e3ef30f78c10102"},
 };
