@@ -19,6 +19,8 @@
 #define BIT_(x, n) ((T)(x) >> (n) & 1)
 #define MSB_(x) ((T)(x) >> (sizeof(T) * 8 - 1))
 #define SIGN_(x) ((T)(0 - MSB_(x)))
+#define SIGNED_(x) ((int64_t)((uint64_t)(x) << (64 - 8 * sizeof(T))) >> (64 - 8 * sizeof(T)))
+#define MULH_(x, y) ((T)(((__int128)SIGNED_(x) * SIGNED_(y)) >> (8 * sizeof(T))))
 #define ZERO_ ((T)0)
 #define ONE_ ((T)1)
 

@@ -403,12 +403,14 @@ static void gen_imul(DisasContext *dc, Tv a, Tv b)
     if (size == MO_16) {
         tcg_gen_mul(s, TCG_I32, d, gen_extend(dc, a, MO_16, true), gen_extend(dc, b, MO_16, true));
         tcg_gen_shri(s, TCG_I32, gen_cc_src(), d, 16);
-    } else {
-        tcg_gen_muls2(s, type_of_size(size), d, gen_cc_src(), a, b);
+    } else { /* the high half costs the host's rax and rdx, and nearly always nobody asks for it */
+        tcg_gen_mov(s, TCG_I64, gen_cc_src(), a);
+        tcg_gen_mov(s, TCG_I64, gen_cc_src2(), b);
+        tcg_gen_mul(s, type_of_size(size), d, a, b);
     }
     tcg_gen_mov(s, TCG_I64, gen_cc_dst(), d);
     gen_operand_write(dc, 0, d);
-    set_cc(dc, CC_OP_SMULB, size);
+    set_cc(dc, size == MO_16 ? CC_OP_SMULB : CC_OP_IMULB, size);
 }
 
 void gen_IMUL2(DisasContext *dc)

@@ -54,6 +54,13 @@ static Tv ev_sign(Eval *e, Tv x)
     return d;
 }
 
+static Tv ev_mulh(Eval *e, Tv x, Tv y)
+{
+    Tv lo = tcg_temp(e->dc->s), hi = tcg_temp(e->dc->s);
+    tcg_gen_muls2(e->dc->s, e->t, lo, hi, x, y);
+    return hi;
+}
+
 #define SUB_(x, y) ev_sub(e, x, y)
 #define ADD_(x, y) ev_add(e, x, y)
 #define XOR_(x, y) ev_xor(e, x, y)
@@ -67,6 +74,7 @@ static Tv ev_sign(Eval *e, Tv x)
 #define BIT_(x, n) ev_bit(e, x, n)
 #define MSB_(x) ev_bit(e, x, e->bits - 1)
 #define SIGN_(x) ev_sign(e, x)
+#define MULH_(x, y) ev_mulh(e, x, y)
 #define ZERO_ tcg_const(e->dc->s, 0)
 #define ONE_ tcg_const(e->dc->s, 1)
 

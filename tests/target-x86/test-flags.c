@@ -82,6 +82,7 @@ static void test_shift_mul(void)
             unsigned u = a * b;
             int s = (int8_t)a * (int8_t)b;
             check(CC_OP_MULB, u & 0xff, u >> 8, 0, u > 255 ? CC_O | CC_C : 0, CC_O | CC_C);
+            check(CC_OP_IMULB, s & 0xff, a, b, s != (int8_t)s ? CC_O | CC_C : 0, CC_O | CC_C);
             check(CC_OP_SMULB, s & 0xff, (unsigned)s >> 8 & 0xff, 0, s != (int8_t)s ? CC_O | CC_C : 0, CC_O | CC_C);
         }
     }
