@@ -192,7 +192,7 @@ _Static_assert((int)CC_OP_COUNT <= (int)INSN_CC_OP, "cc_op");
 /* In check_seg's word. */
 enum { CHECK_WRITE = 1 << 16, CHECK_ALIGN_SHIFT = 17 /* log2, three bits: #GP of its own, first */, CHECK_FIRST_SHIFT = 20 /* size of the first of two parts */ };
 /* In helpers' words for images in memory. */
-enum { AREA_SEG_SHIFT = 8 /* three bits */, AREA_WRAPS = 1 << 11 /* offsets have 16 bits */ };
+enum { AREA_SEG_SHIFT = 8 /* three bits */, AREA_WRAPS16 = 1 << 11, AREA_WRAPS32 = 1 << 12 /* offsets have so many bits */ };
 
 /* Temps' numbers in TcgGuest.globals (x86_tcg_guest in translate.c). cc_op is no global: it is a
  * constant while translating, and stored with st32 when it changes. */

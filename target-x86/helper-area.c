@@ -18,13 +18,19 @@ void probe_operand(CPUX86State *env, vaddr addr, unsigned size, AccessType type,
         probe_access(env->cpu, addr + first, size - first, type, mmu, ra);
 }
 
+static uint64_t base_of(const CPUX86State *env, unsigned seg) { return cpu_is_64(env) && seg < R_FS ? 0 : env->segs[seg].base; }
+
 Area area_at(CPUX86State *env, vaddr addr, unsigned bytes, uint32_t where, uintptr_t ra)
 {
     unsigned seg = where >> AREA_SEG_SHIFT & 7;
-    uint64_t off = (uint32_t)(addr - env->segs[seg].base), mask = where & AREA_WRAPS ? 0xffff : 0xffffffff;
+    bool code64 = cpu_is_64(env);
+    uint64_t off = addr - base_of(env, seg), mask = where & AREA_WRAPS16 ? 0xffff : where & AREA_WRAPS32 ? 0xffffffff : ~0ULL;
 
+    if (!code64)
+        off = (uint32_t)off;
     return (Area){.env = env, .addr = addr, .off = off, .mask = mask, .ra = ra, .mmu_idx = cpu_mmu_index(env), .seg = seg,
-                  .plain = cpu_is_64(env) || ((env->hflags & HF_FLAT_SEG(seg)) && off + bytes - 1 <= mask)};
+                  .plain = code64 ? mask == ~0ULL || off + bytes - 1 <= mask
+                                  : (env->hflags & HF_FLAT_SEG(seg)) && off + bytes - 1 <= MIN(mask, 0xffffffff)};
 }
 
 Area area_of(CPUX86State *env, uint64_t addr, unsigned bytes, uint32_t where, uintptr_t ra)
@@ -45,14 +51,17 @@ static vaddr word_at(const Area *a, unsigned off, unsigned size, AccessType type
     if (a->plain)
         return a->addr + off;
     uint64_t o = (a->off + off) & a->mask;
+    if (cpu_is_64(a->env))
+        return base_of(a->env, a->seg) + o;
     seg_check(a->env, a->seg, o, size, type == ACCESS_STORE, a->ra);
     return (uint32_t)(a->env->segs[a->seg].base + o);
 }
 
 void area_check_start(const Area *a, unsigned size, unsigned align, AccessType type)
 {
-    if (size)
-        word_at(a, 0, size, type);
+    word_at(a, 0, size, type);
+    if (cpu_is_64(a->env) && !is_canonical(a->addr + size - 1))
+        raise_not_canonical(a->env, a->addr, type, a->ra);
     if (a->addr & (align - 1))
         raise_misaligned(a->env, a->addr, type, a->ra);
 }

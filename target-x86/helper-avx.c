@@ -8,14 +8,14 @@
 static bool sign_of(const uint8_t *mask, unsigned i, unsigned size) { return mask[i * size + size - 1] & 0x80; }
 
 /* Value in mm_scratch[0..3], mask in [4..7]; ctl: bytes | 40h for 8-byte elements | 80h for a store | AREA_*.
- * addr: linear in 64-bit mode, else an offset. Elements fault one by one. */
+ * addr: linear in 64-bit mode, else an offset. Elements fault one by one, and do not wrap. */
 void helper_vmaskmov(CPUX86State *env, uint64_t addr, uint32_t ctl)
 {
     unsigned bytes = ctl & 0x30, size = ctl & 0x40 ? 8 : 4;
     bool store = ctl & 0x80;
     uint8_t *val = (uint8_t *)&env->mm_scratch[0];
     const uint8_t *mask = (const uint8_t *)&env->mm_scratch[4];
-    Area a = area_of(env, addr, bytes, ctl & ~AREA_WRAPS, GETPC());
+    Area a = area_of(env, addr, bytes, ctl & ~(AREA_WRAPS16 | AREA_WRAPS32), GETPC());
     uint64_t v = 0;
 
     if (!store)

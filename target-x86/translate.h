@@ -104,7 +104,7 @@ Tv gen_lea(DisasContext *dc);          /* effective address only, truncated to a
 /* AREA_*: the segment and the wrap of an image in memory, whose end a helper looks at. */
 static inline uint32_t dc_area(const DisasContext *dc)
 {
-    return (unsigned)dc->insn.seg << AREA_SEG_SHIFT | (dc->insn.asize == MO_16 ? AREA_WRAPS : 0);
+    return (unsigned)dc->insn.seg << AREA_SEG_SHIFT | (dc->insn.asize == MO_16 ? AREA_WRAPS16 : dc->insn.asize == MO_32 ? AREA_WRAPS32 : 0);
 }
 /* Accesses with the TB's mmu_idx; op: MO_8.. with MO_SIGN, MO_ALIGN_GP; adds MO_ALIGN_AC when the flag says so. */
 void gen_load(DisasContext *dc, Tv d, AddrRef a, MemOp op);
