@@ -14,6 +14,26 @@ static bool output_is_json(const char *v, bool *json)
     return *json || g_str_equal(v, "human") || (img_error("--output must be used with human or json as argument."), false);
 }
 
+static void bitmaps_json(GArray *bitmaps, const char *in)
+{
+    if (!bitmaps->len)
+        return;
+    printf(",\n%s            \"bitmaps\": [\n", in);
+    for (guint i = 0; i < bitmaps->len; i++) {
+        const Qcow2Bitmap *m = &g_array_index(bitmaps, Qcow2Bitmap, i);
+        g_autofree char *name = img_json(m->name);
+        bool used = m->flags & BITMAP_IN_USE, automatic = m->flags & BITMAP_AUTO;
+        printf("%s                {\n%s                    \"flags\": [\n", in, in);
+        if (used)
+            printf("%s                        \"in-use\"%s\n", in, automatic ? "," : "");
+        if (automatic)
+            printf("%s                        \"auto\"\n", in);
+        printf("%s                    ],\n%s                    \"name\": %s,\n%s                    \"granularity\": %" PRIu64 "\n%s                }%s\n",
+               in, in, name, in, m->granularity, in, i + 1 < bitmaps->len ? "," : "");
+    }
+    printf("%s            ]", in);
+}
+
 static void info_json(BlockNode *n, const char *in)
 {
     Qcow2 *s = n->fmt == &qcow2_format ? n->state : NULL;
@@ -48,6 +68,7 @@ static void info_json(BlockNode *n, const char *in)
         printf("%s            \"compat\": \"%s\",\n%s            \"compression-type\": \"%s\"", in, s->version < 3 ? "0.10" : "1.1", in, s->zstd ? "zstd" : "zlib");
         if (s->version >= 3)
             printf(",\n%s            \"lazy-refcounts\": %s", in, s->lazy ? "true" : "false");
+        bitmaps_json(s->bitmaps, in);
         printf(",\n%s            \"refcount-bits\": %u", in, 1u << s->refcount_order);
         if (s->version >= 3)
             printf(",\n%s            \"corrupt\": %s,\n%s            \"extended-l2\": %s", in, s->incompat & INCOMPAT_CORRUPT ? "true" : "false", in, s->ext_l2 ? "true" : "false");

@@ -57,6 +57,18 @@ static void one_image(BlockNode *n, GString *out)
     g_string_append_printf(out, "Format specific information:\n    compat: %s\n    compression type: %s\n", s->version < 3 ? "0.10" : "1.1", s->zstd ? "zstd" : "zlib");
     if (s->version >= 3)
         g_string_append_printf(out, "    lazy refcounts: %s\n", s->lazy ? "true" : "false");
+    if (s->bitmaps->len)
+        g_string_append_printf(out, "    bitmaps:\n");
+    for (guint i = 0; i < s->bitmaps->len; i++) {
+        const Qcow2Bitmap *m = &g_array_index(s->bitmaps, Qcow2Bitmap, i);
+        unsigned k = 0;
+        g_string_append_printf(out, "        [%u]:\n            flags:\n", i);
+        if (m->flags & BITMAP_IN_USE)
+            g_string_append_printf(out, "                [%u]: in-use\n", k++);
+        if (m->flags & BITMAP_AUTO)
+            g_string_append_printf(out, "                [%u]: auto\n", k);
+        g_string_append_printf(out, "            name: %s\n            granularity: %" PRIu64 "\n", m->name, m->granularity);
+    }
     g_string_append_printf(out, "    refcount bits: %u\n", 1u << s->refcount_order);
     if (s->version >= 3)
         g_string_append_printf(out, "    corrupt: %s\n    extended l2: %s\n", s->incompat & INCOMPAT_CORRUPT ? "true" : "false", s->ext_l2 ? "true" : "false");

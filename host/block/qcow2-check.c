@@ -103,11 +103,14 @@ static int use_l1(Check *c, const uint64_t *l1, uint64_t off, uint32_t n, bool a
             c->r->check_errors++;
             return ret;
         }
+        c->next_host = 0; /* fragments are counted within one table */
         for (uint64_t k = 0; k < BIT(s->l2_bits); k++)
             use_entry(c, ldb64(t + k * s->l2_entry), s->ext_l2 ? ldb64(t + k * s->l2_entry + 8) : 0, active);
     }
     return 0;
 }
+
+static bool use_bitmap(void *opaque, uint64_t offset, uint64_t len) { return use(opaque, offset, len); }
 
 static int count_uses(Check *c)
 {
@@ -124,6 +127,12 @@ static int count_uses(Check *c)
             ret = use_l1(c, l1, x->l1_off, x->l1_size, false);
     }
     use(c, s->snapshots_off, s->snapshots_bytes);
+    if (s->bitmaps_bad) {
+        say(c, "ERROR: the directory of bitmaps is damaged\n");
+        c->r->corruptions++;
+    } else if (!ret) {
+        ret = qcow2_use_bitmaps(s, use_bitmap, c);
+    }
     use(c, s->reft_off, (uint64_t)s->reft_size * 8);
     for (uint32_t i = 0; i < s->reft_size; i++) {
         uint64_t b = s->reft[i];

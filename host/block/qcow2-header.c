@@ -85,7 +85,7 @@ bool qcow2_parse_header(const uint8_t *b, size_t n, Qcow2Header *h, const char *
 #undef BAD
 }
 
-static bool parse_extensions(BlockNode *n, const Qcow2Header *h, const uint8_t *b, size_t len, GError **errp)
+static bool parse_extensions(BlockNode *n, Qcow2Header *h, const uint8_t *b, size_t len, GError **errp)
 {
     const uint8_t *features = NULL;
     size_t features_len = 0, at = h->header_len, end = h->backing_off ? MIN(len, h->backing_off) : len;
@@ -104,6 +104,10 @@ static bool parse_extensions(BlockNode *n, const Qcow2Header *h, const uint8_t *
         } else if (type == EXT_FEATURES) {
             features = b + at;
             features_len = size;
+        } else if (type == EXT_BITMAPS && size >= 24) {
+            h->bitmaps = ldb32(b + at);
+            h->bitmaps_bytes = ldb64(b + at + 8);
+            h->bitmaps_off = ldb64(b + at + 16);
         }
         at += ROUND_UP((size_t)size, 8);
     }

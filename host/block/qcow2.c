@@ -1,6 +1,6 @@
 /* qcow2.c - qcow2 images: opening with all its checks, reading, writing, zeroing, flushing.
  * Spec: qemu's docs/interop/qcow2.txt. Overview of the files and of the order on disk: qcow2.h.
- * Not modelled: encryption, external data files, persistent bitmaps (dropped, as the format allows). */
+ * Not modelled: encryption, external data files, persistent bitmaps (qcow2-bitmaps.c). */
 #include "host/base/osdep.h"
 #include "host/block/qcow2.h"
 
@@ -367,6 +367,8 @@ static void q_free(Qcow2 *s)
 {
     qcow2_cache_free(s);
     qcow2_free_snapshots(s);
+    if (s->bitmaps) /* else loading failed before */
+        g_array_free(s->bitmaps, TRUE);
     g_free(s->meta.slot);
     g_array_free(s->frees, TRUE);
     g_free(s->l1);
@@ -440,6 +442,7 @@ static bool load_tables(Qcow2 *s, const Qcow2Header *h, GError **errp)
             qcow2_note_meta(s, s->reft[i], 1, true);
     }
     qcow2_note_meta(s, 0, 1, true);
+    qcow2_load_bitmaps(s, h);
     return qcow2_load_snapshots(s, h, errp);
 }
 
@@ -481,6 +484,9 @@ bool qcow2_open(BlockNode *n, BlockFile *f, const BlockOpenOpts *opts, GError **
     }
     if (write && s->autoclear && !opts->check) {
         s->autoclear = 0; /* we do not keep bitmaps up to date, so they must not be believed */
+        g_array_set_size(s->bitmaps, 0);
+        s->bitmaps_bytes = 0;
+        s->bitmaps_bad = false;
         qcow2_write_field64(s, 88, 0);
     }
     if (write && (s->incompat & INCOMPAT_DIRTY) && !opts->no_repair) {

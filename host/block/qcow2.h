@@ -33,6 +33,8 @@ enum { MAX_L1_BYTES = 32 << 20, MAX_REFTABLE_BYTES = 8 << 20, MAX_SNAPSHOTS = 65
 typedef struct Qcow2Header {
     uint32_t version, backing_len, cluster_bits, crypt, l1_size, reft_clusters, snapshots, refcount_order, header_len;
     uint64_t backing_off, size, l1_off, reft_off, snapshots_off, incompat, compat, autoclear;
+    uint32_t bitmaps;       /* of the bitmaps extension: their number, their directory; not written */
+    uint64_t bitmaps_off, bitmaps_bytes;
     uint8_t compression;
 } Qcow2Header;
 
@@ -58,6 +60,13 @@ typedef struct Qcow2Snapshot {
     uint8_t *extra;        /* of extra_len: kept as found */
     uint32_t extra_len;
 } Qcow2Snapshot;
+
+typedef struct Qcow2Bitmap {
+    uint64_t table_off, granularity;
+    uint32_t table_size, flags; /* BITMAP_* */
+    char *name;
+} Qcow2Bitmap;
+enum { BITMAP_IN_USE = 1, BITMAP_AUTO = 2 };
 
 typedef struct Qcow2 {
     /* constant after open */
@@ -90,6 +99,9 @@ typedef struct Qcow2 {
     bool corrupt, bad;     /* bad: a metadata write failed, nothing more is written */
     GArray *snapshots;     /* of Qcow2Snapshot */
     uint64_t snapshots_off, snapshots_bytes;
+    GArray *bitmaps;       /* of Qcow2Bitmap, as found on open */
+    uint64_t bitmaps_off, bitmaps_bytes;
+    bool bitmaps_bad;      /* their directory is damaged */
     uint64_t comp_cached;  /* entry whose decompressed cluster is in comp_buf; 0 none */
     uint8_t *comp_buf;
     GMutex comp_lock;      /* of comp_cached and comp_buf; a leaf */
@@ -114,6 +126,11 @@ char *qcow2_feature_names(uint64_t bits, const uint8_t *table, size_t n);
 bool qcow2_read_header(BlockNode *n, BlockFile *f, Qcow2Header *h, uint8_t **first, size_t *len, GError **errp);
 /* The bytes of a header cluster with its extensions; NULL and errp when they do not fit. */
 uint8_t *qcow2_make_header(const Qcow2Header *h, const char *backing, const char *format, GError **errp);
+
+/* qcow2-bitmaps.c */
+void qcow2_load_bitmaps(Qcow2 *s, const Qcow2Header *h);
+/* Calls use for every range of the file that bitmaps lie in; `use` says whether it lies in the file. 0 or -errno. */
+int qcow2_use_bitmaps(Qcow2 *s, bool (*use)(void *opaque, uint64_t offset, uint64_t len), void *opaque);
 
 /* qcow2-cache.c: under lock */
 int qcow2_get_table(Qcow2 *s, uint64_t offset, bool is_l2, MetaTable **t);

@@ -125,6 +125,40 @@ def _():
             assert a == b, '%s %s:\n%s\n%s' % (cmd, f, a, b)
 
 
+@case("bitmaps of qemu: shown, kept by a check, dropped by a writer")
+def _():
+    def same():
+        for cmd in (('info',), ('check',)):
+            a, b = (run(t, *cmd, 'a.qcow2') for t in (IMG, QIMG))
+            assert a == b, '%s:\n%s\n%s' % (cmd, a, b)
+            a, b = (json.loads(run(t, *cmd, '--output=json', 'a.qcow2')) for t in (IMG, QIMG))
+            assert a == b, '%s: %s\n%s' % (cmd, a, b)
+    for opts in ('cluster_size=64k', 'cluster_size=512'):
+        run(QIMG, 'create', '-q', '-f', 'qcow2', '-o', opts, 'a.qcow2', '64M')
+        run(QIMG, 'bitmap', '--add', '-g', '4k', 'a.qcow2', 'one')
+        run(QIMG, 'bitmap', '--add', 'a.qcow2', 'the other "one"')
+        run(QIMG, 'bitmap', '--disable', 'a.qcow2', 'one')
+        run(QIO, '-c', 'write -P 1 1M 1M', '-c', 'write -P 2 60M 64k', 'a.qcow2')
+        same()
+        assert len(json.loads(run(IMG, 'info', '--output=json', 'a.qcow2'))['format-specific']['data']['bitmaps']) == 2
+        run(IMG, 'check', '-r', 'all', 'a.qcow2')
+        same()
+        shutil.copy('a.qcow2', 'b.qcow2')
+        run(IMG, 'resize', '-q', 'b.qcow2', '65M')
+        assert 'bitmaps' not in run(IMG, 'info', 'b.qcow2')
+        assert 'leaked' in run(IMG, 'check', 'b.qcow2', ok=(3,))
+        run(IMG, 'check', '-r', 'leaks', 'b.qcow2')
+        both_clean('b.qcow2')
+        with open('a.qcow2', 'r+b') as f: # a directory entry that says it is longer than the directory
+            head = f.read(65536 if opts.endswith('64k') else 512)
+            at = head.index(b'\x23\x85\x28\x75') + 8
+            where = int.from_bytes(head[at + 16:at + 24], 'big')
+            f.seek(where + 20)
+            f.write(b'\xff\xff\xff\xff')
+        assert 'bitmaps' in run(IMG, 'check', 'a.qcow2', ok=(2,))
+        run(IMG, 'info', 'a.qcow2')
+
+
 @case('exit codes')
 def _():
     run(IMG, 'create', '-q', '-f', 'qcow2', 'x.qcow2', '1M')
