@@ -51,6 +51,35 @@ static GByteArray *load(const char *name)
     return g_byte_array_new_take((guint8 *)data, n);
 }
 
+/* Persistent bitmaps as another program leaves them: extension, directory and table, all fields at or beyond the edge. */
+static void add_bitmaps(GByteArray *a, uint64_t cs)
+{
+    uint64_t dir = ROUND_UP((uint64_t)a->len, cs), at = dir;
+    uint8_t *p, entries = (uint8_t)(1 + below(3));
+
+    g_byte_array_set_size(a, (guint)(dir + 2 * cs));
+    p = a->data;
+    memset(p + dir, 0, 2 * cs);
+    for (unsigned i = 0; i < entries; i++, at += 32) {
+        stb64(p + at, dir + cs);
+        stb32(p + at + 8, below(4) ? below(20) : (uint32_t)interesting(a->len));
+        stb32(p + at + 12, below(4));
+        p[at + 16] = 1;
+        p[at + 17] = (uint8_t)below(40);
+        stb16(p + at + 18, below(5) ? 1 + below(8) : (uint16_t)interesting(a->len));
+        stb32(p + at + 20, below(5) ? 0 : (uint32_t)interesting(a->len));
+        stb64(p + dir + cs + 8 * i, below(2) ? dir : interesting(a->len));
+        p[at + 24] = 'a';
+    }
+    p[95] = 1; /* autoclear bit 0 */
+    stb32(p + 112, EXT_BITMAPS);
+    stb32(p + 116, 24);
+    stb32(p + 120, below(5) ? entries : (uint32_t)interesting(a->len));
+    stb64(p + 128, below(5) ? 32ull * entries : interesting(a->len));
+    stb64(p + 136, below(5) ? dir : interesting(a->len));
+    stb64(p + 144, 0);
+}
+
 /* A qcow2 image with data, zero and compressed clusters, snapshots, perhaps a backing file. */
 static GByteArray *make_qcow2(const uint8_t *disk)
 {
@@ -81,7 +110,10 @@ static GByteArray *make_qcow2(const uint8_t *disk)
             qcow2_snapshot_create(block_node(img), "s", NULL);
     }
     block_close(img);
-    return load(path);
+    GByteArray *a = load(path);
+    if (o.version == 3 && o.cluster_size >= 4096 && !below(4))
+        add_bitmaps(a, o.cluster_size);
+    return a;
 }
 
 static GByteArray *make(unsigned f, const uint8_t *disk)
@@ -219,6 +251,10 @@ static void one_case(unsigned f, const uint8_t *disk)
                        .check = check, .no_repair = check, .no_backing = check};
     GError *err = NULL;
     BlockImage *img = block_open(&o, &err);
+    if (img && f == 0) { /* what is said of it */
+        g_autoptr(GString) text = g_string_new(NULL);
+        block_info_text(block_node(img), false, text);
+    }
     if (!img) {
         g_assert_nonnull(err);
         g_assert_null(strchr(err->message, '\n'));
