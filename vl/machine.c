@@ -222,6 +222,8 @@ static bool create_board(GError **errp)
     pc_cfg.acpi = cfg->acpi;
     pc_cfg.hpet = cfg->hpet;
     pc_cfg.pit = cfg->pit;
+    pc_cfg.no_s3 = cfg->no_s3;
+    pc_cfg.no_s4 = cfg->no_s4;
     pc_cfg.vmport = cfg->vmport;
     pc_cfg.smbus = true;
     pc_cfg.graphics = !cfg->nographic;

@@ -252,6 +252,47 @@ bool option_rtc(VlConfig *c, const char *val, GError **errp)
     return ok;
 }
 
+/* DRIVER.PROPERTY=VALUE, or driver=,property=,value= */
+bool option_global(VlConfig *c, const char *val, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(val, NULL);
+    const char *driver = keyval_get(kv, "driver"), *prop = keyval_get(kv, "property"), *value = keyval_get(kv, "value");
+    g_autofree char *name = driver && prop ? g_strdup_printf("%s.%s", driver, prop) : NULL;
+    bool *field, ok = true, on = false;
+
+    if (!name) {
+        name = g_strndup(val, strcspn(val, "="));
+        value = strchr(val, '=') ? strchr(val, '=') + 1 : NULL;
+    }
+    field = g_str_equal(name, "PIIX4_PM.disable_s3") ? &c->no_s3 : g_str_equal(name, "PIIX4_PM.disable_s4") ? &c->no_s4 : NULL;
+    if (!field)
+        ok = error_set(errp, "property '%s' not found (choices: PIIX4_PM.disable_s3 PIIX4_PM.disable_s4)", name);
+    else if (value && (g_str_equal(value, "0") || g_str_equal(value, "1")))
+        on = value[0] == '1';
+    else
+        ok = error_set(errp, "%s=%s (choices: 0 1)", name, value ? value : "");
+    if (ok)
+        *field = on;
+    keyval_free(kv);
+    return ok;
+}
+
+bool option_overcommit(const char *val, GError **errp)
+{
+    GPtrArray *kv = keyval_parse(val, NULL);
+    const char *lock = keyval_get(kv, "mem-lock"), *pm = keyval_get(kv, "cpu-pm");
+    bool ignored, ok = keyval_check(kv, "overcommit", "mem-lock cpu-pm", errp);
+
+    if (ok && lock)
+        ok = parse_bool("mem-lock", lock, &ignored, errp);
+    if (ok && lock && ignored)
+        ok = error_set(errp, "mem-lock=%s: guest memory is not locked here (choices: off)", lock);
+    if (ok && pm)
+        ok = parse_bool("cpu-pm", pm, &ignored, errp);
+    keyval_free(kv);
+    return ok;
+}
+
 static bool check_order(const char *order, GError **errp)
 {
     unsigned seen = 0;

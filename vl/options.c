@@ -8,7 +8,7 @@
 
 enum OptId {
     OPT_HELP, OPT_VERSION, OPT_MACHINE, OPT_ACCEL, OPT_ENABLE_KVM, OPT_CPU, OPT_SMP, OPT_MEM, OPT_NAME, OPT_UUID,
-    OPT_RTC, OPT_LOCALTIME, OPT_NO_ACPI, OPT_NO_HPET, OPT_DEVICE, OPT_NODEFAULTS, OPT_NO_USER_CONFIG, OPT_HDA, OPT_HDB,
+    OPT_RTC, OPT_GLOBAL, OPT_OVERCOMMIT, OPT_LOCALTIME, OPT_NO_ACPI, OPT_NO_HPET, OPT_DEVICE, OPT_NODEFAULTS, OPT_NO_USER_CONFIG, OPT_HDA, OPT_HDB,
     OPT_HDC, OPT_HDD, OPT_CDROM, OPT_FDA, OPT_FDB, OPT_DRIVE, OPT_BLOCKDEV, OPT_SNAPSHOT, OPT_BOOT, OPT_KERNEL, OPT_INITRD,
     OPT_APPEND, OPT_BIOS, OPT_PFLASH, OPT_OPTION_ROM, OPT_FW_CFG, OPT_SMBIOS, OPT_LIBDIR, OPT_DEMO, OPT_NOGRAPHIC, OPT_DISPLAY, OPT_FULL_SCREEN, OPT_VGA, OPT_VNC,
     OPT_CURSES, OPT_KEYMAP, OPT_AUDIODEV,
@@ -92,9 +92,9 @@ void options_print_man(FILE *f)
  * has a value. */
 static const char *const not_supported[] = {
     "add-fd*", "audio*", "audio-help", "compat*",
-    "dump-vmstate*", "fsdev*", "g*", "gdb*", "global*", "icount*", "incoming*", "iscsi*", "loadvm*",
+    "dump-vmstate*", "fsdev*", "g*", "gdb*", "icount*", "incoming*", "iscsi*", "loadvm*",
     "mem-path*", "mem-prealloc", "mtdblock*", "no-fd-bootchk", "numa*", "only-migratable",
-    "overcommit*", "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "run-with*", "runas*",
+    "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "run-with*", "runas*",
     "s", "sandbox*", "sd*", "seed*", "semihosting", "set*", "soundhw*", "spice*", "tb-size*", "tpmdev*",
     "trace*", "usb", "usbdevice*", "virtfs*", "watchdog*", "watchdog-action*", "writeconfig*", "xen-domid*",
     "balloon*", "chroot*", "enable-sync-profile", "win2k-hack",
@@ -165,6 +165,10 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
         return option_uuid(c, v, errp);
     case OPT_RTC:
         return option_rtc(c, v, errp);
+    case OPT_GLOBAL:
+        return option_global(c, v, errp);
+    case OPT_OVERCOMMIT:
+        return option_overcommit(v, errp);
     case OPT_LOCALTIME:
         c->rtc_localtime = true;
         return true;

@@ -11,6 +11,7 @@ typedef struct VlConfig {
     uint64_t ram_size;
     char *name, *uuid;
     bool acpi, hpet, pit, vmport;
+    bool no_s3, no_s4; /* -global PIIX4_PM.disable_s3=1 */
     char *pcspk_audiodev; /* -machine pcspk-audiodev= */
     GPtrArray *audiodevs; /* of char *: -audiodev texts */
     bool kvm_wanted, cpu_host_wanted;
@@ -69,6 +70,8 @@ bool option_mem(VlConfig *c, const char *val, GError **errp);
 bool option_name(VlConfig *c, const char *val, GError **errp);
 bool option_uuid(VlConfig *c, const char *val, GError **errp);
 bool option_rtc(VlConfig *c, const char *val, GError **errp);
+bool option_global(VlConfig *c, const char *val, GError **errp);
+bool option_overcommit(const char *val, GError **errp);
 bool option_boot(VlConfig *c, const char *val, GError **errp);
 /* opt: "-vnc " or "-display vnc=", for messages. */
 bool option_vnc(VlConfig *c, const char *opt, const char *val, GError **errp);

@@ -474,8 +474,10 @@ static guint build_dsdt(Build *b)
         aml_close(a, dev);
     }
     aml_close(a, sb);
-    build_sleep_state(a, "\\_S3", PIIX4_SLP_TYP_S3);
-    build_sleep_state(a, "\\_S4", PIIX4_SLP_TYP_S4);
+    if (!b->cfg->no_s3)
+        build_sleep_state(a, "\\_S3", PIIX4_SLP_TYP_S3);
+    if (!b->cfg->no_s4)
+        build_sleep_state(a, "\\_S4", PIIX4_SLP_TYP_S4);
     build_sleep_state(a, "\\_S5", PIIX4_SLP_TYP_S5);
     end_table(b, at);
     return at;

@@ -6,7 +6,7 @@
 
 typedef struct AcpiConfig {
     unsigned smp_cpus;
-    bool hpet, pit, com1, com2, lpt, fdc;
+    bool no_s3, no_s4, hpet, pit, com1, com2, lpt, fdc;
     uint16_t pvpanic_port; /* 0: none */
     uint32_t pm_base;      /* PM1 event block as the firmware programmed it */
     uint32_t pci_hole_start; /* first address above low RAM */

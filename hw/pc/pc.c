@@ -621,6 +621,8 @@ static void build_acpi(void *opaque)
     uint64_t top = 4 * GiB + p->high_size;
     AcpiConfig c = {
         .smp_cpus = pc->cfg.smp_cpus,
+        .no_s3 = pc->cfg.no_s3,
+        .no_s4 = pc->cfg.no_s4,
         .hpet = pc->cfg.hpet,
         .pit = pc->cfg.pit,
         .com1 = pc->cfg.serial[0],
@@ -651,7 +653,8 @@ void pc_build_acpi(PcMachine *pc)
 
 static void fill_fw_cfg(PcMachine *pc)
 {
-    static const uint8_t system_states[6] = {128, 0, 0, 128 | PIIX4_SLP_TYP_S3, 128 | PIIX4_SLP_TYP_S4, 128};
+    const uint8_t system_states[6] = {128, 0, 0, (pc->cfg.no_s3 ? 0 : 128) | PIIX4_SLP_TYP_S3,
+                                      (pc->cfg.no_s4 ? 0 : 128) | PIIX4_SLP_TYP_S4, 128};
     PcPriv *p = pc_priv(pc);
     FwCfgState *fw = p->fw_cfg;
     uint64_t numa = 0;

@@ -25,6 +25,7 @@ typedef struct PcConfig {
     int reboot_timeout_ms;         /* -1 not set */
     bool vga;                      /* -vga std */
     bool acpi, hpet, pit, smbus;   /* -machine acpi=off hpet=off pit=off */
+    bool no_s3, no_s4;             /* the tables do not offer those sleep states */
     struct AudioDev *pcspk;        /* of the PC speaker, or NULL */
     bool vmport;                   /* -machine vmport=: back door and vmmouse */
     bool graphics;                 /* false with -nographic: firmware is told so */
