@@ -9,14 +9,12 @@
 static bool check_constants(GPtrArray *kv, const Qcow2 *s, GError **errp)
 {
     const char *v;
-    uint64_t bits = 1u << s->refcount_order, cluster = s->cluster_size;
+    uint64_t cluster = s->cluster_size;
     bool ext = s->ext_l2;
-    if (!keyval_uint(kv, "refcount_bits", 1, 64, &bits, errp) || !keyval_bool(kv, "extended_l2", &ext, errp))
+    if (!keyval_bool(kv, "extended_l2", &ext, errp))
         return false;
     if ((v = keyval_get(kv, "cluster_size")) && !parse_size("cluster_size", v, 1, &cluster, errp))
         return false;
-    if (bits != 1u << s->refcount_order)
-        return error_set(errp, "Changing the refcount width is not supported (refcount_bits=%u; convert makes an image with another)", 1u << s->refcount_order);
     if (cluster != s->cluster_size)
         return error_set(errp, "Changing the cluster size is not supported");
     if (ext != s->ext_l2)
@@ -35,8 +33,8 @@ static bool amend(BlockImage *img, GPtrArray *kv, GError **errp)
     Qcow2Amend a = {-1, -1};
     const char *compat = keyval_get(kv, "compat"), *size = keyval_get(kv, "size"), *back = keyval_get(kv, "backing_file"), *fmt = keyval_get(kv, "backing_fmt");
     bool lazy = s->lazy;
-    uint64_t len = 0;
-    if (!keyval_check(kv, "qcow2", AMEND_KEYS, errp) || !check_constants(kv, s, errp) || !keyval_bool(kv, "lazy_refcounts", &lazy, errp) ||
+    uint64_t len = 0, bits = 1u << s->refcount_order;
+    if (!keyval_check(kv, "qcow2", AMEND_KEYS, errp) || !keyval_uint(kv, "refcount_bits", 1, 64, &bits, errp) || !check_constants(kv, s, errp) || !keyval_bool(kv, "lazy_refcounts", &lazy, errp) ||
         (size && !parse_size("size", size, 1, &len, errp)))
         return false;
     if (keyval_get(kv, "lazy_refcounts"))
@@ -47,7 +45,10 @@ static bool amend(BlockImage *img, GPtrArray *kv, GError **errp)
         a.version = 3;
     else if (compat)
         return error_set(errp, "Invalid parameter '%s' for compat (choices: 0.10 1.1)", compat);
-    if (!qcow2_amend(n, &a, errp))
+    /* a wider count needs version 3 first, version 2 needs 16 bits first */
+    bool before = a.version == 2;
+    if ((before && !qcow2_set_refcount_bits(n, (unsigned)bits, errp)) || !qcow2_amend(n, &a, errp) ||
+        (!before && !qcow2_set_refcount_bits(n, (unsigned)bits, errp)))
         return false;
     if ((back || fmt) && !qcow2_set_backing(n, back ? (back[0] ? back : NULL) : n->backing_name, fmt ? fmt : n->backing_format, errp))
         return false;

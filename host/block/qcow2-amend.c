@@ -1,5 +1,5 @@
 /* qcow2-amend.c - changing an image's version and features in place.
- * Each step leaves an image that is valid as it is. Not modelled: another refcount width, other cluster sizes. */
+ * Each step leaves an image that is valid as it is. Not modelled: other cluster sizes. */
 #include "host/base/osdep.h"
 #include "host/block/qcow2.h"
 

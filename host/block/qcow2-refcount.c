@@ -91,11 +91,11 @@ uint64_t qcow2_refcount_of(const Qcow2 *s, const uint8_t *b, uint64_t i)
     }
 }
 
-static void store(const Qcow2 *s, uint8_t *b, uint64_t i, uint64_t v)
+void qcow2_put_refcount(unsigned order, uint8_t *b, uint64_t i, uint64_t v)
 {
-    switch (s->refcount_order) {
+    switch (order) {
     case 0: case 1: case 2: {
-        unsigned width = 1u << s->refcount_order, per = 8 / width, at = (unsigned)(i % per) * width;
+        unsigned width = 1u << order, per = 8 / width, at = (unsigned)(i % per) * width;
         b[i / per] = (uint8_t)deposit64(b[i / per], at, width, v);
         break;
     }
@@ -113,6 +113,8 @@ static void store(const Qcow2 *s, uint8_t *b, uint64_t i, uint64_t v)
         break;
     }
 }
+
+static void store(const Qcow2 *s, uint8_t *b, uint64_t i, uint64_t v) { qcow2_put_refcount(s->refcount_order, b, i, v); }
 
 /* The block that counts `cluster`; *t NULL: there is none, everything it would count is free. */
 static int get_block(Qcow2 *s, uint64_t cluster, MetaTable **t)

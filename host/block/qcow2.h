@@ -142,6 +142,7 @@ int qcow2_trim(Qcow2 *s);
 void qcow2_cache_free(Qcow2 *s);
 
 /* qcow2-refcount.c: under lock */
+void qcow2_put_refcount(unsigned order, uint8_t *block, uint64_t idx, uint64_t v); /* widths of 1 << order bits */
 uint64_t qcow2_refcount_of(const Qcow2 *s, const uint8_t *block, uint64_t idx);
 int qcow2_get_refcount(Qcow2 *s, uint64_t cluster, uint64_t *count);
 int qcow2_add_refcount(Qcow2 *s, uint64_t offset, uint64_t len, int delta);
@@ -215,6 +216,8 @@ typedef struct Qcow2CreateOpts {
 typedef struct Qcow2Amend {
     int version, lazy; /* -1: as it is */
 } Qcow2Amend;
+/* qcow2-width.c: the counts of an image that nobody else uses, in another width. */
+bool qcow2_set_refcount_bits(BlockNode *n, unsigned bits, GError **errp);
 bool qcow2_amend(BlockNode *n, const Qcow2Amend *a, GError **errp);
 /* Clusters for the disk from `from` on. mode: "metadata" (they read as zeros), "falloc" and "full": with the host's space. */
 int qcow2_preallocate(BlockNode *n, uint64_t from, const char *mode);

@@ -250,8 +250,36 @@ def _():
     both_clean('a.qcow2')
     run(QIMG, 'compare', '-F', 'raw', 'a.qcow2', 'want.raw')
     assert 'cluster size' in run(IMG, 'amend', '-o', 'cluster_size=4096', 'a.qcow2', ok=(1,))
-    assert 'refcount' in run(IMG, 'amend', '-o', 'refcount_bits=64', 'a.qcow2', ok=(1,))
+    assert 'compat=1.1' in run(IMG, 'amend', '-o', 'refcount_bits=64', 'a.qcow2', ok=(1,))
     assert 'nosuch' in run(IMG, 'amend', '-o', 'nosuch=1', 'a.qcow2', ok=(1,))
+
+
+@case('amend: refcount_bits')
+def _():
+    for opts in ('cluster_size=64k', 'cluster_size=512', 'cluster_size=4k,refcount_bits=1'):
+        run(QIMG, 'create', '-q', '-f', 'qcow2', '-o', opts, 'a.qcow2', '64M')
+        run(QIO, '-c', 'write -P 5 1M 3M', '-c', 'write %s -P 6 60M 64k' % ('-c' if '64k' in opts else ''), 'a.qcow2')
+        for bits in (64, 1, 16, 8, 2, 32, 4, 64, 16):
+            run(IMG, 'amend', '-o', 'refcount_bits=%d' % bits, 'a.qcow2')
+            assert json.loads(run(QIMG, 'info', '--output=json', 'a.qcow2'))['format-specific']['data']['refcount-bits'] == bits
+            both_clean('a.qcow2')
+            run(QIO, '-c', 'write -P %d 20M 1M' % bits, '-c', 'read -P 5 1M 3M', '-c', 'read -P 6 60M 64k', '-c', 'read -P %d 20M 1M' % bits, 'a.qcow2')
+            run(IMG, 'resize', '-q', 'a.qcow2', '+1M')
+            both_clean('a.qcow2')
+        assert os.path.getsize('a.qcow2') < 16 << 20 # the places of the old counts are used again
+        for s in 'abc':
+            run(IMG, 'snapshot', '-c', s, 'a.qcow2')
+        assert 'has a refcount of 4' in run(IMG, 'amend', '-o', 'refcount_bits=2', 'a.qcow2', ok=(1,))
+        both_clean('a.qcow2')
+        run(IMG, 'amend', '-o', 'refcount_bits=4', 'a.qcow2')
+        both_clean('a.qcow2')
+    for t in (IMG, QIMG):
+        assert 'power of two' in run(t, 'amend', '-o', 'refcount_bits=3', 'a.qcow2', ok=(1,))
+    run(IMG, 'create', '-q', '-f', 'qcow2', '-o', 'refcount_bits=64', 'b.qcow2', '1M')
+    run(IMG, 'amend', '-o', 'refcount_bits=16,compat=0.10', 'b.qcow2')
+    both_clean('b.qcow2')
+    run(IMG, 'amend', '-o', 'refcount_bits=1,compat=1.1', 'b.qcow2')
+    both_clean('b.qcow2')
 
 
 @case('convert: several threads, out of order, of a snapshot')
