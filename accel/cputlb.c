@@ -112,6 +112,9 @@ bool tlb_init(CPUState *cpu, GError **errp)
 {
     cpu->tlb = g_new0(CpuTlb, 1);
     cpu->tlb->gen = 1;
+    /* Not canonical, and one of so many that a guest does not find it. */
+    cpu_head(cpu)->no_page = 1ULL << 63 | (uint64_t)g_random_int() << 24 | (uint64_t)(g_random_int() & 0xfff) << 12;
+    tlb_drop_stack_pages(cpu);
     for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
         if (!tlb_mode_alloc(&cpu->tlb->mode[m], &cpu_head(cpu)->tlb[m], TLB_MIN_BITS))
             return error_set(errp, "not enough memory for the TLB");
@@ -138,6 +141,13 @@ void tlb_free(CPUState *cpu)
 }
 
 /* --- flushing --- */
+
+void tlb_drop_stack_pages(CPUState *cpu)
+{
+    TcgEnvHead *head = cpu_head(cpu);
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++)
+        __atomic_store_n(&head->stack[m].page, head->no_page, __ATOMIC_RELEASE);
+}
 
 /* Empty the slots of list k and forget the list. What another kind of page has taken over stays. */
 static void list_flush(ModeTlb *t, TlbEntry *table, unsigned k)
@@ -199,6 +209,7 @@ static void flush_all(CPUState *cpu, bool keep_global)
     }
     unlock_tlb(tlb);
     cpu->code_page.page = ~0ULL;
+    tlb_drop_stack_pages(cpu);
     jump_cache_clear(cpu, keep_global);
     cpu->stats.tlb_flushes++;
     log_print(LOG_MMU, "mmu: TLB flushed%s\n", keep_global ? ", global pages kept" : "");
@@ -259,6 +270,7 @@ void tlb_flush_page(CPUState *cpu, vaddr addr)
     tlb->page_flushed[tlb->page_flushes++ % PAGE_FLUSHES_KEPT] = addr;
     unlock_tlb(tlb);
     cpu->code_page.page = ~0ULL;
+    tlb_drop_stack_pages(cpu);
     /* All code that may have been in the large page goes too, whichever of its 4K pages it was in. */
     uint64_t size = 1ULL << MAX(largest, TCG_PAGE_BITS);
     jump_cache_clear_range(cpu, addr & ~(size - 1), size);
@@ -348,6 +360,8 @@ static void protect_cpu(CPUState *cpu, ram_addr_t start, ram_addr_t end)
             if (writes_ram(&t->victim[i], &t->victim_full[i], start, end))
                 t->victim[i].addr_write |= TLB_NOTDIRTY;
     }
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    tlb_drop_stack_pages(cpu); /* after the marks: see gen_stack_page() */
     unlock_tlb(tlb);
 }
 
@@ -528,6 +542,8 @@ void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mm
     t->full[slot] = full;
     slot_list(t, slot, was);
     *old = e;
+    if (cpu_head(cpu)->stack[mmu_idx].page == addr)
+        tlb_drop_stack_pages(cpu);
     unlock_tlb(tlb);
     cpu->stats.tlb_fills++;
 }

@@ -121,7 +121,9 @@ static inline bool tag_hits(uint64_t tag, vaddr addr)
     return (addr & TCG_PAGE_MASK) == (tag & (TCG_PAGE_MASK | TLB_INVALID));
 }
 
-/* cputlb.c; under the TLB lock */
+/* cputlb.c */
+void tlb_drop_stack_pages(CPUState *cpu); /* any thread */
+/* under the TLB lock */
 bool tlb_mode_alloc(ModeTlb *t, TlbFast *f, unsigned bits); /* an empty table; false: no memory, nothing has changed */
 void tlb_mode_init(ModeTlb *t);
 void tlb_mode_resize(ModeTlb *t, TlbFast *f, unsigned bits);

@@ -45,7 +45,7 @@ static bool x86_helper_name(const void *fn, const char **name)
     return false;
 }
 
-const TcgGuest x86_tcg_guest = { .globals = x86_globals, .nb_globals = G_COUNT, .helper_name = x86_helper_name };
+const TcgGuest x86_tcg_guest = { .globals = x86_globals, .nb_globals = G_COUNT, .stack_reg = R_ESP, .helper_name = x86_helper_name };
 
 void x86_restore_state(void *opaque, const uint64_t data[2])
 {

@@ -62,6 +62,7 @@ typedef struct Stub {
     uint32_t oi, rmw;
     uint8_t *from[3], *back;   /* jumps to the stub; where it returns to */
     uint8_t *from_misaligned;  /* jump to its slow path, when shared */
+    uint8_t *stack_check;      /* unless NULL: the check was one of the stack's page, and is here */
     uint32_t snap, nb_snap;
     uint64_t x87_insn, x87_state;
     uint64_t data[2];          /* insn_start's; data[0] is the eip for poll_exit */
@@ -226,6 +227,8 @@ void stub_store_snapshot(Ra *l, const Stub *st);
 void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s);
 
 /* frame.c */
+/* Make the page of the access at FRAME_ARG0 ^ StackPage.page the stack's page. Equal: done; no register changes. */
+const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu);
 /* Where a goto_ptr goes that has missed, with eip in env and r11 as for the epilogue. */
 const uint8_t *frame_search(const CodeBuf *b);
 enum { EXIT_SEARCH = TB_EXIT_POLL + 1 }; /* of lower_exit(): that way, and by TB_EXIT_LOOKUP if there is nothing */

@@ -169,6 +169,7 @@ typedef struct TcgGlobalInfo {
 typedef struct TcgGuest {
     const TcgGlobalInfo *globals; /* temps 0 .. nb_globals-1, in this order; ends with a NULL name */
     unsigned nb_globals;
+    uint8_t stack_reg;            /* number of the pinned general register that points to the stack; 0: none does */
     bool (*helper_name)(const void *fn, const char **name); /* for the disassembler, or NULL */
     /* Slow paths (accel/cputlb.c). ra: return address into the TB. Loads return the value extended as the MemOp says. */
     uint64_t (*slow_ld)(void *env, vaddr addr, MemOpIdx oi, uintptr_t ra);

@@ -51,6 +51,14 @@ _Static_assert(sizeof(JumpCacheEntry) == 1 << JUMP_CACHE_ENTRY_BITS, "JUMP_CACHE
 static inline uint32_t jump_cache_index(uint64_t pc) { return pc & (JUMP_CACHE_SIZE - 1); }
 static inline uint64_t jump_cache_empty(uint32_t index) { return index == 0 ? ~0ULL : 0; }
 
+/* For accesses at the guest's stack register (TcgGuest.stack_reg): the page where they were last. What a hit in the table would
+ * allow this does: a load or store that has (address ^ page) below 4096 goes to address + addend. Emptied by storing
+ * TcgEnvHead.no_page, by the vCPU wherever the TLB loses anything, by other threads after they have set TLB_NOTDIRTY. */
+typedef struct StackPage {
+    uint64_t page;
+    uint64_t addend;
+} StackPage;
+
 /* The first member of every guest's env; host rbp points at it while translated code runs. */
 enum { X87_LIVE_FLAGS = 1 /* in the host's status word */, X87_LIVE_SIDE_EXIT = 2 /* a side_exit op left */ };
 
@@ -62,6 +70,10 @@ typedef struct TcgEnvHead {
     uint32_t mxcsr_host;    /* saved by the prologue, restored by the epilogue */
     uint32_t pad;
     uint64_t pc_page;       /* of the floating TB that runs: its linear page (docs/floating-tbs.md) */
+    StackPage stack[TCG_MMU_MODES];
+    uint64_t no_page;       /* a page where no access can succeed; not known to the guest */
+    int32_t stack_patience; /* accesses elsewhere before a stack's page changes: a frame may lie on two pages */
+    uint32_t pad2;
     uint64_t gpr[16];       /* guest general registers; pinned ones are stale while translated code runs */
     uint64_t eip;           /* architectural instruction pointer; stale inside a TB, right at every exit */
     void *cpu;              /* CPUState of accel */

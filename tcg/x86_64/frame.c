@@ -226,8 +226,8 @@ static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
     x86_ret(e);
 }
 
-/* The table of what is called from TBs: slow paths, the two of the pinned registers, search, tries. */
-enum { SEARCH = NB_THUNKS * 3 + 2, FIRST_TRY, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
+/* The table of what is called from TBs: slow paths, the two of the pinned registers, search, stack pages, tries. */
+enum { SEARCH = NB_THUNKS * 3 + 2, STACK_PAGE, FIRST_TRY = STACK_PAGE + TCG_MMU_MODES, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
 static const uint8_t try_kind[4] = { THUNK_LD, THUNK_ST, THUNK_LDV, THUNK_STV };
 
 /* thunk[0] points to the thunks' addresses, a table in the code buffer itself. */
@@ -248,6 +248,64 @@ const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigne
 const uint8_t *frame_store_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 0); }
 const uint8_t *frame_load_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 1); }
 const uint8_t *frame_search(const CodeBuf *b) { return frame_thunk(b, 0, SEARCH); }
+
+const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu) { return frame_thunk(b, 0, STACK_PAGE + mmu); }
+
+/* FRAME_ARG0: an address ^ the stack's page. Its page becomes the stack's if the TLB allows loads and stores there by
+ * themselves, and if this is asked for often enough. Not if it is that page already: the access leaves it. Against another thread that sets TLB_NOTDIRTY and then
+ * empties: a look at the entry once more, behind a fence. */
+enum { STACK_PATIENCE = 7 };
+static void gen_stack_page(Emit *e, unsigned mmu)
+{
+    enum { DOWN = 8 }; /* our return address */
+    int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast), at = offsetof(TcgEnvHead, stack) + mmu * sizeof(StackPage);
+    X86Mem page = mem_at(RBP, at + offsetof(StackPage, page)), addend = mem_at(RBP, at + offsetof(StackPage, addend));
+    X86Mem save8 = mem_at(RSP, DOWN + FRAME_REGS), save9 = mem_at(RSP, DOWN + FRAME_REGS + 8);
+    X86Mem patience = mem_at(RBP, offsetof(TcgEnvHead, stack_patience));
+    uint8_t *out[3], *undo;
+
+    x86_alu_mi(e, X86_SUB, 4, false, patience, 1);
+    uint8_t *now = x86_jcc(e, CC_S);
+    x86_test_rr(e, true, RSP, RSP); /* not equal */
+    x86_ret(e);
+    x86_patch_here(e, now);
+    x86_store_imm(e, 4, patience, STACK_PATIENCE);
+    x86_store(e, 8, save8, R8);
+    x86_store(e, 8, save9, R9);
+    x86_load(e, 8, EXT_ZERO, R8, mem_at(RSP, DOWN + FRAME_ARG0));
+    x86_alu_rm(e, X86_XOR, true, R8, page);
+    x86_alu_ri(e, X86_AND, true, R8, (int32_t)TCG_PAGE_MASK);
+    x86_alu_rm(e, X86_CMP, true, R8, page);
+    uint8_t *same = x86_jcc(e, CC_E);
+    x86_mov_rr(e, true, R9, R8);
+    x86_shift_ri(e, X86_SHR, true, R9, TCG_PAGE_BITS - TLB_ENTRY_BITS);
+    x86_alu_rm(e, X86_AND, true, R9, mem_at(RBP, fast + offsetof(TlbFast, mask)));
+    x86_alu_rm(e, X86_ADD, true, R9, mem_at(RBP, fast + offsetof(TlbFast, table)));
+    x86_alu_rm(e, X86_CMP, true, R8, mem_at(R9, offsetof(TlbEntry, addr_read)));
+    out[0] = x86_jcc(e, CC_NE);
+    x86_alu_rm(e, X86_CMP, true, R8, mem_at(R9, offsetof(TlbEntry, addr_write)));
+    out[1] = x86_jcc(e, CC_NE);
+    x86_store(e, 8, page, R8);
+    x86_alu_mi(e, X86_OR, 4, true, mem_at(RSP, 0), 0);
+    x86_alu_rm(e, X86_CMP, true, R8, mem_at(R9, offsetof(TlbEntry, addr_write)));
+    undo = x86_jcc(e, CC_NE);
+    /* From here on only moves, which leave the flags alone. */
+    x86_load(e, 8, EXT_ZERO, R9, mem_at(R9, offsetof(TlbEntry, addend)));
+    x86_store(e, 8, addend, R9);
+    out[2] = x86_jmp(e);
+    x86_patch_here(e, same);
+    x86_test_rr(e, true, RSP, RSP); /* not equal */
+    uint8_t *restore = x86_jmp(e);
+    x86_patch_here(e, undo);
+    x86_load(e, 8, EXT_ZERO, R8, mem_at(RBP, offsetof(TcgEnvHead, no_page)));
+    x86_store(e, 8, page, R8);
+    for (unsigned i = 0; i < ARRAY_SIZE(out); i++)
+        x86_patch_here(e, out[i]);
+    x86_patch_here(e, restore);
+    x86_load(e, 8, EXT_ZERO, R8, save8);
+    x86_load(e, 8, EXT_ZERO, R9, save9);
+    x86_ret(e);
+}
 
 /* A goto_ptr has missed; r11: what the epilogue would return. On with what C code finds, else out. */
 static void gen_search(Emit *e, const void *fn, const uint8_t *epilogue_rx)
@@ -313,6 +371,11 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
     table[SEARCH] = guest->lookup_code ? codebuf_rx(b, e.p) : b->epilogue_rx;
     if (guest->lookup_code)
         gen_search(&e, guest->lookup_code, b->epilogue_rx);
+    for (unsigned mmu = 0; mmu < TCG_MMU_MODES; mmu++) {
+        x86_align_nop(&e, 16, 0);
+        table[STACK_PAGE + mmu] = codebuf_rx(b, e.p);
+        gen_stack_page(&e, mmu);
+    }
     for (unsigned i = 0; i < TABLE_SIZE - FIRST_TRY; i++) {
         unsigned kind = try_kind[i / TRY_SIZES % 4], size = 1u << i % TRY_SIZES;
         bool vec = kind == THUNK_LDV || kind == THUNK_STV;

@@ -42,6 +42,29 @@ void stub_from(Stub *st, uint8_t *jump) { st->from[st->nb_from++] = jump; }
 /* Does the comparison with the tag see a misaligned first byte? Otherwise members of a group are tested by themselves. */
 static bool check_tests_alignment(const ShareGroup *g, unsigned size) { return !g || (g->lo == 0 && g->hi == (int)size); }
 
+/* The same for an access at the stack register: `lea t, [a + first] ; xor t, [page] ; cmp t, 4096 - bytes ; ja stub`, then the
+ * addend. False: not one. */
+static bool stack_check(Ra *l, Stub *st, Reg a, int64_t first, int64_t last, unsigned mmu, Reg t)
+{
+    Emit *e = &l->e;
+    unsigned reg = l->s->guest->stack_reg;
+    int32_t at = offsetof(TcgEnvHead, stack) + mmu * sizeof(StackPage);
+
+    if (!reg || (int)a != host_pin[reg] || !fits32(first) || !fits32(last) || last - first >= 1024 || st->opc == TCG_OP_guest_x87 ||
+        st->opc == TCG_OP_guest_rmw || st->opc == TCG_OP_guest_cmpxchg)
+        return false;
+    st->stack_check = e->p;
+    if (first == 0)
+        x86_mov_rr(e, true, t, a);
+    else
+        x86_lea(e, true, t, mem_at(a, first));
+    x86_alu_rm(e, X86_XOR, true, t, mem_at(RBP, at + offsetof(StackPage, page)));
+    x86_alu_ri(e, X86_CMP, true, t, TCG_PAGE_SIZE - (last - first + 1));
+    stub_from(st, x86_jcc(e, CC_A));
+    x86_load(e, 8, EXT_ZERO, t, mem_at(RBP, at + offsetof(StackPage, addend)));
+    return true;
+}
+
 /* The address's check, and for the first member of a group that of all its bytes. Afterwards t is the addend: the byte is
  * at [t + a + disp]. */
 static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size, bool write, Reg t, Reg u)
@@ -70,6 +93,8 @@ static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size
             return;
         }
     }
+    if (!align && stack_check(l, st, a, first, last, mmu, t))
+        return;
     if (first == 0 && host_features.bmi2) {
         x86_rorx(e, true, t, a, 7); /* the low bits, now on top, fall to the mask */
     } else {
@@ -168,6 +193,8 @@ Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes
     ra_kill(l);
     st->vec_live = ra_vec_live(l);
     st->tmp = addend;
+    if (st->stack_check)
+        st->shared = true; /* the TLB may have the page nevertheless, for reading for example */
     if (g && g->last == l->op_index) {
         ra_release(l, g->temp);
         unsigned i = 0;
@@ -485,6 +512,11 @@ static void guest_stub(Ra *l, const Stub *st)
 
     for (unsigned i = 0; i < st->nb_from; i++)
         x86_patch_here(e, st->from[i]);
+    if (st->stack_check) {
+        x86_store(e, 8, mem_at(RSP, FRAME_ARG0), st->tmp);
+        x86_call_rx(e, frame_stack_page(l->s->buf, memopidx_mmu(st->oi) % TCG_MMU_MODES));
+        x86_jcc_to(e, CC_E, st->stack_check);
+    }
     if (st->from_misaligned)
         x86_patch_here(e, st->from_misaligned);
     if (st->shared) { /* a member of a group whose shared check does not hold tries by itself first */

@@ -291,6 +291,32 @@ static void test_protect_victim(void)
     harness_stop();
 }
 
+/* Whatever takes entries from the TLB, or marks them, empties the stack's pages. */
+static void test_stack_pages(void)
+{
+    TcgEnvHead *head;
+
+    start();
+    head = cpu_head(cpu);
+    map(0x400000, 0x100000, 4096, false);
+    cpu_st(cpu, 0x400000, 4, 0, K, 0);
+    for (unsigned way = 0; way < 6; way++) {
+        for (unsigned m = 0; m < TCG_MMU_MODES; m++)
+            head->stack[m] = (StackPage){ 0x400000, 0 };
+        switch (way) {
+        case 0: tlb_flush(cpu); break;
+        case 1: tlb_flush_nonglobal(cpu); break;
+        case 2: tlb_flush_page(cpu, 0x400000); break;
+        case 3: dirty_set(DIRTY_VGA, 0x100000, 4096), dirty_clear(DIRTY_VGA, 0x100000, 4096); break;
+        case 4: tlb_set_space(cpu, 5, true); break;
+        case 5: tlb_set_page(cpu, 0x400000, 0x101000, PROT_R | PROT_W, K, 4096, false); break;
+        }
+        for (unsigned m = 0; m < TCG_MMU_MODES; m++)
+            g_assert_cmphex(head->stack[m].page, ==, head->no_page);
+    }
+    harness_stop();
+}
+
 static bool jc_has(vaddr pc) { return jump_cache_find(cpu, &(TbState){.pc = pc}) != NULL; }
 static void jc_put(TB *tb, vaddr pc, bool global, bool two_pages)
 {
@@ -689,6 +715,7 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/tlb/protect", test_protect);
     g_test_add_func("/accel/tlb/swaps-grow", test_swaps_grow);
     g_test_add_func("/accel/tlb/protect-victim", test_protect_victim);
+    g_test_add_func("/accel/tlb/stack-pages", test_stack_pages);
     g_test_add_func("/accel/tlb/jump-cache", test_jump_cache);
     g_test_add_func("/accel/tlb/jump-cache-kinds", test_jump_cache_kinds);
     g_test_add_func("/accel/tlb/jump-cache-random", test_jump_cache_random);

@@ -88,7 +88,7 @@ static void slow_stv(void *env, vaddr addr, const void *src, MemOpIdx oi, uintpt
 }
 
 const TcgGuest ir_guest = {
-    .globals = globals, .nb_globals = IRG_NB_GLOBALS, .slow_ld = slow_ld, .slow_st = slow_st, .slow_rmw = slow_rmw,
+    .globals = globals, .nb_globals = IRG_NB_GLOBALS, .stack_reg = 4, .slow_ld = slow_ld, .slow_st = slow_st, .slow_rmw = slow_rmw,
     .slow_cmpxchg = slow_cmpxchg, .slow_ldv = slow_ldv, .slow_stv = slow_stv,
 };
 
@@ -138,6 +138,9 @@ IrGuestEnv *ir_guest_env_new(void)
     for (unsigned i = 0; i < JUMP_CACHE_SIZE; i++)
         e->jump_cache[i].pc = jump_cache_empty(i);
     e->head.jump_cache = e->jump_cache;
+    e->head.no_page = 0x8000000012345000;
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++)
+        e->head.stack[m].page = e->head.no_page;
     e->head.mxcsr_run = e->head.mxcsr_host = 0x1f80;
     return e;
 }

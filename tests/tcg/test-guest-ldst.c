@@ -19,6 +19,18 @@ static uint32_t last_rmw;
 static vaddr last_addr;
 static bool slow_unmaps; /* a slow path empties the TLB, as C code may */
 
+static void empty_stack_pages(void)
+{
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++)
+        env->head.stack[m].page = env->head.no_page;
+}
+
+static void empty_tlb(void)
+{
+    memset(env->tlb, 0xff, sizeof env->tlb);
+    empty_stack_pages();
+}
+
 /* What any C code may do to the registers that it need not preserve. */
 static void clobber(void)
 {
@@ -38,7 +50,7 @@ static uint8_t *slow(vaddr addr, MemOpIdx oi, uintptr_t ra)
     g_assert_true(codebuf_contains(buf, ra));
     clobber();
     if (slow_unmaps)
-        memset(env->tlb, 0xff, sizeof env->tlb);
+        empty_tlb();
     if (raises)
         longjmp(raised, 1);
     return env->mem + (addr - IRG_MEM_BASE) % IRG_MEM_SIZE;
@@ -212,7 +224,7 @@ static void test_flags_divert(void)
 static void test_fault_state(void)
 {
     begin();
-    memset(env->tlb, 0xff, sizeof env->tlb);
+    empty_tlb();
     uint64_t old[16], v0[2];
     memcpy(old, env->head.gpr, sizeof old);
     memcpy(env->vec[1], "0123456789abcdef", 16);
@@ -255,7 +267,7 @@ static void test_slow_preserves(void)
 {
     for (unsigned seed = 0; seed < 64; seed++) {
         begin();
-        memset(env->tlb, 0xff, sizeof env->tlb);
+        empty_tlb();
         s->random_regs = seed & 1;
         uint64_t old[16];
         env->head.gpr[6] = IRG_MEM_BASE;
@@ -403,10 +415,68 @@ static void test_shared_checks(void)
     g_assert_cmpuint(s->in_asm_host_size[0], <, 4 * 48);
 }
 
+/* Accesses at the stack register (4): all in the stack's page, in turns on two, across their ends, where only loads are
+ * allowed, where nothing is; each does what it should, whatever the stack's page is. */
+static void test_stack_page(void)
+{
+    g_autoptr(GRand) r = g_rand_new_with_seed(40);
+    StackPage *sp = &env->head.stack[2];
+    unsigned changes = 0;
+
+    for (unsigned i = 0; i < 6000; i++) {
+        unsigned kind = g_rand_int_range(r, 0, 4), size = g_rand_int_range(r, 0, 4), where = g_rand_int_range(r, 0, 8);
+        static const int at[8] = { 0x1100, 0x1ff8, 0x2000, 0x2ffd, 0x0ff0, 0x3123, 0x3ffc, 0x4ff0 };
+        int disp = g_rand_int_range(r, -20, 20);
+        uint64_t addr = IRG_MEM_BASE + at[where] + disp;
+        uint8_t *m = env->mem + (addr - IRG_MEM_BASE);
+        bool load = kind == 0 || kind == 2, cross = (addr & ~TCG_PAGE_MASK) + (kind >= 2 ? 16 : 1 << size) > TCG_PAGE_SIZE;
+        unsigned entry = (addr >> TCG_PAGE_BITS) & (IRG_TLB_ENTRIES - 1);
+        uint64_t page = sp->page, before[3];
+
+        begin();
+        empty_stack_pages();
+        sp->page = page;
+        env->head.stack_patience = g_rand_int_range(r, 0, 2);
+        env->tlb[2][((IRG_MEM_BASE >> TCG_PAGE_BITS) + 3) & (IRG_TLB_ENTRIES - 1)].addr_write |= TLB_NOTDIRTY;
+        memset(&env->tlb[2][((IRG_MEM_BASE >> TCG_PAGE_BITS) + 4) & (IRG_TLB_ENTRIES - 1)], 0xff, sizeof(TlbEntry));
+        if (g_rand_int_range(r, 0, 100) == 0)
+            empty_stack_pages(); /* as flushes do */
+        env->head.gpr[4] = addr - disp;
+        bool slow = cross || env->tlb[2][entry].addr_read != (addr & TCG_PAGE_MASK) ||
+                    (!load && env->tlb[2][entry].addr_write != (addr & TCG_PAGE_MASK));
+        uint64_t fill = 0x0102030405060708 + i;
+        memcpy(m, &fill, sizeof fill);
+        memcpy(before, m, sizeof before);
+        if (kind == 0)
+            tcg_gen_guest_ld(s, G(0), G(4), disp, memopidx(size, 2));
+        else if (kind == 1)
+            tcg_gen_guest_st(s, G(1), G(4), disp, memopidx(size, 2));
+        else if (kind == 2)
+            tcg_gen_guest_ldv(s, TCG_V128, tcg_globalv(IRG_VEC0), G(4), disp, memopidx(MO_128, 2));
+        else
+            tcg_gen_guest_stv(s, TCG_V128, tcg_globalv(IRG_VEC0), G(4), disp, memopidx(MO_128, 2));
+        go();
+        g_assert_cmpint(nb_slow, ==, slow);
+        if (kind == 0)
+            g_assert_cmpint(memcmp(&env->head.gpr[0], m, 1 << size), ==, 0);
+        else if (kind == 1)
+            g_assert_cmpint(memcmp(&env->head.gpr[1], m, 1 << size) | memcmp((uint8_t *)before + (1 << size), m + (1 << size), 4), ==, 0);
+        else
+            g_assert_cmpint(memcmp(env->vec[0], m, 16), ==, 0);
+        /* what it is now allows both */
+        entry = sp->page >> TCG_PAGE_BITS & (IRG_TLB_ENTRIES - 1);
+        g_assert_true(sp->page == env->head.no_page || (env->tlb[2][entry].addr_write == sp->page && env->tlb[2][entry].addr_read == sp->page &&
+                                                        env->tlb[2][entry].addend == sp->addend));
+        changes += sp->page != page;
+    }
+    g_assert_cmpint(changes, >, 500);
+    empty_stack_pages();
+}
+
 static void test_rmw_arguments(void)
 {
     begin();
-    memset(env->tlb, 0xff, sizeof env->tlb);
+    empty_tlb();
     env->head.gpr[7] = IRG_MEM_BASE;
     tcg_gen_guest_rmw(s, G(0), G(7), 4, G(0), memopidx(MO_16, 3), RMW_XOR | RMW_LOCK);
     go();
@@ -417,7 +487,7 @@ static void test_rmw_arguments(void)
     g_assert_cmphex(env->head.gpr[0], ==, 0x1122334455667788);
 
     begin();
-    memset(env->tlb, 0xff, sizeof env->tlb);
+    empty_tlb();
     env->head.gpr[7] = IRG_MEM_BASE;
     tcg_gen_guest_cmpxchg(s, G(0), G(7), -8, G(1), G(2), memopidx(MO_32, 0), RMW_LOCK);
     uint64_t c = env->head.gpr[1], n = env->head.gpr[2];
@@ -539,7 +609,7 @@ static void test_vectors(void)
             unsigned size = memop_size(ops[i]);
             begin();
             if (miss)
-                memset(env->tlb, 0xff, sizeof env->tlb);
+                empty_tlb();
             memset(env->vec[2], 0xee, 16);
             env->head.gpr[11] = IRG_MEM_BASE + 3;
             tcg_gen_guest_ldv(s, TCG_V128, tcg_globalv(IRG_VEC0 + 2), G(11), 0, memopidx(ops[i], 0));
@@ -557,7 +627,7 @@ static void test_vectors(void)
     for (unsigned miss = 0; miss < 2; miss++) { /* 256 bits, kept in a register over slow paths */
         begin();
         if (miss)
-            memset(env->tlb, 0xff, sizeof env->tlb);
+            empty_tlb();
         env->head.gpr[11] = IRG_MEM_BASE + 3;
         Vv v = tcg_tempv(s, TCG_V256), w = tcg_tempv(s, TCG_V256);
         tcg_gen_guest_ldv(s, TCG_V256, v, G(11), 0, memopidx(MO_256, 0));
@@ -597,6 +667,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/guest-ldst/fault-state", test_fault_state);
     g_test_add_func("/tcg/guest-ldst/slow-path-preserves", test_slow_preserves);
     g_test_add_func("/tcg/guest-ldst/shared-checks", test_shared_checks);
+    g_test_add_func("/tcg/guest-ldst/stack-page", test_stack_page);
     g_test_add_func("/tcg/guest-ldst/rmw-arguments", test_rmw_arguments);
     g_test_add_func("/tcg/guest-ldst/rmw-hits", test_rmw_hits);
     g_test_add_func("/tcg/guest-ldst/cmpxchg-hits", test_cmpxchg_hits);
