@@ -240,7 +240,7 @@ void cpu_x86_smi(CPUX86State *env) { cpu_interrupt(env->cpu, CPU_INTERRUPT_SMI);
 static void x86_unaligned_access(CPUState *cpu, vaddr addr, AccessType type, MemOp op, uintptr_t ra)
 {
     CPUX86State *env = X86_ENV(cpu);
-    if (!(op & MO_ALIGN_GP) && env->hflags & HF_CS64 && !is_canonical(addr))
+    if (!(op & MO_ALIGN_GP) && env->hflags & HF_CS64 && !is_canonical(env, addr))
         raise_not_canonical(env, addr, type, ra);
     if (!(op & MO_ALIGN_GP) && mmu_beyond_limit(env, addr, memop_size(op), type, MMU_USER, ra))
         raise_not_canonical(env, addr, type, ra);
@@ -252,7 +252,7 @@ static void x86_unaligned_access(CPUState *cpu, vaddr addr, AccessType type, Mem
 static void x86_check_branch(CPUState *cpu, const TB *from)
 {
     CPUX86State *env = X86_ENV(cpu);
-    if (likely(!(env->hflags & HF_CS64) || is_canonical(env->head.eip)) || !from->has_branch)
+    if (likely(!(env->hflags & HF_CS64) || is_canonical(env, env->head.eip)) || !from->has_branch)
         return;
     env->head.eip = tb_pc_now(cpu, from) + from->branch_off;
     env->head.gpr[R_ESP] -= (int32_t)from->branch_undo;
@@ -262,7 +262,7 @@ static void x86_check_branch(CPUState *cpu, const TB *from)
 /* The same where each branch leaves to the loop. sp: what it adds to RSP. */
 void helper_branch_target(CPUX86State *env, uint64_t eip, uint32_t sp)
 {
-    if (is_canonical(eip))
+    if (is_canonical(env, eip))
         return;
     env->head.gpr[R_ESP] -= (int32_t)sp;
     raise_exception_err(env, EXCP_GP, 0, GETPC());

@@ -339,7 +339,7 @@ static bool not_in_max(unsigned f)
 {
     static const uint16_t out[] = {
         X86F_INVTSC, X86F_FXSR_OPT, X86F_MISALIGNSSE, X86F_OSVW, X86F_TOPOEXT, X86F_CLZERO,
-        X86F_XSAVEERPTR, X86F_WBNOINVD,
+        X86F_XSAVEERPTR, X86F_WBNOINVD, X86F_LA57, /* a guest that sees it walks five levels */
     };
     for (unsigned i = 0; i < ARRAY_SIZE(out); i++)
         if (out[i] == f)
@@ -379,7 +379,7 @@ static void drop_dependents(CPUX86State *env)
     static const uint16_t needs[][2] = {
         {X86F_XSAVEOPT, X86F_XSAVE}, {X86F_XSAVEC, X86F_XSAVE}, {X86F_XGETBV1, X86F_XSAVE}, {X86F_XSAVES, X86F_XSAVEC},
         {X86F_AVX, X86F_XSAVE}, {X86F_AVX2, X86F_AVX}, {X86F_FMA, X86F_AVX}, {X86F_F16C, X86F_AVX}, {X86F_VAES, X86F_AVX},
-        {X86F_VPCLMULQDQ, X86F_AVX},
+        {X86F_VPCLMULQDQ, X86F_AVX}, {X86F_LA57, X86F_LM},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(needs); i++)
         if (!cpu_has(env, needs[i][1]))

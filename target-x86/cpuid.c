@@ -176,7 +176,7 @@ static void cpuid_extended(CPUX86State *env, uint32_t leaf, uint32_t subleaf, ui
         break;
     case 0x80000007: out[3] = env->features[FEAT_87_EDX]; break;
     case 0x80000008:
-        out[0] = env->phys_bits | (cpu_has(env, X86F_LM) ? 48 << 8 : 0);
+        out[0] = env->phys_bits | (cpu_has(env, X86F_LA57) ? 57 << 8 : cpu_has(env, X86F_LM) ? 48 << 8 : 0);
         out[1] = env->features[FEAT_88_EBX];
         break;
     case 0x8000000a: /* SVM: revision, ASIDs; none of its extensions, since it is switched off for good */

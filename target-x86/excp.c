@@ -313,7 +313,7 @@ static void deliver_long(CPUX86State *env, const Event *ev)
     stack_push(&s, 8, ev->eip);
     if (ev->push_error)
         stack_push(&s, 8, (uint32_t)ev->error_code);
-    if (!is_canonical(offset))
+    if (!is_canonical(env, offset))
         raise_exception_err(env, EXCP_GP, ev->ext, 0);
 
     desc_set_accessed(env, selector, &e2, 0);

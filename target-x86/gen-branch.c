@@ -1,14 +1,26 @@
 /* gen-branch.c - jumps, calls, returns, loops, software interrupts.
  * Spec: Intel SDM vol. 2; vol. 3, 6.12 for interrupts. */
 #include "target-x86/flags.h"
+#include "target-x86/sys.h"
 #include "target-x86/translate.h"
 
 static uint64_t relative_target(const DisasContext *dc) { return dc_mask_eip(dc, dc_next_eip(dc) + dc->insn.imm); }
 
-/* #GP at the branch, not at its target. */
-static bool faults_at_branch(const DisasContext *dc, uint64_t target)
+static bool may_be_bad(const DisasContext *dc, uint64_t target) { return dc->code64 && !canonical_above(target, 16); }
+
+/* #GP at the branch, not at its target. True: always. What five levels of page tables reach and four do not is looked at
+ * when it runs: TBs do not know how many there are. */
+static bool gen_faults_at_branch(DisasContext *dc, uint64_t target)
 {
-    return dc->code64 && (uint64_t)((int64_t)(target << 16) >> 16) != target;
+    if (!may_be_bad(dc, target))
+        return false;
+    if (!canonical_above(target, 7)) {
+        gen_exception_gp0(dc);
+        return true;
+    }
+    gen_sync_cc_op(dc);
+    CALL_HELPER(dc, branch_target, NO_OUT, 3, tcg_env(dc->s).i, tcg_const(dc->s, target).i, tcg_const(dc->s, 0).i);
+    return false;
 }
 
 /* The instruction behind this one, as execution falls through to it. */
@@ -37,10 +49,8 @@ static void gen_branch(DisasContext *dc, Cond c)
     gen_goto_lazy(dc, 0, fallthrough(dc), lazy0);
     dc->cc_op_dirty = dirty;
     tcg_gen_label(s, taken);
-    if (faults_at_branch(dc, target)) {
-        gen_exception_gp0(dc);
+    if (gen_faults_at_branch(dc, target))
         return;
-    }
     gen_check_cs_limit(dc, tcg_const(s, target));
     gen_goto_lazy(dc, 1, target, lazy1);
 }
@@ -65,7 +75,7 @@ void gen_JCC(DisasContext *dc)
     Cond c = gen_cond(dc, dc->insn.opcode & 15);
     uint64_t target = relative_target(dc);
 
-    if (faults_at_branch(dc, target) || target <= dc_eip(dc) || !jcc_follows(dc)) {
+    if (may_be_bad(dc, target) || target <= dc_eip(dc) || !jcc_follows(dc)) {
         gen_branch(dc, c);
         return;
     }
@@ -81,10 +91,8 @@ void gen_JMP(DisasContext *dc)
 {
     uint64_t target = relative_target(dc);
 
-    if (faults_at_branch(dc, target)) {
-        gen_exception_gp0(dc);
+    if (gen_faults_at_branch(dc, target))
         return;
-    }
     gen_check_cs_limit(dc, tcg_const(dc->s, target));
     gen_goto(dc, 0, target);
 }
@@ -93,10 +101,8 @@ void gen_CALL(DisasContext *dc)
 {
     uint64_t target = relative_target(dc);
 
-    if (faults_at_branch(dc, target)) {
-        gen_exception_gp0(dc);
+    if (gen_faults_at_branch(dc, target))
         return;
-    }
     gen_check_call_limit(dc, tcg_const(dc->s, target));
     gen_push(dc, gen_return_eip(dc), dc->insn.osize);
     gen_goto(dc, 0, target);
@@ -175,7 +181,7 @@ static void gen_loop_check(DisasContext *dc, int cond)
 {
     TcgContext *s = dc->s;
     uint64_t target = relative_target(dc);
-    bool faults = faults_at_branch(dc, target);
+    bool faults = may_be_bad(dc, target);
     TcgLabel skip = tcg_label(s);
 
     if (!faults && (dc->code64 || (dc->flags & HF_FLAT_CS)))
@@ -191,7 +197,7 @@ static void gen_loop_check(DisasContext *dc, int cond)
     }
     tcg_gen_brcond(s, TCG_I64, TCG_COND_EQ, go, tcg_const(s, 0), skip);
     if (faults)
-        CALL_HELPER(dc, raise_exception_err, NO_OUT, 3, tcg_env(s).i, tcg_const(s, EXCP_GP).i, tcg_const(s, 0).i);
+        CALL_HELPER(dc, branch_target, NO_OUT, 3, tcg_env(s).i, tcg_const(s, target).i, tcg_const(s, 0).i);
     else
         gen_check_cs_limit(dc, tcg_const(s, target));
     tcg_gen_label(s, skip);

@@ -60,7 +60,7 @@ static vaddr word_at(const Area *a, unsigned off, unsigned size, AccessType type
 void area_check_start(const Area *a, unsigned size, unsigned align, AccessType type)
 {
     word_at(a, 0, size, type);
-    if (cpu_is_64(a->env) && !is_canonical(a->addr + size - 1))
+    if (cpu_is_64(a->env) && !is_canonical(a->env, a->addr + size - 1))
         raise_not_canonical(a->env, a->addr, type, a->ra);
     if (a->addr & (align - 1))
         raise_misaligned(a->env, a->addr, type, a->ra);

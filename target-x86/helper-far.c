@@ -375,7 +375,7 @@ void helper_sysret(CPUX86State *env, uint32_t osize)
         bool to64 = osize == MO_64;
         uint64_t rip = to64 ? env->head.gpr[R_ECX] : (uint32_t)env->head.gpr[R_ECX];
         /* AMD's CPUs look at the address when they are in ring 3 already, as at any fetch. */
-        if (!is_canonical(rip) && strcmp(env->cpuid.vendor, "AuthenticAMD"))
+        if (!is_canonical(env, rip) && strcmp(env->cpuid.vendor, "AuthenticAMD"))
             raise_exception_err(env, EXCP_GP, 0, ra);
         cpu_load_eflags(env, env->head.gpr[11],
                         CC_MASK | EFL_TF | EFL_IF | EFL_DF | EFL_IOPL | EFL_NT | EFL_AC | EFL_VIF | EFL_VIP | EFL_ID | EFL_RF);
@@ -412,7 +412,7 @@ void helper_sysexit(CPUX86State *env, uint32_t osize)
         raise_exception_err(env, EXCP_GP, 0, ra);
     bool to64 = osize == MO_64;
     uint64_t rip = env->head.gpr[R_EDX], rsp = env->head.gpr[R_ECX];
-    if (to64 && (!is_canonical(rip) || !is_canonical(rsp)))
+    if (to64 && (!is_canonical(env, rip) || !is_canonical(env, rsp)))
         raise_exception_err(env, EXCP_GP, 0, ra);
     unsigned selector = (env->sysenter_cs & 0xfffc) + (to64 ? 32 : 16);
     seg_load_flat(env, R_SS, (selector + 8) | 3, DESC_B | DESC_DPL);

@@ -224,7 +224,7 @@ static bool write_msr(CPUX86State *env, uint32_t msr, uint64_t val)
         return false;
     uint64_t *plain = plain_msr(env, msr, &address);
     if (plain) {
-        if (address && !is_canonical(val))
+        if (address && !is_canonical_base(env, val))
             return false;
         *plain = val;
         if (msr == MSR_FSBASE || msr == MSR_GSBASE)

@@ -68,7 +68,7 @@ static vaddr stack_addr(Stack *s, unsigned size)
             raise_exception_err(s->env, EXCP_SS, s->err, s->ra);
         return cpu_linear(s->env, (uint32_t)(s->base + off));
     }
-    if (!is_canonical(off) || !is_canonical(off + size - 1))
+    if (!is_canonical(s->env, off) || !is_canonical(s->env, off + size - 1))
         raise_exception_err(s->env, EXCP_SS, s->err, s->ra);
     return off;
 }
@@ -165,7 +165,7 @@ void seg_load_flat(CPUX86State *env, int seg, unsigned selector, uint32_t extra_
 
 void cs_check_target(CPUX86State *env, uint32_t e1, uint32_t e2, uint64_t eip, uintptr_t ra)
 {
-    if (cpu_lma(env) && (e2 & DESC_L) ? !is_canonical(eip) : eip > desc_limit(e1, e2))
+    if (cpu_lma(env) && (e2 & DESC_L) ? !is_canonical(env, eip) : eip > desc_limit(e1, e2))
         raise_exception_err(env, EXCP_GP, 0, ra);
 }
 
@@ -274,7 +274,7 @@ uint64_t tss64_rsp(CPUX86State *env, unsigned slot, uintptr_t ra)
     if (!(env->tr.flags & DESC_P) || off + 7 > env->tr.limit)
         raise_exception_err(env, EXCP_TS, env->tr.selector & 0xfffc, ra);
     uint64_t rsp = sys_ld(env, env->tr.base + off, 8, ra);
-    if (!is_canonical(rsp))
+    if (!is_canonical(env, rsp))
         raise_exception_err(env, EXCP_SS, 0, ra);
     return rsp;
 }
@@ -292,7 +292,7 @@ static uint64_t system_base(CPUX86State *env, unsigned selector, uint32_t e1, ui
         if (hi >> 40 & 0x1f) /* the type of the upper half must be 0 */
             raise_exception_err(env, EXCP_GP, selector & 0xfffc, ra);
         base |= hi << 32;
-        if (!is_canonical(base))
+        if (!is_canonical_base(env, base))
             raise_exception_err(env, EXCP_GP, selector & 0xfffc, ra);
     }
     return base;

@@ -237,7 +237,7 @@ uint64_t helper_rdsegbase(CPUX86State *env, uint32_t seg)
 void helper_wrsegbase(CPUX86State *env, uint32_t seg, uint64_t val)
 {
     check_fsgsbase(env, GETPC());
-    if ((int64_t)(val << 16) >> 16 != (int64_t)val)
+    if (!is_canonical_base(env, val))
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     env->segs[seg].base = val;
 }

@@ -44,7 +44,7 @@ void cpu_set_cr4(CPUX86State *env, uint64_t val)
 {
     uint64_t old = env->cr[4];
     env->cr[4] = val;
-    if ((old ^ val) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_PKE)) {
+    if ((old ^ val) & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP | CR4_SMAP | CR4_PCIDE | CR4_PKE | CR4_LA57)) {
         if ((env->cr[0] & CR0_PG) && (val & CR4_PAE) && !cpu_lma(env))
             mmu_load_pdptes(env, env->cr[3], env->pdptes);
         mmu_flush_all(env);
@@ -82,7 +82,7 @@ static uint64_t cr4_allowed(const CPUX86State *env)
         {X86F_VME, CR4_VME | CR4_PVI}, {X86F_DE, CR4_DE}, {X86F_PSE, CR4_PSE}, {X86F_PAE, CR4_PAE}, {X86F_MCE, CR4_MCE},
         {X86F_PGE, CR4_PGE}, {X86F_FXSR, CR4_OSFXSR}, {X86F_SSE, CR4_OSXMMEXCPT}, {X86F_UMIP, CR4_UMIP},
         {X86F_FSGSBASE, CR4_FSGSBASE}, {X86F_PCID, CR4_PCIDE}, {X86F_XSAVE, CR4_OSXSAVE}, {X86F_SMEP, CR4_SMEP},
-        {X86F_SMAP, CR4_SMAP}, {X86F_PKU, CR4_PKE},
+        {X86F_SMAP, CR4_SMAP}, {X86F_PKU, CR4_PKE}, {X86F_LA57, CR4_LA57},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(by_feature); i++)
         if (cpu_has(env, by_feature[i].f))
@@ -94,7 +94,7 @@ static void write_cr4(CPUX86State *env, uint64_t val, uintptr_t ra)
 {
     if (val & ~cr4_allowed(env))
         raise_exception_err(env, EXCP_GP, 0, ra);
-    if (cpu_lma(env) && !(val & CR4_PAE))
+    if (cpu_lma(env) && (!(val & CR4_PAE) || ((env->cr[4] ^ val) & CR4_LA57)))
         raise_exception_err(env, EXCP_GP, 0, ra);
     if ((val & CR4_PCIDE) && !(env->cr[4] & CR4_PCIDE) && (!cpu_lma(env) || (env->cr[3] & PCID_MASK)))
         raise_exception_err(env, EXCP_GP, 0, ra);
@@ -168,7 +168,7 @@ void helper_clts(CPUX86State *env)
 
 void helper_write_dt(CPUX86State *env, uint32_t which, uint64_t base, uint32_t limit)
 {
-    if (cpu_lma(env) && cpu_is_64(env) && !is_canonical(base))
+    if (cpu_lma(env) && cpu_is_64(env) && !is_canonical_base(env, base))
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     if (which) {
         env->idt.base = base;
@@ -181,7 +181,7 @@ void helper_write_dt(CPUX86State *env, uint32_t which, uint64_t base, uint32_t l
 
 void helper_invlpg(CPUX86State *env, uint64_t addr)
 {
-    if (cpu_lma(env) && !is_canonical(addr))
+    if (cpu_lma(env) && !is_canonical(env, addr))
         return;
     tlb_flush_page(env->cpu, addr & TCG_PAGE_MASK);
 }
@@ -191,7 +191,7 @@ void helper_invpcid(CPUX86State *env, uint64_t type, uint64_t lo, uint64_t addr)
 {
     bool single = type < INVPCID_ALL;
     if (cpu_cpl(env) != 0 || type > INVPCID_ALL_BUT_GLOBAL || (lo & ~(uint64_t)PCID_MASK) ||
-        (single && lo && !(env->cr[4] & CR4_PCIDE)) || (type == INVPCID_ADDRESS && !is_canonical(addr)))
+        (single && lo && !(env->cr[4] & CR4_PCIDE)) || (type == INVPCID_ADDRESS && !is_canonical_base(env, addr)))
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     /* Of another PCID more than the one page goes: it is not worth a search. */
     if (type == INVPCID_ADDRESS && lo == mmu_pcid(env))

@@ -1,6 +1,5 @@
 /* mmu.c - guest page tables: the walk that fills the soft TLB, page faults, and the walk without side effects.
- * Spec: Intel SDM vol. 3, chapter 4 (32-bit, PAE, 4-level paging; access rights; error codes).
- * Not modelled: 5-level paging. */
+ * Spec: Intel SDM vol. 3, chapter 4 (32-bit, PAE, 4-level and 5-level paging; access rights; error codes). */
 #include "host/base/osdep.h"
 #include "host/base/bitops.h"
 #include "host/base/log.h"
@@ -189,7 +188,7 @@ static int walk_32(WalkState *w, vaddr addr, Walk *out)
     return finish_leaf(w, pte_addr, 4, pte, pte & 0xfffff000u, 4 * KiB, addr, out);
 }
 
-/* PAE and IA-32e: `level` 4 to 2 down to 1, nine address bits each. */
+/* PAE and IA-32e: `level` 5, 4 or 2 down to 1, nine address bits each. */
 static int walk_long(WalkState *w, vaddr addr, Walk *out)
 {
     CPUX86State *env = w->env;
@@ -197,7 +196,7 @@ static int walk_long(WalkState *w, vaddr addr, Walk *out)
     int level;
     if (cpu_lma(env)) {
         table = env->cr[3] & PTE_ADDR;
-        level = 4;
+        level = env->cr[4] & CR4_LA57 ? 5 : 4;
     } else {
         uint64_t pdpte = env->pdptes[addr >> 30 & 3];
         if (!(pdpte & PTE_P))
@@ -215,7 +214,7 @@ static int walk_long(WalkState *w, vaddr addr, Walk *out)
             return access_error(w, PF_P | PF_RSVD);
         collect_rights(w, entry);
         if (level > 1 && (entry & PTE_PS)) {
-            if (level == 4 || (level == 3 && !cpu_has(env, X86F_PDPE1GB)))
+            if (level >= 4 || (level == 3 && !cpu_has(env, X86F_PDPE1GB)))
                 return access_error(w, PF_P | PF_RSVD);
             uint64_t size = 1ULL << shift, low = (size - 1) & PTE_ADDR & ~0x1000ULL; /* bit 12 is PAT */
             if (entry & low)
@@ -288,7 +287,7 @@ void raise_not_canonical(CPUX86State *env, vaddr addr, AccessType type, uintptr_
 
 void raise_misaligned(CPUX86State *env, vaddr addr, AccessType type, uintptr_t ra)
 {
-    if (cpu_is_64(env) && !is_canonical(addr))
+    if (cpu_is_64(env) && !is_canonical(env, addr))
         raise_not_canonical(env, addr, type, ra);
     raise_exception_err(env, EXCP_GP, 0, ra);
 }
@@ -298,7 +297,7 @@ void raise_misaligned(CPUX86State *env, vaddr addr, AccessType type, uintptr_t r
 bool mmu_beyond_limit(CPUX86State *env, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx, uintptr_t ra)
 {
     if (cpu_is_64(env))
-        return type != ACCESS_CODE && addr >> 12 == 0x7ffffffff && addr + size > 1ULL << 47;
+        return type != ACCESS_CODE && !(addr >> 63) && is_canonical(env, addr) && !is_canonical(env, addr + size - 1);
     if (type == ACCESS_CODE)
         return (uint32_t)(addr - env->segs[R_CS].base) > env->segs[R_CS].limit;
     bool crosses = addr >> 12 == 0xfffff ? addr + size > 1ULL << 32 : addr == 1ULL << 32;
@@ -319,7 +318,7 @@ bool x86_tlb_fill(CPUState *cpu, vaddr addr, unsigned size, AccessType type, uns
                      TCG_PAGE_SIZE, false);
         return true;
     }
-    if (cpu_lma(env) && !is_canonical(linear)) {
+    if (cpu_lma(env) && !is_canonical(env, linear)) {
         if (probe)
             return false;
         raise_not_canonical(env, linear, type, ra);
@@ -348,7 +347,7 @@ hwaddr x86_phys_page_debug(CPUState *cpu, vaddr addr)
     addr = cpu_linear(env, addr);
     if (!(env->cr[0] & CR0_PG))
         return addr & env->a20_mask & TCG_PAGE_MASK;
-    if (cpu_lma(env) && !is_canonical(addr))
+    if (cpu_lma(env) && !is_canonical(env, addr))
         return ~0ULL;
     if (walk(env, addr, ACCESS_LOAD, MMU_KERNEL, true, &r) >= 0)
         return ~0ULL;

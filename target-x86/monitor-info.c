@@ -23,7 +23,9 @@ typedef struct Listing {
 
 static vaddr sign_extend(CPUX86State *env, vaddr va)
 {
-    return cpu_lma(env) ? (uint64_t)((int64_t)(va << 16) >> 16) : va;
+    unsigned unused = env->cr[4] & CR4_LA57 ? 7 : 16;
+
+    return cpu_lma(env) ? (uint64_t)((int64_t)(va << unused) >> unused) : va;
 }
 
 static void walk_table(Listing *l, hwaddr table, int level, vaddr va, uint64_t rights)
@@ -53,7 +55,7 @@ static void walk_all(Listing *l)
     if (!(env->cr[4] & CR4_PAE)) {
         walk_table(l, env->cr[3] & 0xfffff000u, 2, 0, P_U | P_W);
     } else if (cpu_lma(env)) {
-        walk_table(l, env->cr[3] & P_ADDR, 4, 0, P_U | P_W);
+        walk_table(l, env->cr[3] & P_ADDR, env->cr[4] & CR4_LA57 ? 5 : 4, 0, P_U | P_W);
     } else {
         for (unsigned i = 0; i < 4; i++)
             if (env->pdptes[i] & P_P)

@@ -33,7 +33,10 @@ static inline bool cpu_lma(const CPUX86State *env) { return env->efer & EFER_LMA
 static inline bool cpu_is_64(const CPUX86State *env) { return env->hflags & HF_CS64; }
 static inline bool cpu_vm86(const CPUX86State *env) { return env->hflags & HF_VM; }
 static inline bool cpu_pe(const CPUX86State *env) { return env->cr[0] & CR0_PE; }
-static inline bool is_canonical(uint64_t a) { return (uint64_t)((int64_t)(a << 16) >> 16) == a; }
+static inline bool canonical_above(uint64_t a, unsigned unused) { return (uint64_t)((int64_t)(a << unused) >> unused) == a; }
+static inline bool is_canonical(const CPUX86State *env, uint64_t a) { return canonical_above(a, env->cr[4] & CR4_LA57 ? 7 : 16); }
+/* A base address or an entry point that a register is given: the width that the processor has, whatever the mode. */
+static inline bool is_canonical_base(const CPUX86State *env, uint64_t a) { return canonical_above(a, cpu_has(env, X86F_LA57) ? 7 : 16); }
 /* Linear addresses have 32 bits outside IA-32e mode. */
 static inline vaddr cpu_linear(const CPUX86State *env, uint64_t a) { return cpu_lma(env) ? a : (uint32_t)a; }
 

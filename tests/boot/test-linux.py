@@ -26,4 +26,16 @@ def linux_amd64_boots_to_a_shell(tmp):
         vm.wait(0)
 
 
-run([linux_amd64_boots_to_a_shell])
+def linux_walks_five_levels(tmp):
+    rd = initrd(tmp + '/rd', '''#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+echo five: $(/bin/busybox grep -o -m1 -w la57 /proc/cpuinfo) $(/bin/busybox grep -o -m1 '.. bits virtual' /proc/cpuinfo)
+/bin/busybox poweroff -f
+''')
+    with Vireo('-m', '256', '-display', 'none', '-nic', 'none', '-monitor', 'none', '-serial', 'stdio', '-cpu', 'max,+la57',
+               '-kernel', kernel('cloud-amd64'), '-initrd', rd, '-append', 'console=ttyS0 panic=-1') as vm:
+        vm.expect('five: la57 57 bits virtual')
+        vm.wait(0)
+
+
+run([linux_walks_five_levels, linux_amd64_boots_to_a_shell])
