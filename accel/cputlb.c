@@ -147,6 +147,7 @@ void tlb_drop_stack_pages(CPUState *cpu)
     TcgEnvHead *head = cpu_head(cpu);
     for (unsigned m = 0; m < TCG_MMU_MODES; m++)
         __atomic_store_n(&head->stack[m].page, head->no_page, __ATOMIC_RELEASE);
+    __atomic_store_n(&head->stack_patience, 0, __ATOMIC_RELAXED); /* the next access may set one at once */
 }
 
 /* Empty the slots of list k and forget the list. What another kind of page has taken over stays. */
@@ -270,7 +271,9 @@ void tlb_flush_page(CPUState *cpu, vaddr addr)
     tlb->page_flushed[tlb->page_flushes++ % PAGE_FLUSHES_KEPT] = addr;
     unlock_tlb(tlb);
     cpu->code_page.page = ~0ULL;
-    tlb_drop_stack_pages(cpu);
+    for (unsigned m = 0; m < TCG_MMU_MODES; m++)
+        if (largest > TCG_PAGE_BITS || cpu_head(cpu)->stack[m].page == (addr & TCG_PAGE_MASK))
+            tlb_drop_stack_pages(cpu);
     /* All code that may have been in the large page goes too, whichever of its 4K pages it was in. */
     uint64_t size = 1ULL << MAX(largest, TCG_PAGE_BITS);
     jump_cache_clear_range(cpu, addr & ~(size - 1), size);
