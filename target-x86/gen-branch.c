@@ -103,7 +103,7 @@ void gen_CALL(DisasContext *dc)
 
     if (gen_faults_at_branch(dc, target))
         return;
-    gen_check_call_limit(dc, tcg_const(dc->s, target));
+    gen_check_call_target(dc, tcg_const(dc->s, target));
     gen_push(dc, gen_return_eip(dc), dc->insn.osize);
     gen_goto(dc, 0, target);
 }
@@ -129,9 +129,9 @@ void gen_CALL_IND(DisasContext *dc)
 {
     Tv t = indirect_target(dc);
 
-    gen_check_call_limit(dc, t);
+    gen_check_call_target(dc, t);
     gen_push(dc, gen_return_eip(dc), dc->insn.osize);
-    gen_goto_reg(dc, t, -(1 << dc->insn.osize));
+    gen_goto_reg(dc, t, 0); /* canonical already */
 }
 
 void gen_JMP_IND(DisasContext *dc)

@@ -421,13 +421,22 @@ void seg_check(CPUX86State *env, unsigned seg, uint64_t off, unsigned size, bool
         raise_exception_err(env, seg == R_SS ? EXCP_SS : EXCP_GP, 0, ra);
 }
 
-/* What the push would raise comes first (AMD). */
-void helper_call_limit(CPUX86State *env, uint32_t size)
+/* A near CALL's target is none. What the push would raise comes first (AMD). */
+static G_NORETURN void call_fault(CPUX86State *env, uint32_t size, uintptr_t ra)
 {
-    Stack s = stack_current(env, GETPC());
-    stack_drop(&s, -size);
-    probe_operand(env, stack_access(&s, size), size, ACCESS_STORE, GETPC());
-    raise_exception_err(env, EXCP_GP, 0, GETPC());
+    Stack s = stack_current(env, ra);
+    s.sp = (s.sp & ~s.mask) | ((s.sp - size) & s.mask);
+    probe_operand(env, stack_access(&s, size), size, ACCESS_STORE, ra);
+    raise_exception_err(env, EXCP_GP, 0, ra);
+}
+
+void helper_call_limit(CPUX86State *env, uint32_t size) { call_fault(env, size, GETPC()); }
+
+/* The target does not fit in 48 bits; 57 may be allowed. */
+void helper_call_canonical(CPUX86State *env, uint64_t target, uint32_t size)
+{
+    if (!is_canonical(env, target))
+        call_fault(env, size, GETPC());
 }
 
 void helper_check_seg(CPUX86State *env, uint32_t seg, uint64_t off, uint32_t size_write)

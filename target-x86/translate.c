@@ -275,7 +275,23 @@ static void check_target_limit(DisasContext *dc, Tv eip, bool call)
 }
 
 void gen_check_cs_limit(DisasContext *dc, Tv eip) { check_target_limit(dc, eip, false); }
-void gen_check_call_limit(DisasContext *dc, Tv eip) { check_target_limit(dc, eip, true); }
+
+void gen_check_call_target(DisasContext *dc, Tv eip)
+{
+    TcgContext *s = dc->s;
+    Tv extended = tcg_temp(s);
+    uint64_t v;
+
+    check_target_limit(dc, eip, true);
+    if (!dc->code64 || tcg_is_const(s, eip, &v))
+        return; /* a direct one's target was looked at when it was translated */
+    TcgLabel ok = tcg_label(s);
+    tcg_gen_shli(s, TCG_I64, extended, eip, 16);
+    tcg_gen_sari(s, TCG_I64, extended, extended, 16);
+    tcg_gen_brcond(s, TCG_I64, TCG_COND_EQ, extended, eip, ok);
+    CALL_HELPER(dc, call_canonical, NO_OUT, 3, tcg_env(s).i, eip.i, tcg_const(s, 1 << dc->insn.osize).i);
+    tcg_gen_label(s, ok);
+}
 
 /* --- the loop --- */
 

@@ -172,7 +172,7 @@ void gen_leave_stored(DisasContext *dc);                         /* the same whe
 void gen_lookup_stored(DisasContext *dc);                        /* and without TF's trap */
 void gen_flags_for_helper(DisasContext *dc);                    /* flags in cc_src, env->cc_op = EFLAGS, also at a fault */
 void gen_check_cs_limit(DisasContext *dc, Tv eip);              /* #GP(0) unless CS is flat or eip is inside */
-void gen_check_call_limit(DisasContext *dc, Tv eip);            /* of a near CALL, in front of its push */
+void gen_check_call_target(DisasContext *dc, Tv eip);           /* CS's limit, canonical: of a near CALL, in front of its push */
 uint64_t dc_mask_eip(const DisasContext *dc, uint64_t eip);     /* to the operand size */
 #define CALL_HELPER(dc, name, out, nin, ...) tcg_gen_call((dc)->s, &helper_info_##name, out, nin, __VA_ARGS__)
 #define NO_OUT TCG_NO_TEMP

@@ -51,7 +51,6 @@ typedef struct DiffInsn {
     bool any_c1;            /* leaves x87's C1 as AMD does or as Intel does */
     bool rep, string, cl_small;
     bool leaves;            /* may go to DIFF_EXIT from here */
-    bool call_ind;
     bool x87_store;         /* sets exception flags and may fault */
     bool xsave, x87_trans;
     bool fl_cond;           /* writes flags, unless it repeats zero times */
@@ -130,13 +129,12 @@ const void *guest_decode(const uint8_t *b, unsigned n, int bits, unsigned *len);
 extern uint64_t guest_interpreted; /* TBs that the interpreter ran */
 uint8_t *guest_page(unsigned page);
 
-/* known.c: what is not the same for a reason; the name of the rule, or NULL. kinds: everything that differs;
- * lo, hi: the first and the last byte of memory that does. */
+/* known.c: what is not the same for a reason; the name of the rule, or NULL. kinds: everything that differs; */
 enum {
     DK_VECTOR = 1, DK_ERR = 2, DK_ADDR = 4, DK_RIP = 8, DK_SEL = 16, DK_GPR = 32, DK_FLAGS = 64, DK_BASE = 128, DK_MXCSR = 256,
     DK_X87 = 512, DK_VEC = 1024, DK_MEM = 2048,
 };
-const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffState *v, unsigned kinds, uint64_t lo, uint64_t hi);
+const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffState *v, unsigned kinds);
 
 /* state.c */
 uint64_t gen_special(void); /* a boundary value, or any */

@@ -403,7 +403,6 @@ static bool gen_integer(DiffInsn *g, DiffSeq *q, const OpcodeRow *r)
     for (unsigned i = 0; i < G_N_ELEMENTS(readers); i++)
         if (!strcmp(r->name, readers[i].name))
             g->fl_read = readers[i].flags;
-    g->call_ind = !strcmp(r->name, "CALL_IND");
     for (unsigned i = 0; i < G_N_ELEMENTS(clobbers); i++)
         if (!strcmp(r->name, clobbers[i].name))
             g->clobber = clobbers[i].regs;

@@ -7,20 +7,8 @@
 static bool is_access(int vector) { return vector == EXCP_PF || vector == EXCP_AC; }
 static bool is_limit(int vector) { return vector == EXCP_GP || vector == EXCP_SS; }
 
-/* The instruction at which both sides stopped by a fault, or NULL. */
-static const DiffInsn *faulting(const DiffSeq *q, const DiffState *n, const DiffState *v)
+const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffState *v, unsigned kinds)
 {
-    if (n->vector == DIFF_VECTOR_NONE || v->vector == DIFF_VECTOR_NONE || n->rip != v->rip)
-        return NULL;
-    for (unsigned i = 0; i < q->n; i++)
-        if (n->rip == q->start + q->at[i])
-            return &q->insn[i];
-    return NULL;
-}
-
-const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffState *v, unsigned kinds, uint64_t lo, uint64_t hi)
-{
-    const DiffInsn *g = faulting(q, n, v);
     unsigned first = n->vector, second = v->vector;
     bool legacy = q->bits != 64;
 
@@ -40,10 +28,5 @@ const char *known_deviation(const DiffSeq *q, const DiffState *n, const DiffStat
     for (int i = 0; i < 6 && legacy; i++) /* the same entry as a data segment */
         if (n->sel[i] >> 3 == 15 && !(n->sel[i] & 4) && (kinds & (DK_VECTOR | DK_ADDR)))
             return "host CPU number";
-    if (!g)
-        return NULL;
-    /* 64-bit code's indirect CALL has pushed before its target turns out not to be canonical: below the stack pointer. */
-    if (kinds == DK_MEM && g->call_ind && first == EXCP_GP && lo >= n->gpr[R_ESP] - 8 && hi < n->gpr[R_ESP])
-        return "CALL has pushed";
     return NULL;
 }

@@ -128,7 +128,6 @@ static GString *difference(const DiffSeq *q, const DiffState *n, const DiffState
     bool fuzzy = q->n && q->insn[q->n - 1].fuzzy_mem, pf = n->vector == EXCP_PF;
     GString *s = NULL;
     unsigned kinds = 0;
-    uint64_t lo = UINT64_MAX, hi = 0;
     uint32_t nerr = n->err, verr = v->err;
 
     if (pf && n->addr >= (1ULL << 47) - 4096) /* Linux sets P for addresses of the kernel's half */
@@ -184,13 +183,11 @@ static GString *difference(const DiffSeq *q, const DiffState *n, const DiffState
             continue;
         for (unsigned k = 0, shown = 0; k < 4096; k++)
             if (a[k] != b[k]) {
-                hi = DIFF_DATA + i * 4096 + k;
-                lo = MIN(lo, hi);
                 if (shown++ < 4)
-                    DIFFERS(DK_MEM, "  memory %x: host %02x vireo %02x\n", (unsigned)hi, a[k], b[k]);
+                    DIFFERS(DK_MEM, "  memory %x: host %02x vireo %02x\n", (unsigned)(DIFF_DATA + i * 4096 + k), a[k], b[k]);
             }
     }
-    const char *rule = s ? known_deviation(q, n, v, kinds, lo, hi) : NULL;
+    const char *rule = s ? known_deviation(q, n, v, kinds) : NULL;
     if (rule && !(opt_show && !strcmp(opt_show, rule))) {
         known++;
         known_by_rule(rule)->count++;
