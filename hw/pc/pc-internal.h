@@ -43,7 +43,11 @@ bool pc_set_device_props(Device *dev, const GPtrArray *kv, GError **errp); /* al
 /* Makes the tables anew after a change of what they describe: the firmware reads their sizes before it reads
  * them, so what is built when it does must not be longer. */
 void pc_build_acpi(PcMachine *pc);
-void pc_set_boot_order(PcMachine *pc, const char *order); /* into CMOS */
+
+/* pc-cmos.c */
+void pc_fill_cmos(PcMachine *pc);
+void pc_fill_cmos_drives(PcMachine *pc); /* disks and floppies; again after a drive came by -device */
+void pc_boot_once_reset(void *opaque);   /* reset handler; opaque: PcMachine */
 
 /* pc-nic.c: model is one of nic_models; kv is -device's options */
 bool pc_add_nic(PcMachine *pc, const char *model, const GPtrArray *kv, GError **errp);
@@ -63,8 +67,5 @@ typedef struct BootEntry {
 BootEntry *pc_boot_entry_new(int index, char *path);
 void pc_boot_entry_free(void *entry);
 void pc_write_boot_order_file(PcMachine *pc);
-
-/* What the firmware finds in CMOS about disks and floppies; again after a drive came by -device. */
-void pc_fill_cmos_drives(PcMachine *pc);
 
 #endif
