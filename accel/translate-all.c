@@ -314,6 +314,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     tb->loop_entry = c->loop_entry;
     tb->loop_slot = c->loop_slot;
     store_map(tb, c);
+    codebuf_trim(jit_buf);
     if (log_enabled(LOG_TB_OUT_ASM) && log_addr_in_filter(tb->pc))
         dump_out(tb, c);
     if (unlikely(perfmap != NULL))

@@ -3,12 +3,20 @@
  *
  * Layout: the prologue (written once by the back end, ends at start), then TBs one behind the other; in a part of its
  * own, so that what runs lies close together, what seldom or never runs: stubs, exits, fault maps.
+ * Both views of a page count as resident memory, so the writable one lets its pages go behind where code is written.
  * When ptr passes end the owner flushes everything and starts again at start; there is no eviction of
  * single TBs. The margin behind end is larger than any TB the back end may emit before it looks. */
 #include "tcg/tcg.h"
 #include "host/base/mem.h"
 
 enum { CODEBUF_MARGIN = 512 * 1024, CODEBUF_MIN = 2 * CODEBUF_MARGIN, CODEBUF_MIN_SPLIT = 4 * CODEBUF_MIN };
+enum { TRIM_ALIGN = 64 * 1024, TRIM_STEP = 1 * MiB, TRIM_LAG = 1 * MiB };
+
+static void start_trimming(CodeBuf *b)
+{
+    b->trimmed = (uint8_t *)ROUND_UP((uintptr_t)b->start, TRIM_ALIGN);
+    b->cold_trimmed = (uint8_t *)ROUND_UP((uintptr_t)b->cold_start, TRIM_ALIGN);
+}
 
 CodeBuf *codebuf_new(size_t size, GError **errp)
 {
@@ -31,6 +39,7 @@ CodeBuf *codebuf_new(size_t size, GError **errp)
         b->end = b->rw + (b->size - CODEBUF_MIN) * 9 / 20;
         b->cold = b->cold_start = b->end + CODEBUF_MARGIN;
     }
+    start_trimming(b);
     return b;
 }
 
@@ -48,6 +57,25 @@ void codebuf_flush(CodeBuf *b)
 {
     b->ptr = b->start;
     b->cold = b->cold_start;
+    start_trimming(b);
+}
+
+/* Give back the writable view's pages from where that was done last up to here, if there are enough of them. What
+ * is there already and linked later costs a fault (few are: links are made soon after the code, hence TRIM_LAG). */
+static void trim(uint8_t **done, uint8_t *to)
+{
+    to -= (uintptr_t)to % TRIM_ALIGN;
+    if (to - *done >= TRIM_STEP) {
+        mem_forget_view(*done, to - *done);
+        *done = to;
+    }
+}
+
+void codebuf_trim(CodeBuf *b)
+{
+    trim(&b->trimmed, b->ptr - TRIM_LAG);
+    if (b->cold)
+        trim(&b->cold_trimmed, b->cold);
 }
 
 bool codebuf_contains(const CodeBuf *b, uintptr_t rx_addr)

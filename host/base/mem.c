@@ -55,6 +55,8 @@ void mem_clear_ram(void *p, size_t size)
         memset(p, 0, size);
 }
 
+void mem_forget_view(void *p, size_t size) { madvise(p, size, MADV_DONTNEED); }
+
 static int anonymous_file(void)
 {
     int fd = memfd_create("vireo-code", MFD_CLOEXEC);
