@@ -194,7 +194,9 @@ int64_t timers_next_deadline_ns(void)
         if (!active[c] || (c == CLOCK_VM && (!vm_clock.running || vm_clock.test)))
             continue;
         announced[c] = active[c]->expire_ns;
-        delta = MAX(active[c]->expire_ns - clock_ns((ClockType)c), 0);
+        /* In two statements: MAX() would read the clock twice, and time goes on between. */
+        delta = active[c]->expire_ns - clock_ns((ClockType)c);
+        delta = MAX(delta, 0);
         if (best < 0 || delta < best)
             best = delta;
     }

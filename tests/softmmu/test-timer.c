@@ -75,11 +75,28 @@ static void test_host_clock_runs_when_stopped(void)
     timer_free(t);
 }
 
+/* An armed timer's deadline passes while it is looked at: that is 0, never "none", with which the main loop sleeps on. */
+static void test_deadline_passes(void)
+{
+    Timer *t = timer_new(CLOCK_HOST_REAL, on_fire, NULL);
+
+    for (int i = 0; i < 5000; i++) {
+        int64_t left;
+        timer_mod(t, clock_ns(CLOCK_HOST_REAL) + 1000);
+        do {
+            left = timers_next_deadline_ns();
+            g_assert_cmpint(left, >=, 0);
+        } while (left > 0);
+    }
+    timer_free(t);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/softmmu/timer/order", test_order);
     g_test_add_func("/softmmu/timer/rearm", test_rearm);
     g_test_add_func("/softmmu/timer/host-clock", test_host_clock_runs_when_stopped);
+    g_test_add_func("/softmmu/timer/deadline-passes", test_deadline_passes);
     return g_test_run();
 }
