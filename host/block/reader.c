@@ -77,6 +77,9 @@ int reader_preadv(void *state, uint64_t offset, const struct iovec *iov, int iov
             g_mutex_unlock(&r->lock);
             break;
         }
+        case RUN_MEMORY:
+            iov_from_buf(part, n, run.memory);
+            break;
         case RUN_ZERO:
             iov_zero(part, n, 0);
             break;
@@ -97,7 +100,7 @@ int reader_status(void *state, uint64_t offset, uint64_t len, BlockStatus *st)
     int ret = r->map(r, offset, len, &run);
     if (ret)
         return ret;
-    *st = (BlockStatus){.len = run.len, .allocated = run.kind != RUN_BACKING, .data = run.kind == RUN_DATA || run.kind == RUN_COMPRESSED,
+    *st = (BlockStatus){.len = run.len, .allocated = run.kind != RUN_BACKING, .data = run.kind == RUN_DATA || run.kind == RUN_MEMORY || run.kind == RUN_COMPRESSED,
                         .zero = run.kind == RUN_ZERO, .compressed = run.kind == RUN_COMPRESSED, .file = r->node->file->name};
     if (run.kind == RUN_DATA) {
         st->has_offset = true;

@@ -6,11 +6,12 @@
 #include "host/base/bitops.h"
 #include "host/block/block-int.h"
 
-typedef enum RunKind { RUN_ZERO, RUN_DATA, RUN_BACKING, RUN_COMPRESSED } RunKind;
+typedef enum RunKind { RUN_ZERO, RUN_DATA, RUN_BACKING, RUN_COMPRESSED, RUN_MEMORY } RunKind;
 typedef struct ReaderRun {
     RunKind kind;
     BlockFile *file;
     uint64_t host;   /* RUN_DATA: byte in file; RUN_COMPRESSED: of the grain */
+    const uint8_t *memory; /* RUN_MEMORY: len bytes, the reader's */
     uint64_t skip;   /* RUN_COMPRESSED: bytes of the grain before the range */
     uint64_t len;    /* at most what was asked for, at least 1 */
 } ReaderRun;

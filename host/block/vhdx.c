@@ -1,13 +1,14 @@
 /* vhdx.c - Hyper-V disk images (VHDX), read only: fixed and dynamic
  * Spec: Microsoft, [MS-VHDX] Virtual Hard Disk v2 File Format (headers, region table, metadata, BAT).
  * Two copies of header and region table: the valid one with the higher number counts.
- * Not modelled: differencing images; a log that has to be replayed (refused: its own program does it). */
+ * A log that was not written back is replayed in memory (vhdx-log.c).
+ * Not modelled: differencing images. */
 #include "host/base/osdep.h"
-#include "host/block/reader.h"
+#include "host/block/vhdx.h"
 
 #define BAT_OFFSET_MASK 0xfffffffffff00000ULL
 enum { HEADER1 = 64 << 10, HEADER2 = 128 << 10, HEADER_BYTES = 4096, REGION1 = 192 << 10, REGION2 = 256 << 10, REGION_BYTES = 64 << 10 };
-enum { MAX_REGIONS = 2047, MAX_METADATA = 2047, MAX_LOG = 256 << 20 };
+enum { MAX_REGIONS = 2047, MAX_METADATA = 2047 };
 enum { BLOCK_NOT_PRESENT, BLOCK_UNDEFINED, BLOCK_ZERO, BLOCK_UNMAPPED, BLOCK_UNMAPPED_OLD = 5, BLOCK_PRESENT, BLOCK_PARTIAL };
 
 /* The GUIDs as they stand in the file. */
@@ -23,6 +24,7 @@ static const uint8_t guid_parent[16] = {0x2d, 0x5f, 0xd3, 0xa8, 0x0b, 0xb3, 0x4d
 typedef struct Vhdx {
     Reader r;
     BlockFile *file;
+    VhdxLog *log; /* or NULL */
     uint64_t *bat, entries, block_size, ratio; /* ratio: data entries between two bitmap entries */
 } Vhdx;
 
@@ -38,7 +40,10 @@ static int vhdx_map(Reader *r, uint64_t offset, uint64_t len, ReaderRun *run)
         run->file = s->file;
         run->host = (e & BAT_OFFSET_MASK) + in;
         /* beyond the end of the file there is no data: a damaged entry */
-        return run->host >= file_len(s->file) ? -EIO : 0;
+        if (run->host >= file_len(s->file))
+            return -EIO;
+        vhdx_log_map(s->log, run);
+        return 0;
     case BLOCK_PARTIAL: /* only in differencing images */
         return -EIO;
     default: /* not present, undefined, zero, unmapped */
@@ -52,53 +57,25 @@ static void vhdx_close(void *opaque)
     Vhdx *s = opaque;
     reader_free(&s->r);
     file_close(s->file);
+    vhdx_log_free(s->log);
     g_free(s->bat);
     g_free(s);
 }
 
 const BlockFormat vhdx_format = READER_FORMAT("vhdx", vhdx_close);
 
-/* CRC-32C with the four bytes at 4 taken as zero. */
-static uint32_t crc32c(const uint8_t *p, size_t n)
+static bool load_copy(BlockFile *f, const VhdxLog *log, uint64_t at, const char *sig, uint8_t *buf, size_t n)
 {
-    uint32_t crc = ~0u;
-    for (size_t i = 0; i < n; i++) {
-        crc ^= i >= 4 && i < 8 ? 0 : p[i];
-        for (int k = 0; k < 8; k++)
-            crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
-    }
-    return ~crc;
+    if (!reader_fits(f, at, n) || file_pread(f, at, buf, n))
+        return false;
+    vhdx_log_patch(log, at, buf, n);
+    return !memcmp(buf, sig, 4) && vhdx_crc(buf, n) == ldl32(buf + 4);
 }
 
-static bool load_copy(BlockFile *f, uint64_t at, const char *sig, uint8_t *buf, size_t n)
-{
-    return reader_fits(f, at, n) && !file_pread(f, at, buf, n) && !memcmp(buf, sig, 4) && crc32c(buf, n) == ldl32(buf + 4);
-}
-
-/* Does the log hold an entry that belongs to this header? Then the image is not what it will be. */
-static bool check_log(BlockFile *f, const uint8_t *h, const char *name, GError **errp)
-{
-    uint8_t e[64];
-    uint32_t len = ldl32(h + 68);
-    uint64_t at = ldl64(h + 72);
-    if (buffer_is_zero(h + 48, 16) || !len)
-        return true;
-    if (len > MAX_LOG || !reader_fits(f, at, len))
-        return error_set(errp, "'%s': the VHDX log of %u bytes at offset 0x%" PRIx64 " is not within the file", name, len, at);
-    for (uint32_t i = 0; i + sizeof e <= len; i += 4096) {
-        int ret = file_pread(f, at + i, e, sizeof e);
-        if (ret)
-            return error_set_errno(errp, -ret, "'%s': could not read the VHDX log", name);
-        if (!memcmp(e, "loge", 4) && !memcmp(e + 32, h + 48, 16))
-            return error_set(errp, "'%s': VHDX image contains a log that needs to be replayed first (`qemu-img check -r all` does it)", name);
-    }
-    return true;
-}
-
-static bool find_regions(BlockFile *f, const char *name, uint64_t *bat, uint32_t *bat_len, uint64_t *meta, uint32_t *meta_len, GError **errp)
+static bool find_regions(BlockFile *f, const VhdxLog *log, const char *name, uint64_t *bat, uint32_t *bat_len, uint64_t *meta, uint32_t *meta_len, GError **errp)
 {
     g_autofree uint8_t *t = g_malloc(REGION_BYTES);
-    if (!load_copy(f, REGION1, "regi", t, REGION_BYTES) && !load_copy(f, REGION2, "regi", t, REGION_BYTES))
+    if (!load_copy(f, log, REGION1, "regi", t, REGION_BYTES) && !load_copy(f, log, REGION2, "regi", t, REGION_BYTES))
         return error_set(errp, "'%s': both VHDX region tables are damaged", name);
     uint32_t count = ldl32(t + 8);
     if (count > MAX_REGIONS)
@@ -124,13 +101,14 @@ typedef struct Params {
     bool has_params, has_size, has_sector;
 } Params;
 
-static bool load_metadata(BlockFile *f, const char *name, uint64_t at, uint32_t len, Params *p, GError **errp)
+static bool load_metadata(BlockFile *f, const VhdxLog *log, const char *name, uint64_t at, uint32_t len, Params *p, GError **errp)
 {
     g_autofree uint8_t *t = g_malloc0(REGION_BYTES);
     if (len < REGION_BYTES)
         return error_set(errp, "'%s': VHDX metadata region of %u bytes (at least 64 KiB)", name, len);
     if (!reader_load(f, "VHDX metadata", at, t, REGION_BYTES, errp))
         return false;
+    vhdx_log_patch(log, at, t, REGION_BYTES);
     if (memcmp(t, "metadata", 8) || ldl16(t + 10) > MAX_METADATA)
         return error_set(errp, "'%s': the VHDX metadata table is damaged", name);
     for (unsigned i = 0; i < ldl16(t + 10); i++) {
@@ -147,6 +125,7 @@ static bool load_metadata(BlockFile *f, const char *name, uint64_t at, uint32_t 
             return error_set(errp, "'%s': a VHDX metadata item of %u bytes at 0x%x is damaged", name, n, off);
         if (!reader_load(f, "VHDX metadata", at + off, v, sector ? 4 : 8, errp))
             return false;
+        vhdx_log_patch(log, at + off, v, sector ? 4 : 8);
         if (params) {
             p->block = ldl32(v);
             p->flags = ldl32(v + 4);
@@ -183,24 +162,33 @@ bool vhdx_open(BlockNode *n, BlockFile *f, const BlockOpenOpts *opts, GError **e
         return false;
     if (memcmp(id, "vhdxfile", 8))
         return error_set(errp, "'%s': Image not in VHDX format", n->filename);
-    bool ok1 = load_copy(f, HEADER1, "head", h1, HEADER_BYTES), ok2 = load_copy(f, HEADER2, "head", h2, HEADER_BYTES);
+    bool ok1 = load_copy(f, NULL, HEADER1, "head", h1, HEADER_BYTES), ok2 = load_copy(f, NULL, HEADER2, "head", h2, HEADER_BYTES);
     if (!ok1 && !ok2)
         return error_set(errp, "'%s': No valid VHDX header found", n->filename);
     const uint8_t *h = ok1 && (!ok2 || ldl64(h1 + 8) >= ldl64(h2 + 8)) ? h1 : h2;
     if (ldl16(h + 66) != 1)
         return error_set(errp, "'%s': VHDX version %u is not supported (only 1)", n->filename, ldl16(h + 66));
-    if (!check_log(f, h, n->filename, errp) || !find_regions(f, n->filename, &bat_at, &bat_len, &meta_at, &meta_len, errp) ||
-        !load_metadata(f, n->filename, meta_at, meta_len, &p, errp))
+    VhdxLog *log = NULL;
+    uint32_t *words = NULL;
+    uint64_t ratio = 0, entries = 0;
+    if (!vhdx_log_open(f, h, n->filename, &log, errp))
         return false;
-    uint64_t ratio = ((1ULL << 23) * p.sector) / p.block, blocks = (p.size + p.block - 1) / p.block;
-    uint64_t entries = blocks ? blocks + (blocks - 1) / ratio : 0;
-    if (entries > bat_len / 8)
-        return error_set(errp, "'%s': VHDX block table of %u bytes is too small: %" PRIu64 " entries needed", n->filename, bat_len, entries);
-    uint32_t *words = reader_load32(f, "VHDX block table", bat_at, entries * 2, false, errp);
+    if (!find_regions(f, log, n->filename, &bat_at, &bat_len, &meta_at, &meta_len, errp) ||
+        !load_metadata(f, log, n->filename, meta_at, meta_len, &p, errp))
+        goto fail;
+    ratio = ((1ULL << 23) * p.sector) / p.block;
+    uint64_t blocks = (p.size + p.block - 1) / p.block;
+    entries = blocks ? blocks + (blocks - 1) / ratio : 0;
+    if (entries > bat_len / 8) {
+        error_set(errp, "'%s': VHDX block table of %u bytes is too small: %" PRIu64 " entries needed", n->filename, bat_len, entries);
+        goto fail;
+    }
+    words = reader_load32(f, "VHDX block table", bat_at, entries * 2, false, errp);
     if (!words)
-        return false;
+        goto fail;
+    vhdx_log_patch(log, bat_at, words, entries * 8);
     Vhdx *s = g_new0(Vhdx, 1);
-    *s = (Vhdx){.file = f, .bat = (uint64_t *)words, .entries = entries, .block_size = p.block, .ratio = ratio};
+    *s = (Vhdx){.file = f, .log = log, .bat = (uint64_t *)words, .entries = entries, .block_size = p.block, .ratio = ratio};
     s->r.map = vhdx_map;
     reader_init(&s->r, n);
     n->fmt = &vhdx_format;
@@ -208,4 +196,7 @@ bool vhdx_open(BlockNode *n, BlockFile *f, const BlockOpenOpts *opts, GError **e
     n->cluster_size = p.block;
     n->length = p.size;
     return true;
+fail:
+    vhdx_log_free(log);
+    return false;
 }

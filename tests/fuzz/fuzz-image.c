@@ -122,7 +122,16 @@ static GByteArray *make(unsigned f, const uint8_t *disk)
     case 0: return make_qcow2(disk);
     case 1: return make_vmdk(disk, DISK, below(2));
     case 2: return make_vpc(disk, DISK, below(4));
-    case 3: return make_vhdx(disk, DISK, below(2) ? 512 : 4096, below(2));
+    case 3: {
+        GByteArray *a = make_vhdx(disk, DISK, below(2) ? 512 : 4096, below(2));
+        uint32_t pos = below(256) * 4096, tail = pos;
+        for (unsigned i = 0, n = below(2) ? 1 + below(4) : 0; i < n; i++) { /* with a log to be replayed */
+            const uint64_t sectors[] = {3 << 20, 2 << 20, (uint64_t)below(a->len / 4096) * 4096};
+            g_autofree uint8_t *with = g_memdup2(a->data, a->len);
+            vhdx_log_entry(a, &pos, i + 1, tail, sectors, below(4), with, (uint64_t)below(a->len / 4096) * 4096, below(3) * 4096);
+        }
+        return a;
+    }
     default: return make_vdi(disk, DISK, 64 << 10, below(2));
     }
 }
@@ -157,6 +166,11 @@ static void damage(unsigned f, GByteArray *a)
             } else if (f == 3) {
                 static const size_t at[] = {65536, 131072, 192 << 10, 256 << 10, 2 << 20, (2 << 20) + 65536, 3 << 20};
                 size_t k = at[below(ARRAY_SIZE(at))];
+                for (unsigned i = 0; below(2) && i < 256; i++) /* an entry of the log, or its first data */
+                    if (a->len > (2 << 20) && !memcmp(p + (1 << 20) + i * 4096, "loge", 4)) {
+                        k = (1 << 20) + i * 4096;
+                        break;
+                    }
                 if (k + 160 < a->len)
                     change(p, k, 160, a->len, false);
             } else {

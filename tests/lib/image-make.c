@@ -131,8 +131,11 @@ static uint32_t crc32c(const uint8_t *p, size_t n)
     return ~crc;
 }
 
+static void fix_vhdx_log(uint8_t *p, size_t n);
+
 void fix_vhdx(uint8_t *p, size_t n)
 {
+    fix_vhdx_log(p, n);
     static const struct { size_t at, len; } parts[] = {{64 << 10, 4096}, {128 << 10, 4096}, {192 << 10, 64 << 10}, {256 << 10, 64 << 10}};
     for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
         if (parts[i].at + parts[i].len > n)
@@ -140,6 +143,64 @@ void fix_vhdx(uint8_t *p, size_t n)
         stl32(p + parts[i].at + 4, 0);
         stl32(p + parts[i].at + 4, crc32c(p + parts[i].at, parts[i].len));
     }
+}
+
+enum { VHDX_LOG = 1 << 20, VHDX_LOG_LEN = 1 << 20 };
+
+/* The checksums of log entries wherever one begins, also in what wraps. */
+static void fix_vhdx_log(uint8_t *p, size_t n)
+{
+    if (n < VHDX_LOG + VHDX_LOG_LEN)
+        return;
+    uint8_t *log = p + VHDX_LOG;
+    for (uint32_t at = 0; at < VHDX_LOG_LEN; at += 4096) {
+        uint32_t len = ldl32(log + at + 8);
+        if (memcmp(log + at, "loge", 4) || !len || len > VHDX_LOG_LEN)
+            continue;
+        g_autofree uint8_t *e = g_malloc(len);
+        uint32_t first = MIN(len, VHDX_LOG_LEN - at);
+        memcpy(e, log + at, first);
+        memcpy(e + first, log, len - first);
+        stl32(e + 4, 0);
+        stl32(log + at + 4, crc32c(e, len));
+    }
+}
+
+void vhdx_log_entry(GByteArray *a, uint32_t *pos, uint64_t seq, uint32_t tail, const uint64_t *sectors, unsigned n, const uint8_t *with,
+                    uint64_t zero_at, uint64_t zero_len)
+{
+    unsigned count = n + (zero_len != 0);
+    uint32_t head = ROUND_UP(64 + count * 32, 4096), len = head + n * 4096;
+    g_autofree uint8_t *e = g_malloc0(len);
+    memcpy(e, "loge", 4);
+    stl32(e + 8, len);
+    stl32(e + 12, tail);
+    stl64(e + 16, seq);
+    stl32(e + 24, count);
+    memset(e + 32, 0xab, 16);
+    stl64(e + 48, a->len);
+    stl64(e + 56, a->len);
+    for (unsigned i = 0; i < count; i++) {
+        uint8_t *d = e + 64 + i * 32, *data = e + head + i * 4096;
+        memcpy(d, i < n ? "desc" : "zero", 4);
+        stl64(d + 8, zero_len);
+        stl64(d + 16, i < n ? sectors[i] : zero_at);
+        stl64(d + 24, seq);
+        if (i == n)
+            continue;
+        memcpy(data, with + sectors[i], 4096);
+        memcpy(d + 8, data, 8);
+        memcpy(d + 4, data + 4092, 4);
+        memcpy(data, "data", 4);
+        stl32(data + 4, seq >> 32);
+        stl32(data + 4092, (uint32_t)seq);
+    }
+    for (uint32_t i = 0; i < len; i++)
+        a->data[VHDX_LOG + (*pos + i) % VHDX_LOG_LEN] = e[i];
+    *pos = (*pos + len) % VHDX_LOG_LEN;
+    for (int i = 0; i < 2; i++)
+        memset(a->data + ((64 << 10) << i) + 48, 0xab, 16);
+    fix_vhdx(a->data, a->len);
 }
 
 static void put_guid(uint8_t *p, uint32_t a, uint16_t b, uint16_t c, uint64_t rest)
@@ -177,7 +238,7 @@ GByteArray *make_vhdx(const uint8_t *disk, size_t len, uint32_t sector, bool ful
     }
     uint8_t *m = p + META;
     memcpy(m, "metadata", 8);
-    stl16(m + 10, 3);
+    stl16(m + 10, 5);
     put_guid(m + 32, 0xcaa16737, 0xfa36, 0x4d43, 0xb3b633f0aa44e76b);
     stl32(m + 48, 65536);
     stl32(m + 52, 8);
@@ -190,6 +251,16 @@ GByteArray *make_vhdx(const uint8_t *disk, size_t len, uint32_t sector, bool ful
     stl32(m + 112, 65552);
     stl32(m + 116, 4);
     stl32(m + 120, 6);
+    put_guid(m + 128, 0xcda348c7, 0x445d, 0x4471, 0x9cc9e9885251c556);
+    stl32(m + 144, 65556);
+    stl32(m + 148, 4);
+    stl32(m + 152, 6);
+    put_guid(m + 160, 0xbeca12ab, 0xb2e6, 0x4523, 0x93efc309e000c746);
+    stl32(m + 176, 65560);
+    stl32(m + 180, 16);
+    stl32(m + 184, 6);
+    stl32(m + 65556, 4096);
+    memset(m + 65560, 0x83, 16);
     stl32(m + 65536, BLOCK);
     stl64(m + 65544, len);
     stl32(m + 65552, sector);

@@ -142,7 +142,7 @@ static void test_refused(void)
     memcpy(a->data + (1 << 20), "loge", 4);
     memset(a->data + (1 << 20) + 32, 0xab, 16);
     fix_vhdx(a->data, a->len);
-    expect("r.vhdx", a->data, a->len, NULL, "log that needs to be replayed");
+    expect("r.vhdx", a->data, a->len, NULL, "no complete sequence");
     memset(a->data + (1 << 20) + 32, 0xac, 16); /* ... and one that is left over */
     g_autofree char *path = store("l.vhdx", a->data, a->len);
     check_content(path, "vhdx", disk);
@@ -166,6 +166,82 @@ static void test_refused(void)
     expect("m.vmdk", missing, strlen(missing), NULL, "nowhere-flat.vmdk");
     static const char none[] = "# Disk DescriptorFile\ncreateType=\"fullDevice\"\n";
     expect("n.vmdk", none, strlen(none), NULL, "Unsupported image type 'fullDevice'");
+}
+
+/* qemu-img, where there is one, replays the log of a copy to the same content. */
+static void check_qemu_replay(const char *path, const uint8_t *disk)
+{
+    g_autofree char *tool = g_find_program_in_path("qemu-img"), *out = NULL;
+    if (!tool)
+        return;
+    g_autofree char *cmd = g_strdup_printf("sh -c 'cp %s %s.q && qemu-img check -q -r all %s.q; qemu-img convert -O raw %s.q %s.raw'", path, path, path,
+                                           path, path);
+    g_autofree char *raw = g_strconcat(path, ".raw", NULL);
+    gsize n = 0;
+    int status;
+    g_assert_true(g_spawn_command_line_sync(cmd, NULL, NULL, &status, NULL));
+    g_assert_cmpint(status, ==, 0);
+    g_assert_true(g_file_get_contents(raw, &out, &n, NULL));
+    g_assert_cmpuint(n, >=, DISK);
+    g_assert_cmpmem(out, DISK, disk, DISK);
+}
+
+/* What an image lacks is in its log: tables and data, in entries that wrap around the ring; older ones are before and after. */
+enum { RING = 1 << 20 };
+static void vhdx_log_at(uint32_t pos, bool qemu)
+{
+    enum { META = 2 << 20, BAT = 3 << 20, DATA = 4 << 20 };
+    g_autofree uint8_t *disk = make_disk();
+    memset(disk + 65536, 0, 16384);
+    GByteArray *a = make_vhdx(disk, DISK, 512, true);
+    g_autofree uint8_t *right = g_memdup2(a->data, a->len), *wrong = g_memdup2(a->data, a->len);
+    const uint64_t first[] = {META, BAT, DATA + 4096, DATA + 8192, DATA + 65536}, second[] = {DATA + 8192, DATA + (2 << 20)};
+    uint32_t tail = pos;
+    for (size_t i = 0; i < ARRAY_SIZE(first); i++)
+        memset(a->data + first[i], 0x77, 4096);
+    memset(a->data + DATA + 65536, 0x78, 16384);
+    memset(a->data + DATA + (2 << 20), 0x79, 4096);
+    memset(wrong + DATA + 8192, 0x55, 4096);
+    memcpy(wrong + DATA + 65536, right + DATA, 4096);
+    vhdx_log_entry(a, &pos, 77, tail, first, ARRAY_SIZE(first), wrong, 0, 0);
+    uint32_t head = pos;
+    vhdx_log_entry(a, &pos, 78, tail, second, ARRAY_SIZE(second), right, DATA + 65536, 16384);
+    uint32_t end = pos;
+    uint32_t old = 512 << 10; /* left over, with a lower number */
+    vhdx_log_entry(a, &old, 5, 512 << 10, first, 1, wrong + 4096, 0, 0);
+    g_autofree char *path = store("log.vhdx", a->data, a->len);
+    check_content(path, "vhdx", disk);
+    /* The file itself stays as it is. */
+    g_autofree char *now = NULL;
+    gsize n;
+    g_assert_true(g_file_get_contents(path, &now, &n, NULL));
+    g_assert_cmpmem(now, n, a->data, a->len);
+    if (qemu)
+        check_qemu_replay(path, disk);
+    /* An entry that was begun and not finished changes nothing. */
+    g_autofree uint8_t *before = g_memdup2(a->data, a->len);
+    vhdx_log_entry(a, &pos, 79, tail, second, 1, wrong, 0, 0);
+    a->data[(1 << 20) + end + 5000] ^= 1;
+    g_autofree char *torn = store("torn.vhdx", a->data, a->len);
+    check_content(torn, "vhdx", disk);
+    /* The head's tail is no entry of the run; the file is shorter than when the log was written. */
+    memcpy(a->data, before, a->len);
+    stl32(a->data + (1 << 20) + head + 12, 4096 * 7);
+    memset(a->data + (1 << 20) + (512 << 10), 0, 64);
+    fix_vhdx(a->data, a->len);
+    stl32(a->data + (1 << 20) + tail + 12, 4096 * 7);
+    fix_vhdx(a->data, a->len);
+    expect("tail.vhdx", a->data, a->len, NULL, "no complete sequence");
+    expect("cut.vhdx", before, a->len - 4096, NULL, "it was cut off");
+    g_byte_array_unref(a);
+}
+
+static void test_vhdx_log(void)
+{
+    vhdx_log_at(65536, true);
+    vhdx_log_at(RING - 65536, true);
+    vhdx_log_at(RING - 24576, false);
+    vhdx_log_at(RING - 16384, false); /* an entry in two pieces: qemu 7.2 refuses it, the specification does not */
 }
 
 /* A reader's format cannot be opened for writing; with auto_read_only it falls back. */
@@ -219,6 +295,7 @@ int main(int argc, char **argv)
     g_test_add_func("/host/block/readers/content", test_content);
     g_test_add_func("/host/block/readers/vmdk-extents", test_vmdk_extents);
     g_test_add_func("/host/block/readers/refused", test_refused);
+    g_test_add_func("/host/block/readers/vhdx-log", test_vhdx_log);
     g_test_add_func("/host/block/readers/writing", test_writing);
     g_test_add_func("/host/block/readers/json", test_json);
     int ret = g_test_run();
