@@ -50,6 +50,7 @@ static GCond done_cond;
 static GQueue done_queue = G_QUEUE_INIT; /* of BlockReq, under lock */
 static GQueue kept_queue = G_QUEUE_INIT; /* of BlockReq that wait for `cont`, under the BQL */
 static unsigned total_in_flight;         /* under lock */
+static unsigned waiting;                 /* under lock: threads in done_cond; a broadcast without one costs a system call */
 static GThreadPool *pool;                /* made on first use, under the BQL */
 static int done_fd = -1;
 static unsigned next_node_id = 100;
@@ -103,8 +104,16 @@ static void finish(BlockReq *r)
     r->finished = true;
     g_queue_push_tail(&done_queue, r);
     r->ready = true;
-    g_cond_broadcast(&done_cond);
+    if (waiting)
+        g_cond_broadcast(&done_cond);
     g_mutex_unlock(&lock);
+}
+
+static void wait_done(void)
+{
+    waiting++;
+    g_cond_wait(&done_cond, &lock);
+    waiting--;
 }
 
 static bool run_completions(void);
@@ -331,7 +340,7 @@ void block_aio_cancel(BlockReq *r)
     /* The memory of the request must not be touched any more when this returns: wait for the worker. */
     g_mutex_lock(&lock);
     while (!r->ready)
-        g_cond_wait(&done_cond, &lock);
+        wait_done();
     if (r->kept) {
         g_queue_remove(&kept_queue, r);
     } else {
@@ -352,7 +361,7 @@ void block_drain(BlockImage *img)
         g_mutex_lock(&lock);
         bool busy = img ? img->in_flight > 0 : total_in_flight > 0;
         while (busy && g_queue_is_empty(&done_queue))
-            g_cond_wait(&done_cond, &lock);
+            wait_done();
         g_mutex_unlock(&lock);
         if (!busy)
             return;
