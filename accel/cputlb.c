@@ -12,6 +12,7 @@
  * The owner is the vCPU thread. Other threads touch the tables in one case, to set TLB_NOTDIRTY when
  * dirty bits are cleared (tlb_protect_ram), and take the TLB lock for it, as the owner does for changes. */
 #include "accel/tlb-internal.h"
+#include "host/base/barrier.h"
 #include "host/base/log.h"
 #include "softmmu/dirty.h"
 #include "softmmu/physmem.h"
@@ -147,7 +148,6 @@ void tlb_drop_stack_pages(CPUState *cpu)
     TcgEnvHead *head = cpu_head(cpu);
     for (unsigned m = 0; m < TCG_MMU_MODES; m++)
         __atomic_store_n(&head->stack[m].page, head->no_page, __ATOMIC_RELEASE);
-    __atomic_store_n(&head->stack_patience, 0, __ATOMIC_RELAXED); /* the next access may set one at once */
 }
 
 /* Empty the slots of list k and forget the list. What another kind of page has taken over stays. */
@@ -363,7 +363,8 @@ static void protect_cpu(CPUState *cpu, ram_addr_t start, ram_addr_t end)
             if (writes_ram(&t->victim[i], &t->victim_full[i], start, end))
                 t->victim[i].addr_write |= TLB_NOTDIRTY;
     }
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (cpu != current_cpu)
+        barrier_heavy();
     tlb_drop_stack_pages(cpu); /* after the marks: see gen_stack_page() */
     unlock_tlb(tlb);
 }

@@ -13,9 +13,10 @@
  *
  * Not modelled: a second vCPU's caches are not told of invalidated TBs (tb-cache.c knows first_cpu only). */
 #include "accel/internal.h"
+#include "host/base/barrier.h"
 #include <sys/mman.h>
 
-enum { MAX_CACHES = 8, IDLE_CHANGES = 4, JC_PAGE_BITS = 13, VICTIM_BITS = 11, VICTIM_PAGES = 16,
+enum { MAX_CACHES = 8, IDLE_CHANGES = 8, JC_PAGE_BITS = 13, VICTIM_BITS = 11, VICTIM_PAGES = 16,
        SLOTS = JUMP_CACHE_SIZE + (1 << VICTIM_BITS) };
 
 /* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A
@@ -39,7 +40,7 @@ struct JumpCaches { /* places stay: another thread may read cache[] */
     uint64_t key[MAX_CACHES];  /* flags | cs_base << 32 */
     uint64_t used[MAX_CACHES]; /* clock when it was last selected anew */
     bool has_pages[MAX_CACHES];
-    unsigned n, current;
+    unsigned n, current, before; /* before: current's predecessor */
     uint64_t clock;
 };
 
@@ -71,6 +72,7 @@ void jump_cache_init(CPUState *cpu)
 {
     struct JumpCaches *j = cpu->jumps = g_new0(struct JumpCaches, 1);
 
+    barrier_is_asymmetric();
     if (!no_jumps && (no_jumps = map_zeroed(JUMP_CACHE_SIZE * sizeof *no_jumps)))
         no_jumps[0].pc = jump_cache_empty(0);
     j->cache[0] = cache_new();
@@ -90,8 +92,14 @@ void jump_cache_free(CPUState *cpu)
 
 void cpu_request_exit(CPUState *cpu)
 {
-    __atomic_store_n(&cpu_head(cpu)->exit_request, 1, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&cpu_head(cpu)->jump_cache, no_jumps, __ATOMIC_SEQ_CST);
+    TcgEnvHead *head = cpu_head(cpu);
+
+    __atomic_store_n(&head->exit_request, 1, __ATOMIC_SEQ_CST);
+    if (cpu == current_cpu) /* a device's model, or a signal handler: in order with the rest of this thread */
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    else
+        barrier_heavy(); /* see select_cache() */
+    __atomic_store_n(&head->jump_cache, no_jumps, __ATOMIC_SEQ_CST);
 }
 
 static unsigned kind_of(const JumpCache *c, uint32_t i) { return c->state[i] & GLOBAL ? 1 : 0; }
@@ -115,6 +123,7 @@ static void choose(struct JumpCaches *j, uint64_t key)
 {
     unsigned i, old = 0;
 
+    j->used[j->current] = j->used[j->before] = ++j->clock; /* they changed places without notice */
     for (i = 0; i < j->n && j->key[i] != key; i++)
         old = j->used[i] < j->used[old] ? i : old;
     if (i == j->n) {
@@ -130,6 +139,7 @@ static void choose(struct JumpCaches *j, uint64_t key)
     }
     j->used[i] = ++j->clock;
     j->has_pages[i] = true;
+    j->before = j->current;
     j->current = i;
 }
 
@@ -138,14 +148,25 @@ static JumpCache *select_cache(CPUState *cpu, uint64_t key)
     struct JumpCaches *j = cpu->jumps;
     TcgEnvHead *head = cpu_head(cpu);
 
-    if (unlikely(j->key[j->current] != key))
-        choose(j, key);
+    if (j->key[j->current] != key) {
+        if (j->key[j->before] == key && j->has_pages[j->before]) { /* there and back: a system call */
+            unsigned i = j->before;
+            j->before = j->current;
+            j->current = i;
+        } else {
+            choose(j, key);
+        }
+    }
     JumpCache *c = j->cache[j->current];
     if (__atomic_load_n(&head->jump_cache, __ATOMIC_RELAXED) != c->e) {
-        /* Against a request at this moment: it sets exit_request first, and either is seen by the other. */
-        __atomic_store_n(&head->jump_cache, c->e, __ATOMIC_SEQ_CST);
-        if (unlikely(__atomic_load_n(&head->exit_request, __ATOMIC_SEQ_CST)))
-            __atomic_store_n(&head->jump_cache, no_jumps, __ATOMIC_SEQ_CST);
+        /* Twice per system call, so without a locked store. A request at this moment, R, sets exit_request, then has a barrier
+         * in this thread, then stores no_jumps. If the barrier comes after the load here, then after the store here too: no_jumps
+         * overwrites it. If it comes before the load, that sees exit_request, unless this thread has seen it meanwhile and
+         * cleared it (handle_pending()): then it has looked at what R is about. */
+        __atomic_store_n(&head->jump_cache, c->e, __ATOMIC_RELAXED);
+        barrier_light();
+        if (unlikely(__atomic_load_n(&head->exit_request, __ATOMIC_RELAXED)))
+            __atomic_store_n(&head->jump_cache, no_jumps, __ATOMIC_RELAXED);
     }
     return c;
 }

@@ -72,8 +72,6 @@ typedef struct TcgEnvHead {
     uint64_t pc_page;       /* of the floating TB that runs: its linear page (docs/floating-tbs.md) */
     StackPage stack[TCG_MMU_MODES];
     uint64_t no_page;       /* a page where no access can succeed; not known to the guest */
-    int32_t stack_patience; /* accesses elsewhere before a stack's page changes: a frame may lie on two pages */
-    uint32_t pad2;
     uint64_t gpr[16];       /* guest general registers; pinned ones are stale while translated code runs */
     uint64_t eip;           /* architectural instruction pointer; stale inside a TB, right at every exit */
     void *cpu;              /* CPUState of accel */

@@ -5,6 +5,7 @@
  * Inside translated code: rbp = env, rsp 16-aligned with the frame of regs.h, pinned guest registers in
  * their host registers, MXCSR as the guest's. A slow path that raises longjmps away from inside a thunk;
  * the pinned registers are in env then, and mxcsr is still the guest's. */
+#include "host/base/barrier.h"
 #include "tcg/regalloc.h"
 #include <cpuid.h>
 
@@ -252,24 +253,20 @@ const uint8_t *frame_search(const CodeBuf *b) { return frame_thunk(b, 0, SEARCH)
 const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu) { return frame_thunk(b, 0, STACK_PAGE + mmu); }
 
 /* FRAME_ARG0: an address ^ the stack's page. Its page becomes the stack's if the TLB allows loads and stores there by
- * themselves, and if this is asked for often enough. Not if it is that page already: the access leaves it. Against another thread that sets TLB_NOTDIRTY and then
- * empties: a look at the entry once more, behind a fence. */
-enum { STACK_PATIENCE = 7 };
+ * themselves. Not if it is that page already: the access leaves it. At once: an access that changes the page costs less than
+ * one that goes to the TLB by gen_try(), and a stack that is left for two pushes (Linux's way back to user mode) comes back.
+ *
+ * Against another thread that marks the entry TLB_NOTDIRTY, has a barrier in this one (barrier.h) and then empties: a look
+ * at the entry once more, after the page is stored. If it is before the barrier, the page was stored before, too, and is
+ * emptied; if after, it sees the mark. */
 static void gen_stack_page(Emit *e, unsigned mmu)
 {
     enum { DOWN = 8 }; /* our return address */
     int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast), at = offsetof(TcgEnvHead, stack) + mmu * sizeof(StackPage);
     X86Mem page = mem_at(RBP, at + offsetof(StackPage, page)), addend = mem_at(RBP, at + offsetof(StackPage, addend));
     X86Mem save8 = mem_at(RSP, DOWN + FRAME_REGS), save9 = mem_at(RSP, DOWN + FRAME_REGS + 8);
-    X86Mem patience = mem_at(RBP, offsetof(TcgEnvHead, stack_patience));
     uint8_t *out[3], *undo;
 
-    x86_alu_mi(e, X86_SUB, 4, false, patience, 1);
-    uint8_t *now = x86_jcc(e, CC_S);
-    x86_test_rr(e, true, RSP, RSP); /* not equal */
-    x86_ret(e);
-    x86_patch_here(e, now);
-    x86_store_imm(e, 4, patience, STACK_PATIENCE);
     x86_store(e, 8, save8, R8);
     x86_store(e, 8, save9, R9);
     x86_load(e, 8, EXT_ZERO, R8, mem_at(RSP, DOWN + FRAME_ARG0));
@@ -286,7 +283,8 @@ static void gen_stack_page(Emit *e, unsigned mmu)
     x86_alu_rm(e, X86_CMP, true, R8, mem_at(R9, offsetof(TlbEntry, addr_write)));
     out[1] = x86_jcc(e, CC_NE);
     x86_store(e, 8, page, R8);
-    x86_alu_mi(e, X86_OR, 4, true, mem_at(RSP, 0), 0);
+    if (!barrier_is_asymmetric())
+        x86_alu_mi(e, X86_OR, 4, true, mem_at(RSP, 0), 0);
     x86_alu_rm(e, X86_CMP, true, R8, mem_at(R9, offsetof(TlbEntry, addr_write)));
     undo = x86_jcc(e, CC_NE);
     /* From here on only moves, which leave the flags alone. */

@@ -436,7 +436,6 @@ static void test_stack_page(void)
         begin();
         empty_stack_pages();
         sp->page = page;
-        env->head.stack_patience = g_rand_int_range(r, 0, 2);
         env->tlb[2][((IRG_MEM_BASE >> TCG_PAGE_BITS) + 3) & (IRG_TLB_ENTRIES - 1)].addr_write |= TLB_NOTDIRTY;
         memset(&env->tlb[2][((IRG_MEM_BASE >> TCG_PAGE_BITS) + 4) & (IRG_TLB_ENTRIES - 1)], 0xff, sizeof(TlbEntry));
         if (g_rand_int_range(r, 0, 100) == 0)
