@@ -50,12 +50,23 @@ void gen_CLI(DisasContext *dc)
 
 void gen_STI(DisasContext *dc)
 {
-    if (if_is_ours(dc))
-        CALL_HELPER(dc, set_if, NO_OUT, 2, ENV_I, CONST_I(1));
-    else
+    TcgContext *s = dc->s;
+
+    if (if_is_ours(dc)) { /* a shadow only if IF was clear */
+        Tv t = tcg_temp(s), on = tcg_temp(s), shadow = tcg_temp(s);
+        tcg_gen_ld(s, t, tcg_env(s), offsetof(CPUX86State, eflags), 8, false);
+        tcg_gen_ld(s, shadow, tcg_env(s), offsetof(CPUX86State, inhibit_irq), 4, false);
+        tcg_gen_andi(s, TCG_I64, on, t, EFL_IF);
+        tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, shadow, on, tcg_const(s, 0), tcg_const(s, SHADOW_STI), shadow);
+        tcg_gen_ori(s, TCG_I64, t, t, EFL_IF);
+        tcg_gen_st(s, shadow, tcg_env(s), offsetof(CPUX86State, inhibit_irq), 4);
+        tcg_gen_st(s, t, tcg_env(s), offsetof(CPUX86State, eflags), 8);
+    } else {
         CALL_HELPER(dc, sti_vme, NO_OUT, 1, ENV_I);
+    }
     /* The instruction in the shadow comes along if it can: nothing looks for interrupts before it, and every way
      * out after it does. If the TB ends before it, inhibit_irq is still set, and the next TB is the shadow. */
+    dc->after_sti = !dc->plain_exits;
     dc->shadow_next = true;
     dc->plain_exits = true;
     dc->max_insns = MIN(dc->max_insns, dc->nb_insns + 1);
@@ -74,8 +85,11 @@ static void gen_set_ac(DisasContext *dc, bool on)
         gen_exception(dc, EXCP_UD);
         return;
     }
-    CALL_HELPER(dc, set_ac, NO_OUT, 2, ENV_I, CONST_I(on));
-    dc->end = DISAS_LOOKUP;
+    Tv code = tcg_temp(dc->s);
+    gen_sync_cc_op(dc);
+    gen_store_eip(dc, dc_next_eip(dc));
+    CALL_HELPER(dc, set_ac, code.i, 2, ENV_I, CONST_I(on));
+    gen_leave_to(dc, code);
 }
 void gen_CLAC(DisasContext *dc) { gen_set_ac(dc, false); }
 void gen_STAC(DisasContext *dc) { gen_set_ac(dc, true); }
@@ -178,10 +192,8 @@ void gen_PAUSE(DisasContext *dc)
     }
 SIMPLE(CLTS, clts, DISAS_LOOKUP)
 SIMPLE(WBINVD, wbinvd, DISAS_NEXT)
-SIMPLE(SWAPGS, swapgs, DISAS_NEXT)
 SIMPLE(RDMSR, rdmsr, DISAS_NEXT)
 SIMPLE(WRMSR, wrmsr, DISAS_EXIT)
-SIMPLE(RDTSC, rdtsc, DISAS_NEXT)
 SIMPLE(RDTSCP, rdtscp, DISAS_NEXT)
 SIMPLE(RDPMC, rdpmc, DISAS_NEXT)
 SIMPLE(CPUID, cpuid, DISAS_NEXT)
@@ -191,25 +203,55 @@ SIMPLE(XGETBV, xgetbv, DISAS_NEXT)
 SIMPLE(XSETBV, xsetbv, DISAS_LOOKUP)
 #undef SIMPLE
 
+void gen_SWAPGS(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+    const unsigned base = offsetof(CPUX86State, segs) + R_GS * sizeof(SegCache) + offsetof(SegCache, base),
+                   other = offsetof(CPUX86State, kernel_gs_base);
+    Tv t = tcg_temp(s), u = tcg_temp(s);
+
+    tcg_gen_ld(s, t, tcg_env(s), base, 8, false);
+    tcg_gen_ld(s, u, tcg_env(s), other, 8, false);
+    tcg_gen_st(s, u, tcg_env(s), base, 8);
+    tcg_gen_st(s, t, tcg_env(s), other, 8);
+}
+
+void gen_RDTSC(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+    Tv tsc = tcg_temp(s), half = tcg_temp(s);
+
+    CALL_HELPER(dc, rdtsc, tsc.i, 1, ENV_I);
+    tcg_gen_shri(s, TCG_I64, half, tsc, 32);
+    gen_write_reg(dc, MO_32, R_EAX, tsc);
+    gen_write_reg(dc, MO_32, R_EDX, half);
+}
+
 /* --- control transfers by helper: eip is set --- */
 
-static void leave_eip_set(DisasContext *dc)
+/* TF was looked at with the new flags, by the helper: no trap on behalf of the old ones. code: what helper_lookup_code()
+ * would say. */
+static void leave_eip_set(DisasContext *dc, Tv code)
 {
-    /* TF is looked at with the new flags, by the helper: no trap on behalf of the old ones */
-    gen_lookup_stored(dc);
+    tcg_gen_goto_code(dc->s, code);
+    dc->end = DISAS_NORETURN;
 }
 
 void gen_SYSCALL(DisasContext *dc)
 {
+    Tv code = tcg_temp(dc->s);
+
     gen_sync_cc_op(dc);
-    CALL_HELPER(dc, syscall, NO_OUT, 2, ENV_I, gen_eip(dc, dc_next_eip(dc)).i);
-    leave_eip_set(dc);
+    CALL_HELPER(dc, syscall, code.i, 2, ENV_I, gen_eip(dc, dc_next_eip(dc)).i);
+    leave_eip_set(dc, code);
 }
 void gen_SYSRET(DisasContext *dc)
 {
+    Tv code = tcg_temp(dc->s);
+
     gen_sync_cc_op(dc);
-    CALL_HELPER(dc, sysret, NO_OUT, 2, ENV_I, CONST_I(dc->insn.osize));
-    leave_eip_set(dc);
+    CALL_HELPER(dc, sysret, code.i, 2, ENV_I, CONST_I(dc->insn.osize));
+    leave_eip_set(dc, code);
 }
 void gen_SYSENTER(DisasContext *dc)
 {
@@ -231,7 +273,7 @@ void gen_RSM(DisasContext *dc)
     }
     gen_sync_cc_op(dc);
     CALL_HELPER(dc, rsm, NO_OUT, 1, ENV_I);
-    leave_eip_set(dc);
+    gen_lookup_stored(dc); /* as leave_eip_set() */
 }
 
 /* --- descriptor tables, TR, LDTR, selectors --- */

@@ -339,19 +339,29 @@ static void trap_if_tf(CPUX86State *env)
         debug_raise(env, DR6_BS, 0);
 }
 
-void helper_syscall(CPUX86State *env, uint64_t next_eip)
+/* The 64-bit forms of SYSCALL and SYSRET: both segments, and the hidden flags once. */
+static void load_flat_pair(CPUX86State *env, unsigned cs, unsigned ss, uint32_t cs_flags, uint32_t dpl)
+{
+    const uint32_t common = 0xf0000 | DESC_G | DESC_P | DESC_S | DESC_W | DESC_A;
+
+    env->segs[R_SS] = (SegCache){.selector = ss & 0xffff, .limit = 0xffffffffu, .flags = common | DESC_B | dpl};
+    env->segs[R_CS] = (SegCache){.selector = cs & 0xffff, .limit = 0xffffffffu, .flags = common | DESC_CODE | cs_flags | dpl};
+    cpu_update_hflags(env);
+}
+
+uint64_t helper_syscall(CPUX86State *env, uint64_t next_eip)
 {
     if (!(env->efer & EFER_SCE))
         raise_exception(env, EXCP_UD, GETPC());
     unsigned selector = env->star >> 32 & 0xfffc;
     bool code64 = cpu_is_64(env);
     if (cpu_lma(env)) {
+        uint32_t eflags = cpu_compute_eflags(env) & ~(uint32_t)EFL_RF;
         env->head.gpr[R_ECX] = next_eip;
-        env->head.gpr[11] = cpu_compute_eflags(env) & ~(uint32_t)EFL_RF;
-        cpu_load_eflags(env, cpu_compute_eflags(env) & ~(uint32_t)env->fmask & ~(uint32_t)EFL_RF,
+        env->head.gpr[11] = eflags;
+        cpu_load_eflags(env, eflags & ~(uint32_t)env->fmask,
                         CC_MASK | EFL_TF | EFL_IF | EFL_DF | EFL_IOPL | EFL_NT | EFL_RF | EFL_AC | EFL_VIF | EFL_VIP | EFL_ID);
-        seg_load_flat(env, R_SS, selector + 8, DESC_B);
-        seg_load_flat(env, R_CS, selector, DESC_CODE | DESC_L);
+        load_flat_pair(env, selector, selector + 8, DESC_L, 0);
         set_eip(env, code64 ? env->lstar : env->cstar);
     } else {
         env->head.gpr[R_ECX] = (uint32_t)next_eip;
@@ -361,9 +371,10 @@ void helper_syscall(CPUX86State *env, uint64_t next_eip)
         set_eip(env, (uint32_t)env->star);
     }
     trap_if_tf(env);
+    return (uintptr_t)cpu_lookup_code(env->cpu);
 }
 
-void helper_sysret(CPUX86State *env, uint32_t osize)
+uint64_t helper_sysret(CPUX86State *env, uint32_t osize)
 {
     uintptr_t ra = GETPC();
     if (!(env->efer & EFER_SCE))
@@ -379,8 +390,7 @@ void helper_sysret(CPUX86State *env, uint32_t osize)
             raise_exception_err(env, EXCP_GP, 0, ra);
         cpu_load_eflags(env, env->head.gpr[11],
                         CC_MASK | EFL_TF | EFL_IF | EFL_DF | EFL_IOPL | EFL_NT | EFL_AC | EFL_VIF | EFL_VIP | EFL_ID | EFL_RF);
-        seg_load_flat(env, R_SS, (selector + 8) | 3, DESC_B | DESC_DPL);
-        seg_load_flat(env, R_CS, (to64 ? selector + 16 : selector) | 3, DESC_CODE | DESC_DPL | (to64 ? DESC_L : DESC_B));
+        load_flat_pair(env, (to64 ? selector + 16 : selector) | 3, (selector + 8) | 3, to64 ? DESC_L : DESC_B, DESC_DPL);
         set_eip(env, rip);
     } else {
         env->eflags |= EFL_IF;
@@ -389,6 +399,7 @@ void helper_sysret(CPUX86State *env, uint32_t osize)
         set_eip(env, (uint32_t)env->head.gpr[R_ECX]);
     }
     trap_if_tf(env);
+    return (uintptr_t)cpu_lookup_code(env->cpu);
 }
 
 void helper_sysenter(CPUX86State *env)

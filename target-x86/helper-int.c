@@ -211,11 +211,12 @@ void helper_cmpxchg16b(CPUX86State *env, uint64_t addr, uint32_t lock)
 /* --- the rest --- */
 
 /* At CPL 0, where of hflags only SMAP_OFF follows AC. */
-void helper_set_ac(CPUX86State *env, uint32_t on)
+uint64_t helper_set_ac(CPUX86State *env, uint32_t on)
 {
     env->eflags = on ? env->eflags | EFL_AC : env->eflags & ~(uint64_t)EFL_AC;
     if (env->cr[4] & CR4_SMAP)
         env->hflags = on ? env->hflags | HF_SMAP_OFF : env->hflags & ~(uint32_t)HF_SMAP_OFF;
+    return (uintptr_t)cpu_lookup_code(env->cpu);
 }
 
 uint64_t helper_random(CPUX86State *env)

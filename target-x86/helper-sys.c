@@ -206,13 +206,6 @@ void helper_invpcid(CPUX86State *env, uint64_t type, uint64_t lo, uint64_t addr)
 
 void helper_wbinvd(CPUX86State *env) {}
 
-void helper_swapgs(CPUX86State *env)
-{
-    uint64_t t = env->segs[R_GS].base;
-    env->segs[R_GS].base = env->kernel_gs_base;
-    env->kernel_gs_base = t;
-}
-
 void helper_sgdt_umip(CPUX86State *env)
 {
     if ((env->cr[4] & CR4_UMIP) && cpu_cpl(env) > 0)
@@ -220,17 +213,6 @@ void helper_sgdt_umip(CPUX86State *env)
 }
 
 /* --- interrupt flag, PUSHF, POPF --- */
-
-void helper_set_if(CPUX86State *env, uint32_t on)
-{
-    if (on) {
-        if (!(env->eflags & EFL_IF))
-            env->inhibit_irq = SHADOW_STI;
-        env->eflags |= EFL_IF;
-    } else {
-        env->eflags &= ~(uint64_t)EFL_IF;
-    }
-}
 
 /* STI and CLI below IOPL in 8086 mode with VME, or at CPL 3 with PVI: the virtual flag; otherwise #GP. */
 static bool has_virtual_if(const CPUX86State *env)
@@ -402,10 +384,10 @@ static void check_tsd(CPUX86State *env, uintptr_t ra)
         raise_exception_err(env, EXCP_GP, 0, ra);
 }
 
-void helper_rdtsc(CPUX86State *env)
+uint64_t helper_rdtsc(CPUX86State *env)
 {
     check_tsd(env, GETPC());
-    load_edx_eax(env, cpu_x86_tsc(env));
+    return cpu_x86_tsc(env);
 }
 
 void helper_rdtscp(CPUX86State *env)

@@ -129,6 +129,15 @@ void gen_leave_stored(DisasContext *dc)
     gen_lookup_stored(dc);
 }
 
+/* The same with code being helper_lookup_code()'s answer already. */
+void gen_leave_to(DisasContext *dc, Tv code)
+{
+    if (dc->tf && !dc->no_trap)
+        CALL_HELPER(dc, single_step, NO_OUT, 1, tcg_env(dc->s).i);
+    tcg_gen_goto_code(dc->s, code);
+    dc->end = DISAS_NORETURN;
+}
+
 /* On to the TB of another key, or of an eip that env has: through C, but not through the loop. */
 void gen_lookup_stored(DisasContext *dc)
 {
@@ -347,6 +356,23 @@ static void gen_insn(DisasContext *dc, DecodeResult r)
     }
 }
 
+/* STI and its shadow are over, and the state asks for a TB of this one's key: leave if an interrupt waits, else go on as usual. */
+static void gen_interrupt_check(DisasContext *dc, uint64_t eip)
+{
+    TcgContext *s = dc->s;
+    Tv cpu = tcg_temp(s), request = tcg_temp(s);
+    TcgLabel none = tcg_label(s);
+
+    gen_sync_cc_op(dc);
+    tcg_gen_ld(s, cpu, tcg_env(s), offsetof(CPUX86State, head.cpu), 8, false);
+    tcg_gen_ld(s, request, cpu, offsetof(CPUState, interrupt_request), 4, false);
+    tcg_gen_brcondi(s, TCG_I32, TCG_COND_EQ, request, 0, none);
+    gen_store_eip(dc, eip);
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    tcg_gen_label(s, none);
+    dc->plain_exits = false;
+}
+
 static void gen_end(DisasContext *dc)
 {
     uint64_t eip = dc->code64 ? dc->pc - dc->cs_base : (uint32_t)(dc->pc - dc->cs_base);
@@ -354,6 +380,8 @@ static void gen_end(DisasContext *dc)
     switch (dc->end) {
     case DISAS_NEXT:
     case DISAS_TOO_MANY:
+        if (dc->after_sti && !dc->shadow_next)
+            gen_interrupt_check(dc, eip);
         gen_goto(dc, 0, eip);
         break;
     case DISAS_LOOKUP_PTR:

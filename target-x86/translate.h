@@ -62,6 +62,7 @@ typedef struct DisasContext {
     bool all_flat;           /* no segment of this mode needs a check */
     bool plain_exits;        /* one-shot TB flags (TF, RF, shadow): leave by exit_tb, never to a TB of the same key */
     bool no_trap;              /* MOV SS: TF traps after the next instruction */
+    bool after_sti;          /* plain_exits for STI's sake alone */
     bool shadow_next;        /* after STI: the next instruction clears inhibit_irq */
     enum { VEC_NONE, VEC_SSE, VEC_AVX } vec_mode; /* which set of vector globals the TB uses */
     bool vec_high;           /* TcgEnvHead.vec_high is set */
@@ -169,6 +170,7 @@ bool insn_overwrites_flags(const DisasContext *dc, bool *open); /* lazy-exit.c *
 void gen_goto_reg(DisasContext *dc, Tv eip, int sp);
 void gen_leave(DisasContext *dc, uint64_t eip);                 /* eip stored, exit_tb */
 void gen_leave_stored(DisasContext *dc);                         /* the same when a helper has set env->eip */
+void gen_leave_to(DisasContext *dc, Tv code);                   /* the same when a helper has looked the code up, too */
 void gen_lookup_stored(DisasContext *dc);                        /* and without TF's trap */
 void gen_flags_for_helper(DisasContext *dc);                    /* flags in cc_src, env->cc_op = EFLAGS, also at a fault */
 void gen_check_cs_limit(DisasContext *dc, Tv eip);              /* #GP(0) unless CS is flat or eip is inside */

