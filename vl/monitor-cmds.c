@@ -2,6 +2,7 @@
 #include "host/base/osdep.h"
 #include "host/base/log.h"
 #include "host/block/block.h"
+#include "host/block/throttle.h"
 #include "host/char/chardev.h"
 #include "host/display/console.h"
 #include "host/display/input.h"
@@ -102,6 +103,19 @@ void mon_eject(Monitor *m, const MonArgs *a)
     GError *err = NULL;
     Drive *d = need_drive(m, a->str[1]);
     if (d && !drive_eject(d, a->has[0], &err))
+        monitor_error(m, err);
+}
+
+void mon_block_limits(Monitor *m, const MonArgs *a)
+{
+    GError *err = NULL;
+    ThrottleConfig c = {0};
+    Drive *d = need_drive(m, a->str[0]);
+    for (int i = 0; i < THROTTLE_KINDS; i++) {
+        c.avg[i] = (uint64_t)a->num[i + 1];
+        c.max_seconds[i] = 1;
+    }
+    if (d && !drive_set_limits(d, &c, &err))
         monitor_error(m, err);
 }
 

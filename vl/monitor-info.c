@@ -1,6 +1,7 @@
 /* monitor-info.c - the subcommands of `info`. Spec: the formats of qemu 7.2 that programs parse. */
 #include "host/base/osdep.h"
 #include "host/block/block.h"
+#include "host/block/throttle.h"
 #include "host/char/chardev.h"
 #include "hw/bus/pci.h"
 #include "softmmu/physmem.h"
@@ -169,6 +170,10 @@ static void print_drive(Monitor *m, const Drive *d, bool verbose)
     }
     if (block_detects_zeroes(img, &unmap))
         monitor_printf(m, "    Detect zeroes:    %s\n", unmap ? "unmap" : "on");
+    if (d->limits && throttle_is_on(d->limits)) {
+        g_autofree char *text = throttle_text(d->limits);
+        monitor_printf(m, "    I/O throttling:   %s\n", text);
+    }
     if (block_is_snapshot(img))
         monitor_printf(m, "    Snapshot:         writes go to a temporary file\n");
     if (verbose) {

@@ -105,6 +105,8 @@ typedef struct BlockNode {
     unsigned refs;              /* under the BQL; node_close() lets one go */
     bool in_use;                /* by a drive */
     bool discard_unmap, no_flush, detect_zeroes, detect_unmap, direct; /* as its options say */
+    bool copy_on_read;          /* what is read from below is written here */
+    GRWLock copy_lock;          /* with copy_on_read: every write reads it, a copy writes it */
 } BlockNode;
 
 /* Chain of opens, to find a backing file that leads back to itself. */
@@ -118,6 +120,9 @@ BlockNode *node_open(const BlockOpenOpts *opts, const NodeParent *up, GError **e
 void node_close(BlockNode *n);
 int node_pread(BlockNode *n, uint64_t offset, void *buf, size_t len); /* zeros past the end */
 int node_preadv(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t len);
+/* copy-read.c: for a node that has a backing file; elsewhere there is nothing to copy. Before the first request. */
+void node_set_copy_on_read(BlockNode *n);
+int node_read_copying(BlockNode *n, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t len);
 int node_write_zeroes(BlockNode *n, uint64_t offset, uint64_t len, bool unmap);
 /* The state of the bytes at offset as seen through the backing chain. */
 int node_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *st);

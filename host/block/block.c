@@ -7,10 +7,11 @@
  * in inline mode a read of what the host has in memory, and a write that only goes there, are done by the submitter,
  * and the callback runs when that thread gives up the BQL. Two never run at once.
  * A flush covers every write whose callback has run before the flush was submitted.
- * Not modelled: request merging, throttling. */
+ * Not modelled: request merging. */
 #include "host/base/osdep.h"
 #include "host/block/block.h"
 #include "host/block/block-int.h"
+#include "host/block/throttle.h"
 #include "softmmu/bql.h"
 #include "softmmu/runstate.h"
 #include <sys/eventfd.h>
@@ -31,6 +32,7 @@ struct BlockReq {
     int ret;
     bool finished; /* under lock: the worker is through with it */
     bool ready;    /* under lock: in the completion queue */
+    bool held;     /* under the BQL: waits for its drive's limits */
     bool kept;     /* under the BQL: failed, in kept_queue until the VM goes on */
 };
 
@@ -43,6 +45,7 @@ struct BlockImage {
     BlockErrorAction on_read, on_write;
     int io_status;      /* errno of the request kept last; under the BQL */
     unsigned in_flight; /* under lock */
+    ThrottleGroup *limits; /* or NULL; the drive's */
 };
 
 static GMutex lock;
@@ -80,7 +83,22 @@ static int image_flush(BlockImage *img)
 static int image_read(BlockImage *img, uint64_t offset, const struct iovec *iov, int iovcnt)
 {
     uint64_t len = iov_bytes(iov, iovcnt);
+    if (unlikely(img->node->copy_on_read))
+        return node_read_copying(img->node, offset, iov, iovcnt, len);
     return node_preadv(img->node, offset, iov, iovcnt, len);
+}
+
+/* Around everything that changes the image: a copy-on-read must not come in between. */
+static void change_begin(BlockImage *img)
+{
+    if (unlikely(img->node->copy_on_read))
+        g_rw_lock_reader_lock(&img->node->copy_lock);
+}
+
+static void change_end(BlockImage *img)
+{
+    if (unlikely(img->node->copy_on_read))
+        g_rw_lock_reader_unlock(&img->node->copy_lock);
 }
 
 static int image_write(BlockImage *img, uint64_t offset, const struct iovec *iov, int iovcnt)
@@ -91,10 +109,12 @@ static int image_write(BlockImage *img, uint64_t offset, const struct iovec *iov
     if (offset > img->node->length || len > img->node->length - offset)
         return -EIO;
     int ret = -ENOTSUP;
+    change_begin(img);
     if (unlikely(img->top->detect_zeroes) && len && all_zero(iov, iovcnt))
         ret = img->node->fmt->write_zeroes ? img->node->fmt->write_zeroes(img->node->state, offset, len, img->top->detect_unmap) : ret;
     if (ret == -ENOTSUP)
         ret = len ? img->node->fmt->pwritev(img->node->state, offset, iov, iovcnt, len) : 0;
+    change_end(img);
     return ret == 0 && img->writethrough ? image_flush(img) : ret;
 }
 
@@ -135,12 +155,7 @@ static void worker(gpointer data, gpointer unused)
         r->ret = image_flush(img);
         break;
     case REQ_DISCARD:
-        if (img->read_only)
-            r->ret = -EROFS;
-        else if (r->offset > img->node->length || r->len > img->node->length - r->offset)
-            r->ret = -EINVAL;
-        else
-            r->ret = img->node->fmt->discard(img->node->state, r->offset, r->len);
+        r->ret = block_discard(img, r->offset, r->len);
         break;
     case REQ_ZEROES:
     case REQ_ZEROES_UNMAP:
@@ -223,17 +238,14 @@ static bool may_be_quick(const BlockReq *r)
 {
     if (r->kind != REQ_READ && (r->kind != REQ_WRITE || r->img->writethrough || r->img->top->detect_zeroes))
         return false;
+    if (r->img->node->copy_on_read)
+        return false;
     return iov_bytes(r->iov, r->iovcnt) <= INLINE_MAX;
 }
 
-static void send(BlockReq *r)
+static void start(BlockReq *r)
 {
-    pool_start();
-    g_mutex_lock(&lock);
-    r->finished = r->ready = r->kept = false;
-    r->img->in_flight++;
-    total_in_flight++;
-    g_mutex_unlock(&lock);
+    r->held = false;
     if (inline_mode && may_be_quick(r) && bql_locked()) {
         file_nowait = true;
         r->ret = r->kind == REQ_READ ? image_read(r->img, r->offset, r->iov, r->iovcnt)
@@ -247,6 +259,24 @@ static void send(BlockReq *r)
     }
     g_thread_pool_push(pool, r, NULL);
 }
+
+static void start_held(void *req) { start(req); }
+
+static void send(BlockReq *r)
+{
+    pool_start();
+    g_mutex_lock(&lock);
+    r->finished = r->ready = r->kept = false;
+    r->img->in_flight++;
+    total_in_flight++;
+    g_mutex_unlock(&lock);
+    r->held = true; /* before, because the limits may let it go at once */
+    if (!r->img->limits || (r->kind != REQ_READ && r->kind != REQ_WRITE) ||
+        throttle_admit(r->img->limits, r->kind == REQ_WRITE, iov_bytes(r->iov, r->iovcnt), start_held, r))
+        start(r);
+}
+
+void block_set_limits(BlockImage *img, ThrottleGroup *g) { img->limits = g; }
 
 static void at_unlock(void) { run_completions(); }
 
@@ -337,8 +367,13 @@ BlockReq *block_aio_write_zeroes(BlockImage *img, uint64_t offset, uint64_t len,
 
 void block_aio_cancel(BlockReq *r)
 {
+    bool held = r->held && throttle_forget(r->img->limits, r);
     /* The memory of the request must not be touched any more when this returns: wait for the worker. */
     g_mutex_lock(&lock);
+    if (held) {
+        r->ready = true;
+        g_queue_push_tail(&done_queue, r);
+    }
     while (!r->ready)
         wait_done();
     if (r->kept) {
@@ -354,9 +389,18 @@ void block_aio_cancel(BlockReq *r)
     g_free(r);
 }
 
+static void release_held(BlockImage *img)
+{
+    if (img && img->limits)
+        throttle_release(img->limits);
+    else if (!img)
+        throttle_release_all();
+}
+
 void block_drain(BlockImage *img)
 {
     for (;;) {
+        release_held(img);
         run_completions();
         g_mutex_lock(&lock);
         bool busy = img ? img->in_flight > 0 : total_in_flight > 0;
@@ -491,13 +535,23 @@ static int check_change(const BlockImage *img, uint64_t offset, uint64_t len)
 int block_write_zeroes(BlockImage *img, uint64_t offset, uint64_t len, bool unmap)
 {
     int ret = check_change(img, offset, len);
-    return ret || !len ? ret : node_write_zeroes(img->node, offset, len, unmap);
+    if (ret || !len)
+        return ret;
+    change_begin(img);
+    ret = node_write_zeroes(img->node, offset, len, unmap);
+    change_end(img);
+    return ret;
 }
 
 int block_discard(BlockImage *img, uint64_t offset, uint64_t len)
 {
     int ret = check_change(img, offset, len);
-    return ret || !len ? ret : img->node->fmt->discard(img->node->state, offset, len);
+    if (ret || !len)
+        return ret;
+    change_begin(img);
+    ret = img->node->fmt->discard(img->node->state, offset, len);
+    change_end(img);
+    return ret;
 }
 
 int block_truncate(BlockImage *img, uint64_t len)

@@ -9,6 +9,7 @@
 typedef struct BlockImage BlockImage;
 typedef struct BlockReq BlockReq;
 struct BlockNode;
+struct ThrottleGroup;
 
 typedef struct BlockOpenOpts {
     const char *filename;
@@ -82,6 +83,9 @@ void block_set_error_actions(BlockImage *img, BlockErrorAction on_read, BlockErr
 int block_io_status(const BlockImage *img);
 bool block_retry_all(void); /* on `cont`; false: nothing was kept. Under the BQL. */
 
+/* Limits on reads and writes (throttle.h), or NULL. The caller keeps the group as long as the image. */
+void block_set_limits(BlockImage *img, struct ThrottleGroup *g);
+
 /* Before the machine's state is saved: everything in flight is done. False: a failed request waits for `cont`, which
  * no device's state knows of; a state saved now would lose it. Under the BQL, the VM stopped. */
 bool block_prepare_save(GError **errp);
@@ -132,6 +136,8 @@ struct Drive {
     char *serial;          /* -drive serial= or NULL */
     char *werror, *rerror; /* as the user wrote them, or NULL */
     BlockErrorAction on_read, on_write;
+    struct ThrottleGroup *limits; /* or NULL */
+    bool copy_on_read;
     bool cache_direct, has_medium, from_node;
     int bootindex;         /* -1 none */
     char *attached_to;     /* qom-like path for `info block`, set by the device */
@@ -152,6 +158,9 @@ void drive_attach(Drive *d, const DriveOps *ops, void *opaque, const char *path)
 void drive_set_device_id(Drive *d, const char *id);
 /* werror= and rerror= of a device; NULL: as the drive has them. */
 bool drive_set_actions(Drive *d, const char *werror, const char *rerror, GError **errp);
+struct ThrottleConfig;
+/* `block_set_io_throttle`: the limits from now on. */
+bool drive_set_limits(Drive *d, const struct ThrottleConfig *c, GError **errp);
 /* `change` and `eject`; errors in QEMU's words. */
 bool drive_change(Drive *d, const char *filename, const char *format, bool read_only, GError **errp);
 bool drive_eject(Drive *d, bool force, GError **errp);

@@ -1,10 +1,11 @@
 /* drive.c - drives: a place for a medium, made by -drive, -hda, -cdrom, -fda, used by one device.
  * Spec: the option names, default ids ("ide0-hd0", "ide1-cd0", "floppy0") and error texts of qemu 7.2.
  * Keys that are not the drive's own belong to its block node ("file.locking", "l2-cache-size", "node-name").
- * Not modelled: throttling groups, copy-on-read, host CD drives. */
+ * Not modelled: host CD drives. */
 #include "host/base/osdep.h"
 #include "host/base/keyval.h"
 #include "host/block/block-int.h"
+#include "host/block/throttle.h"
 
 enum { MAX_IDE_BUS = 2, IDE_UNITS = 2, FLOPPY_UNITS = 2, PFLASH_UNITS = 2, MAX_NONE = 1 << 16 };
 
@@ -33,11 +34,15 @@ static const struct {
 /* A misspelt key is reported before any file is opened. */
 static bool check_keys(const GPtrArray *kv, GError **errp)
 {
-    g_auto(GStrv) names = g_strsplit(DRIVE_KEYS " " NODE_KEYS, " ", -1);
+    g_autofree char *all = g_strconcat(DRIVE_KEYS " " NODE_KEYS " ", throttle_keys, NULL);
+    g_auto(GStrv) names = g_strsplit(all, " ", -1);
+    for (guint i = 0; i < kv->len; i++) /* another driver may have any; opening names what is left over */
+        if (g_str_equal(((KeyVal *)kv->pdata[i])->key, "driver"))
+            return true;
     for (guint i = 0; i < kv->len; i++) {
         const char *key = ((KeyVal *)kv->pdata[i])->key;
         if (!strchr(key, '.') && !g_strv_contains((const gchar *const *)names, key))
-            return error_set(errp, "drive: unknown parameter '%s' (allowed: " DRIVE_KEYS ", and options of the block node)", key);
+            return error_set(errp, "drive: unknown parameter '%s' (allowed: " DRIVE_KEYS ", limits (iops, bps, throttling.*), and options of the block node)", key);
     }
     return true;
 }
@@ -53,6 +58,7 @@ static gint by_place(gconstpointer a, gconstpointer b)
 static void drive_free(Drive *d)
 {
     block_close(d->image);
+    throttle_group_leave(d->limits);
     g_free(d->id);
     g_free((char *)d->opts.filename);
     g_free((char *)d->opts.format);
@@ -199,8 +205,7 @@ static bool parse_opts(Drive *d, BlockOptions *o, GError **errp)
         !parse_action(o, "werror", "ignore stop report enospc auto", &d->on_write, &d->werror, errp) ||
         !parse_action(o, "rerror", "ignore stop report auto", &d->on_read, &d->rerror, errp))
         return false;
-    if (copy)
-        return error_set(errp, "copy-on-read=on is not supported (only off)");
+    d->copy_on_read = copy;
     d->cdrom = g_str_equal(media, "cdrom");
     d->removable = d->cdrom || d->iface == DRIVE_FLOPPY;
     d->bootindex = bootindex <= INT32_MAX ? (int)bootindex : -1;
@@ -235,8 +240,29 @@ static bool parse_opts(Drive *d, BlockOptions *o, GError **errp)
 static void set_image(Drive *d, BlockImage *img)
 {
     d->image = img;
-    if (img)
-        block_set_error_actions(img, d->on_read, d->on_write);
+    if (!img)
+        return;
+    block_set_error_actions(img, d->on_read, d->on_write);
+    block_set_limits(img, d->limits);
+    /* With a temporary overlay a copy would help nobody. */
+    if (d->copy_on_read && block_read_only(img))
+        warn_report("disabling copy-on-read on read-only drive");
+    else if (d->copy_on_read && !block_is_snapshot(img))
+        node_set_copy_on_read(block_node(img));
+}
+
+bool drive_set_limits(Drive *d, const ThrottleConfig *c, GError **errp)
+{
+    if (!throttle_check(c, errp))
+        return false;
+    if (!d->image)
+        return error_set(errp, "Device '%s' has no medium", d->id);
+    if (d->limits)
+        throttle_group_set(d->limits, c);
+    else
+        d->limits = throttle_group_join(d->id, c);
+    block_set_limits(d->image, d->limits);
+    return true;
 }
 
 /* A drive without an interface on a named node. */
@@ -273,7 +299,9 @@ Drive *drive_new(const char *optstr, GError **errp)
     keyval_free(kv);
     d->on_read = BLOCK_ERROR_REPORT;
     d->on_write = BLOCK_ERROR_ENOSPC;
-    g_autofree char *ifname = blkopts_take(o, "if"), *id = blkopts_take(o, "id");
+    g_autofree char *ifname = blkopts_take(o, "if"), *id = blkopts_take(o, "id"), *group = NULL;
+    ThrottleConfig limits;
+    bool limited = false;
     if (!keys_ok)
         goto fail;
     if (!ifname)
@@ -285,9 +313,13 @@ Drive *drive_new(const char *optstr, GError **errp)
         goto fail;
     }
     d->iface = interfaces[i].iface;
+    if (!throttle_take(o, &limits, &group, &limited, errp))
+        goto fail;
     if (!choose_place(d, o, ifname, interfaces[i].units_per_bus, interfaces[i].buses, errp) || !parse_opts(d, o, errp))
         goto fail;
     d->id = id ? g_steal_pointer(&id) : default_id(d);
+    if (limited || group)
+        d->limits = throttle_group_join(group ? group : d->id, limited ? &limits : NULL);
     if (drive_find_existing(d->id) || blockdev_find(d->id, NULL)) {
         error_set(errp, "Duplicate ID '%s' for drive", d->id);
         goto fail;

@@ -193,6 +193,8 @@ static BlockFile *open_file(BlockOptions *o, const char *driver, unsigned flags,
 
 static void node_free(BlockNode *n)
 {
+    if (n->copy_on_read)
+        g_rw_lock_clear(&n->copy_lock);
     g_free(n->backing_name);
     g_free(n->backing_format);
     g_free(n->filename);
