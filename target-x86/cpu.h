@@ -92,7 +92,10 @@ typedef enum CCOp {
     CC_FAMILY(SHL) CC_FAMILY(SAR) CC_FAMILY(MUL) CC_FAMILY(BLSI) CC_FAMILY(BMILG) CC_FAMILY(NEG)
     CC_FAMILY(SMUL) CC_FAMILY(ROT) CC_FAMILY(IMUL)
 #undef CC_FAMILY
-    CC_OP_ADCX, CC_OP_ADOX, CC_OP_ADCOX, CC_OP_CLR, CC_OP_POPCNT,
+    CC_OP_CLR, CC_OP_POPCNT,
+    /* Behind ADCX and ADOX, the last ones: cc_dst is CF and cc_src2 OF, 0 or 1; the others are as in cc_src, or follow from the
+     * result in it. */
+    CC_OP_ADX, CC_OP_ADX_LOGICL, CC_OP_ADX_LOGICQ, CC_OP_ADX_INCL, CC_OP_ADX_INCQ, CC_OP_ADX_DECL, CC_OP_ADX_DECQ,
     CC_OP_COUNT
 } CCOp;
 

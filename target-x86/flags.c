@@ -66,13 +66,19 @@ unsigned cc_op_live(CCOp op)
     case CC_OP_##name##B: case CC_OP_##name##W: case CC_OP_##name##L: case CC_OP_##name##Q: return live;
 #include "target-x86/cc-ops.def"
 #undef CC_OP
-    case CC_OP_EFLAGS: case CC_OP_ADCX:
+    case CC_OP_EFLAGS:
         return CCL_S;
     case CC_OP_CLR: case CC_OP_POPCNT:
         return 0;
     default:
         return CCL_S2;
     }
+}
+
+static inline NO_VEC uint32_t adx_af(uint64_t result, uint32_t op)
+{
+    bool inc = op == CC_OP_ADX_INCL || op == CC_OP_ADX_INCQ, dec = op == CC_OP_ADX_DECL || op == CC_OP_ADX_DECQ;
+    return (inc && !(result & 15)) || (dec && (result & 15) == 15) ? CC_A : 0;
 }
 
 NO_VEC uint64_t helper_cc_compute_all(uint64_t dst, uint64_t src, uint64_t src2, uint32_t op)
@@ -89,12 +95,12 @@ NO_VEC uint64_t helper_cc_compute_all(uint64_t dst, uint64_t src, uint64_t src2,
 #include "target-x86/cc-ops.def"
 #undef CC_OP
 #undef ONE_SIZE
-    case CC_OP_ADCX:
-        return (src & (CC_MASK & ~CC_C)) | (dst & 1);
-    case CC_OP_ADOX:
-        return (src & (CC_MASK & ~CC_O)) | (src2 & 1) * CC_O;
-    case CC_OP_ADCOX:
+    case CC_OP_ADX:
         return (src & (CC_MASK & ~(CC_C | CC_O))) | (dst & 1) | (src2 & 1) * CC_O;
+    case CC_OP_ADX_LOGICL: case CC_OP_ADX_INCL: case CC_OP_ADX_DECL:
+        return zsp(src, 32) | (dst & 1) | (src2 & 1) * CC_O | adx_af(src, op);
+    case CC_OP_ADX_LOGICQ: case CC_OP_ADX_INCQ: case CC_OP_ADX_DECQ:
+        return zsp(src, 64) | (dst & 1) | (src2 & 1) * CC_O | adx_af(src, op);
     case CC_OP_CLR:
         return CC_Z | CC_P;
     case CC_OP_POPCNT:
@@ -114,7 +120,8 @@ NO_VEC uint64_t helper_cc_compute_c(uint64_t dst, uint64_t src, uint64_t src2, u
     case CC_OP_##name##Q: return eval_##name##Q(dst, src, src2).c;
 #include "target-x86/cc-ops.def"
 #undef CC_OP
-    case CC_OP_ADCX: case CC_OP_ADCOX:
+    case CC_OP_ADX: case CC_OP_ADX_LOGICL: case CC_OP_ADX_INCL: case CC_OP_ADX_DECL: case CC_OP_ADX_LOGICQ:
+    case CC_OP_ADX_INCQ: case CC_OP_ADX_DECQ:
         return dst & 1;
     case CC_OP_CLR: case CC_OP_POPCNT:
         return 0;

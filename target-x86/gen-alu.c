@@ -35,11 +35,14 @@ static void gen_two_operand(DisasContext *dc, GenBinary *gen, RmwOp rmw, CCOp fa
         tcg_gen_mov(s, TCG_I64, gen_cc_src(), b);
     if (rmw == RMW_SUB)
         tcg_gen_mov(s, TCG_I64, a_copy, a);
+    unsigned index = s->nb_ops;
     gen(s, t, d, a, b);
     tcg_gen_mov(s, TCG_I64, gen_cc_dst(), d);
     if (!dc_op_is_mem(dc, 0))
         gen_operand_write(dc, 0, d);
     set_cc(dc, family, size);
+    if (arith)
+        gen_note_carry_op(dc, index);
     if (rmw == RMW_SUB)
         gen_note_cmp(dc, CMP_SUB, a_copy, gen_cc_src());
 }
@@ -58,6 +61,20 @@ static Tv carry_temp(DisasContext *dc, bool local)
     return c;
 }
 
+/* d = a op b op c, and its carry, unless out is NULL, to *out. */
+static void add_with_carry(DisasContext *dc, GenBinary *gen, CCOp family, Tv d, Tv a, Tv b, Tv c, Tv *out)
+{
+    TcgContext *s = dc->s;
+    TcgType t = type_of_size(dc_op_size(dc, 0));
+
+    if (out) {
+        (family == CC_OP_ADCB ? tcg_gen_addc : tcg_gen_subb)(s, t, d, *out, a, b, c);
+    } else {
+        gen(s, t, d, a, b);
+        gen(s, t, d, d, c);
+    }
+}
+
 static void gen_with_carry(DisasContext *dc, GenBinary *gen, CCOp family)
 {
     TcgContext *s = dc->s;
@@ -65,7 +82,7 @@ static void gen_with_carry(DisasContext *dc, GenBinary *gen, CCOp family)
     TcgType t = type_of_size(size);
     bool mem = dc_op_is_mem(dc, 0), locked = mem && dc->insn.lock;
     AddrRef m;
-    Tv a, b, d, c = carry_temp(dc, locked);
+    Tv a, b, d, c = carry_temp(dc, locked), out_temp = gen_temp(dc), *out = size >= MO_32 && !locked ? &out_temp : NULL;
 
     if (mem) {
         m = gen_operand_mem(dc, true);
@@ -88,8 +105,7 @@ static void gen_with_carry(DisasContext *dc, GenBinary *gen, CCOp family)
             tcg_gen_brcond(s, TCG_I64, TCG_COND_NE, seen, a, retry);
         } else {
             gen_load(dc, a, m, (MemOp)size | MO_WILL_STORE);
-            gen(s, t, d, a, b);
-            gen(s, t, d, d, c);
+            add_with_carry(dc, gen, family, d, a, b, c, out);
             gen_store(dc, d, m, size);
         }
         tcg_gen_mov(s, TCG_I64, gen_cc_src(), b);
@@ -98,14 +114,20 @@ static void gen_with_carry(DisasContext *dc, GenBinary *gen, CCOp family)
         a = gen_operand(dc, 0);
         d = gen_operand_dest(dc, 0);
         tcg_gen_mov(s, TCG_I64, gen_cc_src(), b);
-        gen(s, t, d, a, gen_cc_src());
-        gen(s, t, d, d, c);
+        if (out && family == CC_OP_SBBB && a.i == b.i) { /* a mask */
+            tcg_gen_neg(s, t, d, c);
+            tcg_gen_mov(s, TCG_I64, out_temp, c);
+        } else {
+            add_with_carry(dc, gen, family, d, a, gen_cc_src(), c, out);
+        }
     }
     tcg_gen_mov(s, TCG_I64, gen_cc_src2(), c);
     tcg_gen_mov(s, TCG_I64, gen_cc_dst(), d);
     if (!mem)
         gen_operand_write(dc, 0, d);
     set_cc(dc, family, size);
+    if (out)
+        gen_note_carry(dc, out_temp);
 }
 
 void gen_ADC(DisasContext *dc) { gen_with_carry(dc, tcg_gen_add, CC_OP_ADCB); }
@@ -114,8 +136,10 @@ void gen_SBB(DisasContext *dc) { gen_with_carry(dc, tcg_gen_sub, CC_OP_SBBB); }
 static void finish_cmp(DisasContext *dc, Tv a, Tv b, unsigned size)
 {
     tcg_gen_mov(dc->s, TCG_I64, gen_cc_src(), b);
+    unsigned index = dc->s->nb_ops;
     tcg_gen_sub(dc->s, type_of_size(size), gen_cc_dst(), a, b);
     set_cc(dc, CC_OP_SUBB, size);
+    gen_note_carry_op(dc, index);
     gen_note_cmp(dc, CMP_SUB, a, b);
 }
 
@@ -146,7 +170,7 @@ static Tv carry_for_inc(DisasContext *dc)
 
     if (family == CC_OP_INCB || family == CC_OP_DECB)
         return gen_cc_src();
-    if (dc->cc_op != CC_OP_DYNAMIC)
+    if (dc->cc_op != CC_OP_DYNAMIC || gen_in_adx(dc))
         return carry_temp(dc, false);
     Tv c = tcg_temp_local(s), op = gen_cc_op_value(dc), rel = tcg_temp(s);
     TcgLabel done = tcg_label(s);
@@ -162,8 +186,8 @@ static void gen_incdec(DisasContext *dc, bool inc)
 {
     TcgContext *s = dc->s;
     unsigned size = dc_op_size(dc, 0);
-    bool mem = dc_op_is_mem(dc, 0);
-    Tv c = carry_for_inc(dc), a, d;
+    bool mem = dc_op_is_mem(dc, 0), adx = size >= MO_32 && gen_in_adx(dc);
+    Tv c = adx ? gen_cc_src() : carry_for_inc(dc), a, d;
 
     if (mem) {
         AddrRef m = gen_operand_mem(dc, true);
@@ -177,9 +201,15 @@ static void gen_incdec(DisasContext *dc, bool inc)
     if (c.i != gen_cc_src().i)
         tcg_gen_mov(s, TCG_I64, gen_cc_src(), c);
     tcg_gen_addi(s, type_of_size(size), d, a, inc ? 1 : -1);
-    tcg_gen_mov(s, TCG_I64, gen_cc_dst(), d);
+    tcg_gen_mov(s, TCG_I64, adx ? gen_cc_src() : gen_cc_dst(), d);
     if (!mem)
         gen_operand_write(dc, 0, d);
+    if (adx) { /* CF stays where it is */
+        uint64_t min = size == MO_64 ? 1ull << 63 : 1ull << 31;
+        tcg_gen_setcondi(s, type_of_size(size), TCG_COND_EQ, gen_cc_src2(), gen_cc_src(), inc ? min : min - 1);
+        gen_set_cc_op(dc, (inc ? CC_OP_ADX_INCL : CC_OP_ADX_DECL) + (size == MO_64));
+        return;
+    }
     set_cc(dc, inc ? CC_OP_INCB : CC_OP_DECB, size);
 }
 
@@ -573,28 +603,16 @@ void gen_SALC(DisasContext *dc)
 
 /* --- ADX --- */
 
-static void gen_adx(DisasContext *dc, uint32_t flag)
+/* CF and OF are values of their own from the first one on (CC_OP_ADX). */
+static void gen_adx(DisasContext *dc, Tv flag)
 {
-    TcgContext *s = dc->s;
-    unsigned size = dc_op_size(dc, 0), pos = flag == CC_C ? 0 : 11;
-    Tv b = gen_operand(dc, 1), a = gen_reg(dc->insn.reg), c = tcg_temp(s), out = tcg_temp(s), sum = tcg_temp(s);
+    Tv b, a = gen_reg(dc->insn.reg);
 
-    gen_compute_eflags(dc);
-    tcg_gen_extract(s, TCG_I64, c, gen_cc_src(), pos, 1);
-    if (size == MO_32) {
-        tcg_gen_add(s, TCG_I64, sum, gen_extend(dc, a, MO_32, false), gen_extend(dc, b, MO_32, false));
-        tcg_gen_add(s, TCG_I64, sum, sum, c);
-        tcg_gen_shri(s, TCG_I64, out, sum, 32);
-    } else {
-        Tv over = tcg_temp(s);
-        tcg_gen_add(s, TCG_I64, sum, a, b);
-        tcg_gen_setcond(s, TCG_I64, TCG_COND_LTU, over, sum, b);
-        tcg_gen_add(s, TCG_I64, sum, sum, c);
-        tcg_gen_setcond(s, TCG_I64, TCG_COND_LTU, out, sum, c);
-        tcg_gen_or(s, TCG_I64, out, out, over);
-    }
-    tcg_gen_deposit(s, TCG_I64, gen_cc_src(), gen_cc_src(), out, pos, 1);
-    gen_operand_write(dc, 0, sum);
+    if (dc->cc_op == CC_OP_DYNAMIC) /* before the access, since it ends a basic block */
+        gen_begin_adx(dc);
+    b = gen_operand(dc, 1);
+    gen_begin_adx(dc);
+    tcg_gen_addc(dc->s, type_of_size(dc_op_size(dc, 0)), a, flag, a, b, flag);
 }
-void gen_ADCX(DisasContext *dc) { gen_adx(dc, CC_C); }
-void gen_ADOX(DisasContext *dc) { gen_adx(dc, CC_O); }
+void gen_ADCX(DisasContext *dc) { gen_adx(dc, gen_cc_dst()); }
+void gen_ADOX(DisasContext *dc) { gen_adx(dc, gen_cc_src2()); }

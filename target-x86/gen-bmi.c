@@ -110,11 +110,9 @@ void gen_MULX(DisasContext *dc)
 {
     TcgContext *s = dc->s;
     TcgType t = type_of_size(dc_op_size(dc, 0));
-    Tv lo = tcg_temp(s), hi = tcg_temp(s), b = gen_operand(dc, 2);
+    Tv b = gen_operand(dc, 2), hi = gen_reg(dc->insn.reg), lo = dc->insn.vvvv == dc->insn.reg ? tcg_temp(s) : gen_reg(dc->insn.vvvv);
 
     tcg_gen_mulu2(s, t, lo, hi, gen_reg(R_EDX), b);
-    tcg_gen_mov(s, TCG_I64, gen_reg(dc->insn.vvvv), lo);
-    tcg_gen_mov(s, TCG_I64, gen_reg(dc->insn.reg), hi);
 }
 
 void gen_RORX(DisasContext *dc)

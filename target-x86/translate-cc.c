@@ -114,6 +114,8 @@ void gen_set_cc_op(DisasContext *dc, CCOp op)
     unsigned live = op == CC_OP_DYNAMIC ? CCL_S2 : cc_op_live(op);
 
     dc->cmp_kind = CMP_NONE;
+    dc->carry_kind = CARRY_NONE;
+    dc->adx = false;
     if (dc->cc_op == op)
         return;
     if (op != CC_OP_DYNAMIC) {
@@ -171,10 +173,128 @@ Tv gen_eflags_value(DisasContext *dc)
     return t;
 }
 
+/* Nothing from op `from` on wrote a or b, or ended the basic block that temps among them live in. */
+static bool still_good(const DisasContext *dc, unsigned from, Tv a, Tv b)
+{
+    const TcgContext *s = dc->s;
+
+    if (s->nb_ops - from > 64)
+        return false;
+    bool block_only = s->temps[a.i].kind == TCG_TEMP_EBB || s->temps[b.i].kind == TCG_TEMP_EBB;
+    for (unsigned i = from; i < s->nb_ops; i++) {
+        const TcgOp *op = &s->ops[i];
+        const TcgOpInfo *info = &tcg_op_info[op->opc];
+        if (block_only && (info->flags & TCG_OPF_ENDS_BB))
+            return false;
+        if (op->opc == TCG_OP_call &&
+            (((const TcgHelperInfo *)(uintptr_t)op->arg[info->outs + info->ins])->flags & HELPER_WRITES_REGS))
+            return false;
+        for (unsigned n = 0; n < info->outs; n++)
+            if (op->arg[n] == a.i || op->arg[n] == b.i)
+                return false;
+    }
+    return true;
+}
+
+void gen_note_carry(DisasContext *dc, Tv carry)
+{
+    dc->carry_kind = CARRY_VALUE;
+    dc->carry = carry;
+    dc->carry_index = dc->s->nb_ops;
+}
+
+void gen_note_carry_op(DisasContext *dc, unsigned index)
+{
+    if (cc_op_size(dc->cc_op) < MO_32)
+        return;
+    dc->carry_kind = CARRY_OP;
+    dc->carry_index = index;
+}
+
+/* CF as somebody noted it. make: the add or sub may get a carry out for it. */
+static bool noted_carry(DisasContext *dc, bool make, Tv *c)
+{
+    TcgContext *s = dc->s;
+
+    if (dc->carry_kind == CARRY_VALUE && still_good(dc, dc->carry_index, dc->carry, dc->carry)) {
+        *c = dc->carry;
+        return true;
+    }
+    if (dc->carry_kind != CARRY_OP || !make || dc->carry_index >= s->nb_ops || s->overflow)
+        return false;
+    TcgOp *op = &s->ops[dc->carry_index];
+    bool sub = cc_op_family(dc->cc_op) == CC_OP_SUBB;
+    Tv t = tcg_temp(s);
+    if (op->opc != (sub ? TCG_OP_sub : TCG_OP_add) || !still_good(dc, dc->carry_index + 1, t, t))
+        return false;
+    *op = (TcgOp){ .opc = sub ? TCG_OP_subb : TCG_OP_addc, .type = op->type,
+                   .arg = { op->arg[0], t.i, op->arg[1], op->arg[2], tcg_const(s, 0).i } };
+    gen_note_carry(dc, t);
+    *c = t;
+    return true;
+}
+
+bool gen_in_adx(const DisasContext *dc) { return dc->cc_op == CC_OP_DYNAMIC ? dc->adx : dc->cc_op >= CC_OP_ADX; }
+
+/* The result in cc_src by which CC_OP_ADX_LOGICL and so on know the other flags; false: they are in cc_src as they are. */
+static bool adx_result(const DisasContext *dc, unsigned *size)
+{
+    *size = (dc->cc_op - CC_OP_ADX_LOGICL) & 1 ? MO_64 : MO_32;
+    return dc->cc_op >= CC_OP_ADX_LOGICL;
+}
+
+void gen_begin_adx(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+
+    if (gen_in_adx(dc))
+        return;
+    if (dc->cc_op == CC_OP_DYNAMIC) { /* all of it is in env then, at a fault too */
+        TcgLabel done = tcg_label(s);
+        tcg_gen_brcondi(s, TCG_I32, TCG_COND_GEU, gen_cc_op_value(dc), CC_OP_ADX, done);
+        CALL_HELPER(dc, cc_compute_all, gen_cc_src().i, 4, gen_cc_dst().i, gen_cc_src().i, gen_cc_src2().i,
+                    gen_cc_op_value(dc).i);
+        tcg_gen_andi(s, TCG_I64, gen_cc_dst(), gen_cc_src(), 1);
+        tcg_gen_extract(s, TCG_I64, gen_cc_src2(), gen_cc_src(), 11, 1);
+        tcg_gen_st(s, tcg_const(s, CC_OP_ADX), tcg_env(s), offsetof(CPUX86State, cc_op), 4);
+        tcg_gen_label(s, done);
+        gen_set_cc_op(dc, CC_OP_DYNAMIC);
+        dc->adx = true;
+        return;
+    }
+    CCOp op = CC_OP_ADX, family = cc_op_has_size(dc->cc_op) ? cc_op_family(dc->cc_op) : CC_OP_EFLAGS;
+    Tv c = tcg_temp(s), o = tcg_temp(s), rest = gen_cc_src();
+    tcg_gen_mov(s, TCG_I64, c, gen_compute_c(dc)); /* cc_op may be CC_OP_EFLAGS now */
+    if (family == CC_OP_EFLAGS) {
+        tcg_gen_extract(s, TCG_I64, o, gen_cc_src(), 11, 1);
+    } else {
+        unsigned size = cc_op_size(dc->cc_op);
+        tcg_gen_extract(s, type_of_size(size), o, eval_part(dc, dc->cc_op, EV_OF), (8u << size) - 1, 1);
+        if (size >= MO_32 && family == CC_OP_LOGICB)
+            op = CC_OP_ADX_LOGICL;
+        else if (size >= MO_32 && family == CC_OP_INCB)
+            op = CC_OP_ADX_INCL;
+        else if (size >= MO_32 && family == CC_OP_DECB)
+            op = CC_OP_ADX_DECL;
+        rest = op == CC_OP_ADX ? gen_eflags_value(dc) : gen_cc_dst();
+        op += op != CC_OP_ADX && size == MO_64;
+    }
+    tcg_gen_mov(s, TCG_I64, gen_cc_src(), rest);
+    tcg_gen_mov(s, TCG_I64, gen_cc_dst(), c);
+    tcg_gen_mov(s, TCG_I64, gen_cc_src2(), o);
+    gen_set_cc_op(dc, op);
+}
+
 Tv gen_compute_c(DisasContext *dc)
 {
     Tv t = tcg_temp(dc->s);
 
+    if (gen_in_adx(dc)) {
+        tcg_gen_mov(dc->s, TCG_I64, t, gen_cc_dst());
+        return t;
+    }
+    if (noted_carry(dc, true, &t))
+        return t;
     if (cc_op_has_size(dc->cc_op))
         return eval_part(dc, dc->cc_op, EV_CF);
     if (dc->cc_op == CC_OP_DYNAMIC) {
@@ -210,27 +330,9 @@ enum { J_O, J_B, J_Z, J_BE, J_S, J_P, J_L, J_LE }; /* code >> 1; odd codes inver
 
 static Cond cond_make(TcgType t, TcgCond c, Tv a, Tv b) { return (Cond){ t, c, a, b }; }
 
-/* Nothing since the compare wrote its operands, or ended the basic block that temps among them live in. */
 static bool cmp_operands_good(DisasContext *dc)
 {
-    const TcgContext *s = dc->s;
-
-    if (dc->cmp_kind == CMP_NONE || s->nb_ops - dc->cmp_op_index > 64)
-        return false;
-    bool block_only = s->temps[dc->cmp_a.i].kind == TCG_TEMP_EBB || s->temps[dc->cmp_b.i].kind == TCG_TEMP_EBB;
-    for (unsigned i = dc->cmp_op_index; i < s->nb_ops; i++) {
-        const TcgOp *op = &s->ops[i];
-        const TcgOpInfo *info = &tcg_op_info[op->opc];
-        if (block_only && (info->flags & TCG_OPF_ENDS_BB))
-            return false;
-        if (op->opc == TCG_OP_call &&
-            (((const TcgHelperInfo *)(uintptr_t)op->arg[info->outs + info->ins])->flags & HELPER_WRITES_REGS))
-            return false;
-        for (unsigned n = 0; n < info->outs; n++)
-            if (op->arg[n] == dc->cmp_a.i || op->arg[n] == dc->cmp_b.i)
-                return false;
-    }
-    return true;
+    return dc->cmp_kind != CMP_NONE && still_good(dc, dc->cmp_op_index, dc->cmp_a, dc->cmp_b);
 }
 
 bool gen_cmp_operands(DisasContext *dc, Tv *a, Tv *b)
@@ -327,7 +429,7 @@ static Cond cond_sized(DisasContext *dc, unsigned kind)
     case J_O:
         return cond_msb(dc, size, eval_part(dc, op, EV_OF));
     case J_B:
-        return cond_bool(dc, eval_part(dc, op, EV_CF));
+        return cond_bool(dc, noted_carry(dc, false, &t) ? t : eval_part(dc, op, EV_CF));
     case J_Z:
         return cond_dst(dc, size, false);
     case J_S:
@@ -355,37 +457,44 @@ static Cond cond_sized(DisasContext *dc, unsigned kind)
     }
 }
 
-/* Flags in cc_src as EFLAGS has them. */
-static Cond cond_eflags(DisasContext *dc, unsigned kind)
+/* All six in a value as EFLAGS has them. */
+static Cond cond_eflags(DisasContext *dc, unsigned kind, Tv flags)
 {
     static const uint16_t mask[8] = { [J_O] = CC_O, [J_B] = CC_C, [J_Z] = CC_Z, [J_BE] = CC_C | CC_Z, [J_S] = CC_S, [J_P] = CC_P };
     TcgContext *s = dc->s;
     Tv t;
 
     if (mask[kind])
-        return cond_make(TCG_I32, TCG_COND_TSTNE, gen_cc_src(), tcg_const(s, mask[kind]));
+        return cond_make(TCG_I32, TCG_COND_TSTNE, flags, tcg_const(s, mask[kind]));
     t = tcg_temp(s);
-    tcg_gen_shri(s, TCG_I32, t, gen_cc_src(), 4); /* OF to SF's place */
-    tcg_gen_xor(s, TCG_I32, t, t, gen_cc_src());
+    tcg_gen_shri(s, TCG_I32, t, flags, 4); /* OF to SF's place */
+    tcg_gen_xor(s, TCG_I32, t, t, flags);
     if (kind == J_L)
         return cond_make(TCG_I32, TCG_COND_TSTNE, t, tcg_const(s, CC_S));
     Tv u = tcg_temp(s), v = tcg_temp(s);
     tcg_gen_andi(s, TCG_I32, u, t, CC_S);
-    tcg_gen_andi(s, TCG_I32, v, gen_cc_src(), CC_Z);
+    tcg_gen_andi(s, TCG_I32, v, flags, CC_Z);
     tcg_gen_or(s, TCG_I32, u, u, v);
     return cond_make(TCG_I32, TCG_COND_NE, u, tcg_const(s, 0));
 }
 
 Cond gen_cond(DisasContext *dc, unsigned code)
 {
-    unsigned kind = code >> 1 & 7;
+    unsigned kind = code >> 1 & 7, size;
     Cond c;
 
-    if (cc_op_has_size(dc->cc_op)) {
+    if (gen_in_adx(dc) && (kind == J_B || kind == J_O)) {
+        c = cond_bool(dc, kind == J_B ? gen_cc_dst() : gen_cc_src2());
+    } else if (gen_in_adx(dc) && adx_result(dc, &size) && (kind == J_Z || kind == J_S)) {
+        c = cond_make(type_of_size(size), kind == J_S ? TCG_COND_LT : TCG_COND_EQ, gen_cc_src(), tcg_const(dc->s, 0));
+    } else if (cc_op_has_size(dc->cc_op)) {
         c = cond_sized(dc, kind);
+    } else if (dc->cc_op != CC_OP_DYNAMIC && dc->cc_op != CC_OP_EFLAGS) { /* cc_op stays: an access may follow */
+        c = cond_eflags(dc, kind, gen_eflags_value(dc));
     } else {
         gen_compute_eflags(dc);
-        c = kind == J_Z && dc->cmp_kind == CMP_ZF && cmp_operands_good(dc) ? cond_bool(dc, dc->cmp_a) : cond_eflags(dc, kind);
+        c = kind == J_Z && dc->cmp_kind == CMP_ZF && cmp_operands_good(dc) ? cond_bool(dc, dc->cmp_a)
+                                                                           : cond_eflags(dc, kind, gen_cc_src());
     }
     if (code & 1)
         c.cond = tcg_cond_invert(c.cond);

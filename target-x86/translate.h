@@ -75,6 +75,11 @@ typedef struct DisasContext {
     enum { CMP_NONE, CMP_SUB, CMP_TEST, CMP_ZF /* cmp_a is ZF, 0 or 1 */ } cmp_kind;
     Tv cmp_a, cmp_b;
     unsigned cmp_op_index;
+    /* CF of the flags that cc_op describes: carry is 0 or 1; or ops[carry_index] is the add or sub that may have it as carry out */
+    enum { CARRY_NONE, CARRY_VALUE, CARRY_OP } carry_kind;
+    Tv carry;
+    unsigned carry_index;
+    bool adx;                /* cc_op is CC_OP_DYNAMIC, and env->cc_op one of CC_OP_ADX and behind */
     X87Cache x87;
 } DisasContext;
 
@@ -189,6 +194,10 @@ Tv gen_eflags_value(DisasContext *dc);            /* the six flags as a temp; no
 Tv gen_af_bit(DisasContext *dc);                  /* AF in bit 4, other bits 0 */
 bool gen_cmp_operands(DisasContext *dc, Tv *a, Tv *b); /* the flags are those of a - b, and both are still there */
 void gen_note_cmp(DisasContext *dc, int kind, Tv a, Tv b);
+void gen_note_carry(DisasContext *dc, Tv carry); /* CF, 0 or 1 */
+void gen_note_carry_op(DisasContext *dc, unsigned index); /* the op, a sub for SUB and an add for ADD, or whatever became of it */
+bool gen_in_adx(const DisasContext *dc);          /* cc_op is CC_OP_ADX or one behind it: CF is cc_dst, OF is cc_src2 */
+void gen_begin_adx(DisasContext *dc);             /* it becomes so; behind the insn's access, but for CC_OP_DYNAMIC */
 Tv gen_cc_op_value(DisasContext *dc);             /* as a temp: constant or env->cc_op */
 static inline Tv gen_cc_dst(void) { return tcg_global(G_CC_DST); }
 static inline Tv gen_cc_src(void) { return tcg_global(G_CC_SRC); }

@@ -301,6 +301,17 @@ static void run_wide(Interp *in, const TcgOp *op)
     set(in, op->arg[1], w ? hi : (uint32_t)hi);
 }
 
+static void run_carry(Interp *in, const TcgOp *op)
+{
+    bool w = op->type != TCG_I32;
+    uint64_t a = get(in, op->arg[2]), b = get(in, op->arg[3]), c = get(in, op->arg[4]) & 1;
+    unsigned __int128 r = !w ? (unsigned __int128)(uint32_t)a : a, n = !w ? (unsigned __int128)(uint32_t)b : b;
+
+    r = op->opc == TCG_OP_addc ? r + n + c : r - n - c;
+    set(in, op->arg[0], w ? (uint64_t)r : (uint32_t)r);
+    set(in, op->arg[1], r >> (w ? 64 : 32) & 1);
+}
+
 static void run_host_ld(Interp *in, const TcgOp *op)
 {
     const uint8_t *p = (const uint8_t *)(uintptr_t)(get(in, op->arg[1]) + op->arg[2]);
@@ -402,6 +413,9 @@ uint64_t tcg_interpret(TcgContext *s, void *env)
             break;
         case TCG_OP_mulu2: case TCG_OP_muls2: case TCG_OP_divu2: case TCG_OP_divs2:
             run_wide(&in, op);
+            break;
+        case TCG_OP_addc: case TCG_OP_subb:
+            run_carry(&in, op);
             break;
         case TCG_OP_ld8u: case TCG_OP_ld8s: case TCG_OP_ld16u: case TCG_OP_ld16s: case TCG_OP_ld32u:
         case TCG_OP_ld32s: case TCG_OP_ld64:

@@ -306,6 +306,16 @@ void tcg_gen_muls2(TcgContext *s, TcgType t, Tv lo, Tv hi, Tv a, Tv b)
     emit4(s, TCG_OP_muls2, t, lo.i, hi.i, a.i, b.i);
 }
 
+void tcg_gen_addc(TcgContext *s, TcgType t, Tv d, Tv out, Tv a, Tv b, Tv c)
+{
+    emit5(s, TCG_OP_addc, t, d.i, out.i, a.i, b.i, c.i);
+}
+
+void tcg_gen_subb(TcgContext *s, TcgType t, Tv d, Tv out, Tv a, Tv b, Tv c)
+{
+    emit5(s, TCG_OP_subb, t, d.i, out.i, a.i, b.i, c.i);
+}
+
 void tcg_gen_divu2(TcgContext *s, TcgType t, Tv q, Tv r, Tv lo, Tv hi, Tv d)
 {
     emit5(s, TCG_OP_divu2, t, q.i, r.i, lo.i, hi.i, d.i);

@@ -41,6 +41,9 @@ TCG_GEN3(shl) TCG_GEN3(shr) TCG_GEN3(sar) TCG_GEN3(rotl) TCG_GEN3(rotr) TCG_GEN3
 TCG_GEN4(shld) TCG_GEN4(shrd)
 void tcg_gen_mulu2(TcgContext *s, TcgType t, Tv lo, Tv hi, Tv a, Tv b);
 void tcg_gen_muls2(TcgContext *s, TcgType t, Tv lo, Tv hi, Tv a, Tv b);
+/* d = a + b + c, a - b - c; c is 0 or 1, and so is out, the carry or borrow. */
+void tcg_gen_addc(TcgContext *s, TcgType t, Tv d, Tv out, Tv a, Tv b, Tv c);
+void tcg_gen_subb(TcgContext *s, TcgType t, Tv d, Tv out, Tv a, Tv b, Tv c);
 void tcg_gen_divu2(TcgContext *s, TcgType t, Tv q, Tv r, Tv lo, Tv hi, Tv d);
 void tcg_gen_divs2(TcgContext *s, TcgType t, Tv q, Tv r, Tv lo, Tv hi, Tv d);
 /* with an immediate: the constant becomes a const temp */

@@ -193,6 +193,16 @@ static void live_op(TcgContext *s, Live *v, TcgOp *op)
         live_op(s, v, op);
         return;
     }
+    if ((op->opc == TCG_OP_addc || op->opc == TCG_OP_subb) && op->life >> 9 & 1) { /* nobody wants the carry */
+        const TcgTemp *b = &s->temps[op->arg[3]], *c = &s->temps[op->arg[4]];
+        bool no_b = b->kind == TCG_TEMP_CONST && b->value == 0, no_c = c->kind == TCG_TEMP_CONST && c->value == 0;
+        if (no_b || no_c) {
+            *op = (TcgOp){ .opc = op->opc == TCG_OP_addc ? TCG_OP_add : TCG_OP_sub, .type = op->type,
+                           .arg = { op->arg[0], op->arg[2], op->arg[no_b ? 4 : 3] } };
+            live_op(s, v, op);
+            return;
+        }
+    }
     for (unsigned i = 0; i < info->outs; i++) {
         if (op->arg[i] != TCG_NO_TEMP)
             set_dead(v, op->arg[i]);

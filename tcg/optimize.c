@@ -182,7 +182,7 @@ static bool set_outputs(Optimizer *o, TcgOp *op)
     }
     if (info->outs == 2) {
         Value *second = new_value(o, op->arg[1]);
-        second->ones = type_mask(op->type);
+        second->ones = op->opc == TCG_OP_addc || op->opc == TCG_OP_subb ? 1 : type_mask(op->type);
     }
     Value *d = new_value(o, op->arg[0]);
     memcpy(v.home, d->home, sizeof v.home);

@@ -165,6 +165,13 @@ void ra_to_memory(Ra *l, TcgTempIdx t)
     l->t[t].loc = LOC_MEM;
 }
 
+void ra_in_memory(Ra *l, TcgTempIdx t)
+{
+    leave(l, t);
+    l->t[t].loc = LOC_MEM;
+    l->t[t].coherent = true;
+}
+
 void ra_evict(Ra *l, Reg r)
 {
     while (l->head[r] != TCG_NO_TEMP)

@@ -179,6 +179,7 @@ int ra_vec_live(Ra *l);
 X86Mem ra_home(Ra *l, TcgTempIdx t);
 void ra_load_at(Ra *l, TcgTempIdx t, Reg r, bool coherent); /* a global, from env, into a register that nobody holds */
 void ra_to_memory(Ra *l, TcgTempIdx t);                     /* and no longer in a register */
+void ra_in_memory(Ra *l, TcgTempIdx t);                     /* an unpinned output that was written to where it lives */
 void ra_move_vector(Ra *l, TcgTempIdx t, Reg r);            /* to a register that nobody holds */
 void ra_move_opnd(Ra *l, Reg d, Opnd o);       /* 64 bits; leaves the flags alone */
 void ra_store_value(Ra *l, X86Mem m, unsigned bytes, Opnd o, Reg tmp); /* tmp: NOREG or free */

@@ -215,6 +215,7 @@ void x86_store_imm(Emit *e, unsigned size, X86Mem m, int32_t imm)
 void x86_lea(Emit *e, bool w, Reg d, X86Mem m) { op_rm(e, 0x8d | W(w), d, m); }
 void x86_xchg_rr(Emit *e, bool w, Reg a, Reg b) { op_rr(e, 0x87 | W(w), a, b); }
 void x86_setcc(Emit *e, X86Cond cc, Reg d) { op_rr(e, (0x90 + cc) | M_0F | P_BYTE_RM, 0, d); }
+void x86_setcc_m(Emit *e, X86Cond cc, X86Mem m) { op_rm(e, (0x90 + cc) | M_0F, 0, m); }
 void x86_cmov_rr(Emit *e, X86Cond cc, bool w, Reg d, Reg s) { op_rr(e, (0x40 + cc) | M_0F | W(w), d, s); }
 void x86_cmov_rm(Emit *e, X86Cond cc, bool w, Reg d, X86Mem m) { op_rm(e, (0x40 + cc) | M_0F | W(w), d, m); }
 
@@ -292,6 +293,18 @@ void x86_imul_rri(Emit *e, bool w, Reg d, Reg s, int32_t imm)
         put8(e, imm);
     else
         put32(e, imm);
+}
+
+void x86_bt_ri(Emit *e, Reg a, unsigned n)
+{
+    op_rr(e, 0xba | M_0F, 4, a);
+    put8(e, n);
+}
+
+void x86_bt_mi(Emit *e, X86Mem m, unsigned n)
+{
+    op_rm(e, 0xba | M_0F, 4, m);
+    put8(e, n);
 }
 
 void x86_mulx(Emit *e, bool w, Reg hi, Reg lo, Reg s) { vex_rr(e, 0xf6 | M_0F38 | P_F2 | W(w), false, hi, lo, s); }

@@ -47,6 +47,7 @@ void x86_store_imm(Emit *e, unsigned size, X86Mem m, int32_t imm); /* size 8: si
 void x86_lea(Emit *e, bool w, Reg d, X86Mem m);
 void x86_xchg_rr(Emit *e, bool w, Reg a, Reg b);
 void x86_setcc(Emit *e, X86Cond cc, Reg d);     /* the low byte only */
+void x86_setcc_m(Emit *e, X86Cond cc, X86Mem m); /* a byte */
 void x86_cmov_rr(Emit *e, X86Cond cc, bool w, Reg d, Reg s);
 void x86_cmov_rm(Emit *e, X86Cond cc, bool w, Reg d, X86Mem m);
 void x86_push(Emit *e, Reg r);
@@ -64,6 +65,8 @@ void x86_grp3_m(Emit *e, X86Grp3 op, unsigned size, bool lock, X86Mem m);
 void x86_imul_rr(Emit *e, bool w, Reg d, Reg s);
 void x86_imul_rm(Emit *e, bool w, Reg d, X86Mem m);
 void x86_imul_rri(Emit *e, bool w, Reg d, Reg s, int32_t imm);
+void x86_bt_ri(Emit *e, Reg a, unsigned n);              /* CF = bit n, below 32 */
+void x86_bt_mi(Emit *e, X86Mem m, unsigned n);
 void x86_mulx(Emit *e, bool w, Reg hi, Reg lo, Reg s);   /* BMI2; other factor in rdx */
 void x86_andn(Emit *e, bool w, Reg d, Reg inverted, Reg s); /* BMI1 */
 void x86_bits_rr(Emit *e, X86Bits op, bool w, Reg d, Reg s);

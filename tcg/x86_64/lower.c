@@ -256,6 +256,79 @@ static void lower_mul(Ra *l, const TcgOp *op, bool w)
         x86_imul_rr(e, w, d, b.reg);
 }
 
+/* addc, subb. The carry in goes to CF last, since whatever brings operands into registers may change the flags; what ra_out()
+ * writes are moves, which do not. */
+static void lower_carry(Ra *l, const TcgOp *op, bool w, bool sub)
+{
+    Emit *e = &l->e;
+    TcgTempIdx ta = op->arg[2], tb = op->arg[3];
+    bool dead0 = op->life >> 8 & 1, dead1 = op->life >> 9 & 1;
+    uint64_t v, c = 1;
+
+    if (!sub && ra_is_const(l, ta, &v)) {
+        ta = op->arg[3];
+        tb = op->arg[2];
+    }
+    Reg a = ra_in(l, ta), t = NOREG;
+    Opnd b = ra_in_rmi(l, tb, w ? TCG_I64 : TCG_I32), in = { OPND_IMM, .reg = NOREG };
+    if (!ra_is_const(l, op->arg[4], &c) || c)
+        in = ra_in_rm(l, op->arg[4]);
+    bool compare = dead0 && sub && !c;
+    if ((dead0 && !compare) || (sub && !compare && b.kind == OPND_REG && b.reg != a && ra_pin(l, op->arg[0]) == b.reg))
+        t = ra_tmp(l);
+    if (c && in.kind == OPND_MEM)
+        x86_bt_mi(e, in.mem, 0);
+    else if (c)
+        x86_bt_ri(e, in.reg, 0);
+    ra_kill(l);
+    Reg d = compare ? a : t != NOREG ? t : ra_out(l, op->arg[0], a);
+    X86Alu alu = compare ? X86_CMP : sub ? (c ? X86_SBB : X86_SUB) : c ? X86_ADC : X86_ADD;
+    if (!compare && b.kind == OPND_REG && d == b.reg) { /* a + d, or a and d are one */
+        x86_alu_rr(e, alu, w, d, a);
+    } else {
+        if (d != a)
+            x86_mov_rr(e, w, d, a);
+        if (b.kind == OPND_IMM)
+            x86_alu_ri(e, alu, w, d, b.imm);
+        else if (b.kind == OPND_MEM)
+            x86_alu_rm(e, alu, w, d, b.mem);
+        else
+            x86_alu_rr(e, alu, w, d, b.reg);
+    }
+    if (t != NOREG && !dead0) {
+        d = ra_out(l, op->arg[0], NOREG);
+        x86_mov_rr(e, true, d, t);
+    }
+    if (dead1)
+        return;
+    if (in.kind == OPND_MEM && op->arg[1] == op->arg[4]) { /* a chain's carry stays there: the other bytes are zero */
+        x86_setcc_m(e, CC_B, in.mem);
+        ra_in_memory(l, op->arg[1]);
+        return;
+    }
+    l->locked = dead0 ? 0 : REG_BIT(d); /* the inputs are used up */
+    Reg out = ra_out(l, op->arg[1], in.reg);
+    x86_setcc(e, CC_B, out);
+    if (out != in.reg) /* else it was 0 or 1 before */
+        x86_movx_rr(e, 1, EXT_ZERO, out, out);
+}
+
+/* mulu2 by guest rdx where it does not suit MUL: MULX reads it in place, and results go anywhere. */
+static bool lower_mulx(Ra *l, const TcgOp *op, bool w)
+{
+    bool first = ra_pin(l, op->arg[2]) == RDX, dead0 = op->life >> 8 & 1, dead1 = op->life >> 9 & 1;
+
+    if (!host_features.bmi2 || (!first && ra_pin(l, op->arg[3]) != RDX) || dead0 || dead1 ||
+        (ra_pin(l, op->arg[0]) == RAX && ra_pin(l, op->arg[1]) == RDX))
+        return false;
+    ra_in(l, op->arg[first ? 2 : 3]);
+    Reg b = ra_in(l, op->arg[first ? 3 : 2]);
+    ra_kill(l);
+    Reg lo = ra_out(l, op->arg[0], b), hi = ra_out(l, op->arg[1], NOREG);
+    x86_mulx(&l->e, w, hi, lo, b);
+    return true;
+}
+
 /* mulu2, muls2, divu2, divs2: the host wants rax and rdx. When they are guest registers that the op does
  * not write, they wait in the frame. */
 static void lower_wide(Ra *l, const TcgOp *op, bool w, X86Grp3 grp)
@@ -418,7 +491,12 @@ bool lower_alu_op(Ra *l)
     case TCG_OP_neg: lower_unary(l, op, w, X86_NEG); break;
     case TCG_OP_not: lower_unary(l, op, w, X86_NOT); break;
     case TCG_OP_mul: lower_mul(l, op, w); break;
-    case TCG_OP_mulu2: lower_wide(l, op, w, X86_MUL); break;
+    case TCG_OP_addc: lower_carry(l, op, w, false); break;
+    case TCG_OP_subb: lower_carry(l, op, w, true); break;
+    case TCG_OP_mulu2:
+        if (!lower_mulx(l, op, w))
+            lower_wide(l, op, w, X86_MUL);
+        break;
     case TCG_OP_muls2: lower_wide(l, op, w, X86_IMUL); break;
     case TCG_OP_divu2: lower_wide(l, op, w, X86_DIV); break;
     case TCG_OP_divs2: lower_wide(l, op, w, X86_IDIV); break;

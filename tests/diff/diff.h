@@ -155,6 +155,7 @@ enum { X87_ROWS = 64 + 512 };
 #define VEX_AT (X87_AT + X87_ROWS)
 bool row_is_string(const char *name);
 bool row_is_seg(const char *name);
+const unsigned *gen_carry_rows(bool mode64, unsigned *n); /* those of integer rows that make and take carries */
 const unsigned *gen_family(bool mode64, int family, unsigned *n); /* its rows in such code */
 
 /* fixed.c: case n of the fixed ones; false: there are no more */

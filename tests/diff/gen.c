@@ -579,11 +579,13 @@ static bool gen_simd(DiffInsn *g, DiffSeq *q, const SimdRow *r)
 
 /* ---- sequences ---- */
 
+static bool carry_seq; /* a chain of carries */
+
 static bool gen_insn(DiffInsn *g, DiffSeq *q, int family)
 {
     unsigned mode = bits == 64;
     unsigned n;
-    const unsigned *list = gen_family(mode, family, &n);
+    const unsigned *list = carry_seq && family == FAM_INT ? gen_carry_rows(mode, &n) : gen_family(mode, family, &n);
     unsigned row = list[below(n)];
     bool good;
 
@@ -633,6 +635,9 @@ bool gen_seq(DiffSeq *q, int family, int mode_bits)
     uint16_t all_read = 0, all_undef = 0;
 
     bits = q->bits = mode_bits;
+    carry_seq = family == FAM_INT && !diff_edges && below(4) == 0;
+    if (carry_seq)
+        want = DIFF_MAX_INSNS;
     q->n = 0;
     q->seg = family == FAM_SEG || below(16) == 0;
     q->ac_ok = true;

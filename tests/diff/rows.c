@@ -29,6 +29,10 @@ static bool in_list(const char *name, const char *const *list, unsigned n)
     return false;
 }
 
+/* What makes and takes carries, and what stands between such instructions. */
+static const char *const carry_names[] = { "ADD", "ADC", "SUB", "SBB", "CMP", "INC", "DEC", "ADCX", "ADOX", "MULX", "NEG", "XOR", "SETCC",
+                                           "CMOV", "LAHF", "CLC", "STC", "CMC", "SALC", "LEA", "RORX" };
+
 bool row_is_string(const char *name) { return in_list(name, string_names, G_N_ELEMENTS(string_names)); }
 bool row_is_seg(const char *name) { return in_list(name, seg_names, G_N_ELEMENTS(seg_names)); }
 
@@ -38,6 +42,13 @@ unsigned gen_row_count(void) { return VEX_AT + vex_row_count; }
 static int8_t *row_family;
 static const char **row_reason;
 static unsigned *family_rows[2][FAM_COUNT], family_n[2][FAM_COUNT]; /* [1]: 64-bit mode */
+static unsigned *carry_rows[2], carry_n[2];
+const unsigned *gen_carry_rows(bool mode64, unsigned *n)
+{
+    *n = carry_n[mode64];
+    return carry_rows[mode64];
+}
+
 const unsigned *gen_family(bool mode64, int family, unsigned *n)
 {
     *n = family_n[mode64][family];
@@ -103,6 +114,10 @@ static void classify(unsigned row)
         if (!(attr & (m ? ROW_NO64 : ROW_ONLY64))) {
             family_rows[m][fam] = g_renew(unsigned, family_rows[m][fam], family_n[m][fam] + 1);
             family_rows[m][fam][family_n[m][fam]++] = row;
+            if (row < SIMD_AT && in_list(opcode_rows[row].name, carry_names, G_N_ELEMENTS(carry_names))) {
+                carry_rows[m] = g_renew(unsigned, carry_rows[m], carry_n[m] + 1);
+                carry_rows[m][carry_n[m]++] = row;
+            }
         }
 }
 

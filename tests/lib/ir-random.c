@@ -93,7 +93,7 @@ static void gen_arith(Gen *g)
     Tv a = src(g), b = src(g), c, d, d2;
     unsigned pos, len;
 
-    switch (pick(g, 14)) {
+    switch (pick(g, 15)) {
     case 0: case 1: case 2:
         d = dst(g);
         gen2[pick(g, ARRAY_SIZE(gen2))](g->s, t, d, a);
@@ -136,6 +136,19 @@ static void gen_arith(Gen *g)
         d = tcg_temp(g->s);
         d2 = dst(g);
         (pick(g, 2) ? tcg_gen_mulu2 : tcg_gen_muls2)(g->s, t, d, d2, a, b);
+        defined(g, d2);
+        break;
+    case 13: /* a carry in: the carry out of another, or a bit */
+        c = tcg_temp(g->s);
+        d = tcg_temp(g->s);
+        (pick(g, 2) ? tcg_gen_addc : tcg_gen_subb)(g->s, t, d, c, a, src(g), pick(g, 2) ? tcg_const(g->s, pick(g, 2)) : below(g, 2));
+        defined(g, d);
+        defined(g, c);
+        d2 = pick(g, 2) ? c : tcg_temp(g->s);
+        d = dst(g);
+        if (d.i == d2.i)
+            d = tcg_temp(g->s);
+        (pick(g, 2) ? tcg_gen_addc : tcg_gen_subb)(g->s, t, d, d2, b, src(g), c);
         defined(g, d2);
         break;
     default: { /* operands such that the quotient fits */

@@ -90,6 +90,7 @@ static void test_registers(void)
                 CHECK(S("shrd %s, %s, cl", reg(z, d), reg(z, s)), x86_dshift_cl(e, false, w, d, s));
                 CHECK(S("rorx %s, %s, 9", reg(z, d), reg(z, s)), x86_rorx(e, w, d, s, 9));
                 CHECK(S("mulx %s, r9%s, %s", reg(z, d), w ? "" : "d", reg(z, s)), x86_mulx(e, w, d, R9, s));
+                CHECK(S("bt %s, %d", reg(4, d), s & 7), x86_bt_ri(e, d, s & 7));
                 CHECK(S("andn %s, r9%s, %s", reg(z, d), w ? "" : "d", reg(z, s)), x86_andn(e, w, d, R9, s));
                 CHECK(S("shlx %s, %s, r10%s", reg(z, d), reg(z, s), w ? "" : "d"), x86_shiftx(e, X86_SHL, w, d, s, R10));
                 CHECK(S("shrx %s, %s, %s", reg(z, d), reg(z, s), reg(z, RCX)), x86_shiftx(e, X86_SHR, w, d, s, RCX));
@@ -169,6 +170,8 @@ static void test_addresses(void)
         for (int b = 0; b < 16; b++) {
             CHECK(S("lea r9, [%s%s]", r64[b], dt), x86_lea(e, true, R9, mem_at(b, disps[k])));
             CHECK(S("mov dword ptr [%s%s], edx", r64[b], dt), x86_store(e, 4, mem_at(b, disps[k]), RDX));
+            CHECK(S("setb byte ptr [%s%s]", r64[b], dt), x86_setcc_m(e, CC_B, mem_at(b, disps[k])));
+            CHECK(S("bt dword ptr [%s%s], 3", r64[b], dt), x86_bt_mi(e, mem_at(b, disps[k]), 3));
             for (int i = 0; i < 16; i++) {
                 if (i == RSP)
                     continue;
