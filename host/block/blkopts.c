@@ -1,6 +1,6 @@
 /* blkopts.c - tables of block options, see blkopts.h.
  * Spec: qemu's -blockdev syntax (key=value with dotted keys, or a JSON object) and its pseudo file names.
- * Not modelled: URLs of network protocols. */
+ * Not modelled: URLs of network protocols (refused by their names). */
 #include "host/base/osdep.h"
 #include "host/block/blkopts.h"
 #include "host/base/keyval.h"
@@ -180,6 +180,12 @@ static void set_default(BlockOptions *o, const char *key, const char *val)
         blkopts_set(o, key, val);
 }
 
+char *blkopts_protocol(const char *name)
+{
+    size_t n = strcspn(name, ":/");
+    return n && name[n] == ':' ? g_strndup(name, n) : NULL;
+}
+
 bool blkopts_add_filename(BlockOptions *o, const char *name, GError **errp)
 {
     if (g_str_has_prefix(name, "json:")) {
@@ -208,7 +214,32 @@ bool blkopts_add_filename(BlockOptions *o, const char *name, GError **errp)
         set_default(o, "file.driver", name[5] == 'c' ? "null-co" : "null-aio");
         return true;
     }
-    if (g_str_has_prefix(name, "file:"))
+    if (g_str_has_prefix(name, "fat:")) {
+        const char *dir = strrchr(name, ':') + 1;
+        set_default(o, "file.driver", "vvfat");
+        set_default(o, "file.dir", dir);
+        for (const char *const *w = (const char *const[]){"floppy", "rw", "12", "16", "32", NULL}; *w; w++) {
+            g_autofree char *key = g_strdup_printf(":%s:", *w);
+            const char *at = strstr(name, key);
+            if (at && at < dir && g_ascii_isdigit(**w))
+                set_default(o, "file.fat-type", *w);
+            else if (at && at < dir)
+                set_default(o, **w == 'f' ? "file.floppy" : "file.rw", "on");
+        }
+        return true;
+    }
+    if (g_str_has_prefix(name, "host_device:") || g_str_has_prefix(name, "host_cdrom:")) {
+        const char *colon = strchr(name, ':');
+        g_autofree char *driver = g_strndup(name, (gsize)(colon - name));
+        set_default(o, "file.driver", driver);
+        set_default(o, "file.filename", colon + 1);
+        return true;
+    }
+    g_autofree char *proto = blkopts_protocol(name);
+    if (proto && !g_str_equal(proto, "file"))
+        return error_set(errp, "'%s': Unknown protocol '%s' (supported: file host_device host_cdrom fat null-co blkdebug json; a file of that name is ./%s)",
+                         name, proto, name);
+    if (proto)
         name += 5;
     /* {"driver":"file"} with the name apart, as the header of an overlay may have it */
     const char *d = blkopts_get(o, "driver");

@@ -16,8 +16,10 @@ void blkopts_set(BlockOptions *o, const char *key, const char *val);
 BlockOptions *blkopts_parse(const char *text, GError **errp);
 /* Adds what a JSON object says; lists become numbered keys, null the empty text. */
 bool blkopts_add_json(BlockOptions *o, const char *json, GError **errp);
-/* Adds what a file name means: "json:{...}", "blkdebug:RULES:IMAGE", "null-co://", "file:NAME", or a plain
- * name. Keys that are there already stay. */
+/* The word before a colon that comes before any slash ("nbd" of nbd:HOST:PORT), or NULL: a plain name. Free it. */
+char *blkopts_protocol(const char *filename);
+/* Adds what a file name means: "json:{...}", "blkdebug:RULES:IMAGE", "null-co://", "fat:DIR", "file:NAME", or a
+ * plain name. Keys that are there already stay. */
 bool blkopts_add_filename(BlockOptions *o, const char *filename, GError **errp);
 
 const char *blkopts_get(BlockOptions *o, const char *key);

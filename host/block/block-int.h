@@ -21,7 +21,9 @@ typedef struct BlockFile {
     bool no_nowait;   /* this file system cannot say what it has in memory */
     int direct_fd;    /* > 0: the same file past the host's page cache, for whole aligned pages (cache=none) */
     int64_t slow_until; /* host time in us: until then no write is tried in the submitter's thread (atomic) */
-    bool is_null;     /* no file at all: reads as zeros, forgets what is written */
+    bool is_null;     /* no file at all: reads as zeros (or what fat has), forgets what is written */
+    struct Vvfat *fat; /* a folder as a disk, or NULL */
+    bool overlay;     /* writes go to a temporary overlay, as with -snapshot (fat:rw:) */
     dev_t dev;
     ino_t ino;
     uint64_t base;    /* raw's offset=: byte 0 of the image in the file */

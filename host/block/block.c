@@ -427,10 +427,11 @@ BlockImage *block_open(const BlockOpenOpts *opts, GError **errp)
     BlockNode *top = node_open(opts, NULL, errp), *node = top;
     if (!top)
         return NULL;
-    if (opts->snapshot && !(node = overlay_open(top, errp)))
+    bool snapshot = opts->snapshot || (top->file->overlay && !opts->read_only);
+    if (snapshot && !(node = overlay_open(top, errp)))
         return NULL;
-    BlockImage *img = image_new(node, top, top->filename, opts->snapshot ? opts->read_only : top->read_only);
-    img->snapshot = opts->snapshot;
+    BlockImage *img = image_new(node, top, top->filename, snapshot ? opts->read_only : top->read_only);
+    img->snapshot = snapshot;
     img->writethrough = opts->writethrough;
     img->no_flush |= opts->no_flush;
     return img;

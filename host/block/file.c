@@ -8,6 +8,7 @@
  * not write twice itself). Not modelled: files that change their size under another program. */
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
+#include "host/block/vvfat.h"
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <sys/stat.h>
@@ -97,6 +98,18 @@ static ssize_t rw_once(BlockFile *f, const struct iovec *iov, int n, uint64_t of
                  : preadv2(f->fd, iov, n, (off_t)offset, file_nowait ? RWF_NOWAIT : 0);
 }
 
+static int read_fat(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t skip, uint64_t len)
+{
+    g_autofree struct iovec *part = g_new(struct iovec, iovcnt);
+    int n = iov_slice(iov, iovcnt, skip, len, part), ret = 0;
+    for (int i = 0; i < n && !ret; offset += part[i++].iov_len) {
+        uint64_t end = file_len(f), have = offset < end ? MIN(part[i].iov_len, end - offset) : 0;
+        ret = vvfat_read(f->fat, offset, part[i].iov_base, have);
+        memset((char *)part[i].iov_base + have, 0, part[i].iov_len - have);
+    }
+    return ret;
+}
+
 int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t skip, uint64_t len, bool write)
 {
     struct iovec part[IOV_CHUNK];
@@ -109,6 +122,8 @@ int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt,
         return ret;
     if (offset > INT64_MAX - f->base || len > INT64_MAX - f->base - offset)
         return write ? -EFBIG : -EIO;
+    if (f->fat)
+        return write ? -EROFS : file_nowait ? -EAGAIN : read_fat(f, offset, iov, iovcnt, skip, len);
     if (f->is_null) {
         int n = 0;
         for (uint64_t left = len, at = skip; !write && n < iovcnt && left; at = at > iov[n].iov_len ? at - iov[n].iov_len : 0, n++) {
@@ -395,6 +410,7 @@ void file_close(BlockFile *f)
         close(f->direct_fd);
     if (f->fd >= 0)
         close(f->fd);
+    vvfat_free(f->fat);
     blkdebug_free(f->debug);
     g_free(f->driver);
     g_free(f->name);

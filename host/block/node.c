@@ -61,7 +61,8 @@ char *node_backing_path(const char *filename, const char *backing, GError **errp
     }
     if (g_str_has_prefix(backing, "file:"))
         backing += 5;
-    if (g_path_is_absolute(backing))
+    g_autofree char *proto = blkopts_protocol(backing);
+    if (proto || g_path_is_absolute(backing))
         return g_strdup(backing);
     if (g_str_has_prefix(filename, "file:"))
         filename += 5;

@@ -1,11 +1,12 @@
-/* proto.c - protocol nodes: where the bytes of an image come from. A host file or device, nothing at all
- * (null-co), or one of those with rules that make it fail (blkdebug).
+/* proto.c - protocol nodes: where the bytes of an image come from. A host file or device, a folder (vvfat), nothing at
+ * all (null-co), or one of those with rules that make it fail (blkdebug).
  * Spec: the drivers and option names of qemu's -blockdev.
  * Not modelled: network protocols, iothreads; aio= is accepted: worker threads do the I/O in any case. */
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
+#include "host/block/vvfat.h"
 
-static const char *const drivers[] = {"file", "host_device", "host_cdrom", "null-co", "null-aio", "blkdebug", NULL};
+static const char *const drivers[] = {"file", "host_device", "host_cdrom", "null-co", "null-aio", "vvfat", "blkdebug", NULL};
 
 bool proto_is_driver(const char *name) { return g_strv_contains(drivers, name); }
 
@@ -40,6 +41,30 @@ static BlockFile *open_null(BlockOptions *o, const char *driver, GError **errp)
     }
     BlockFile *f = g_new0(BlockFile, 1);
     *f = (BlockFile){.fd = -1, .is_null = true, .len = size, .refs = 1, .name = g_strdup_printf("%s://", driver), .driver = g_strdup(driver)};
+    return f;
+}
+
+static BlockFile *open_vvfat(BlockOptions *o, unsigned flags, GError **errp)
+{
+    g_autofree char *dir = blkopts_take(o, "dir"), *label = blkopts_take(o, "label");
+    VvfatOpts fo = {.dir = dir, .label = label};
+    bool rw = false;
+    uint64_t bits = 0;
+    if (!blkopts_take_bool(o, "floppy", &fo.floppy, errp) || !blkopts_take_bool(o, "rw", &rw, errp) || !blkopts_take_size(o, "fat-type", &bits, errp))
+        return NULL;
+    if (!dir) {
+        error_set(errp, "vvfat block driver requires a 'dir' option");
+        return NULL;
+    }
+    fo.fat_bits = (unsigned)MIN(bits, 255);
+    Vvfat *v = vvfat_open(&fo, errp);
+    if (!v)
+        return NULL;
+    BlockFile *f = g_new0(BlockFile, 1);
+    *f = (BlockFile){.fd = -1, .is_null = true, .fat = v, .read_only = true, .overlay = rw && !(flags & FILE_READ_ONLY), .len = vvfat_length(v), .refs = 1,
+                     .name = g_strdup_printf("fat:%s%s%s", fo.floppy ? "floppy:" : "", rw ? "rw:" : "", dir), .driver = g_strdup("vvfat")};
+    if (f->overlay)
+        warn_report("'%s': what the guest writes is kept until the end of this program and does not reach the folder", f->name);
     return f;
 }
 
@@ -100,6 +125,8 @@ BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp)
     flags = (flags & ~(unsigned)(FILE_READ_ONLY | FILE_AUTO_READ_ONLY)) | (ro ? FILE_READ_ONLY : 0) | (auto_ro ? FILE_AUTO_READ_ONLY : 0);
     if (g_str_has_prefix(driver, "null-"))
         f = open_null(o, driver, errp);
+    else if (g_str_equal(driver, "vvfat"))
+        f = open_vvfat(o, flags, errp);
     else if (g_str_equal(driver, "blkdebug"))
         f = open_blkdebug(o, flags, errp);
     else

@@ -2,6 +2,7 @@
  * Holes of the file are reported as unallocated zeros. */
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
+#include "host/block/vvfat.h"
 
 typedef struct RawState {
     BlockFile *file;
@@ -56,6 +57,11 @@ static int raw_status(void *opaque, uint64_t offset, uint64_t len, BlockStatus *
     RawState *s = opaque;
     *st = (BlockStatus){.len = len, .allocated = true, .data = true, .has_offset = true, .offset = offset,
                         .file = s->file->name};
+    if (s->file->fat) {
+        st->len = vvfat_run(s->file->fat, offset, len, &st->zero);
+        st->data = !st->zero;
+        return 0;
+    }
     if (s->file->is_null) {
         *st = (BlockStatus){.len = len, .allocated = true, .zero = true, .has_offset = true, .offset = offset, .file = s->file->name};
         return 0;
