@@ -30,63 +30,79 @@ static inline void insn_begin(Emit *e)
     }
 }
 
-static void put_prefixes(Emit *e, uint32_t op, unsigned reg, unsigned index, unsigned rm, bool rm_is_reg)
+/* What follows works on a pointer of its own: a byte that is written might be one of e->p, so that the compiler would
+ * store and load that for each. And it is inline, because most callers have a constant op. */
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint8_t *put_prefixes(Emit *e, uint32_t op, unsigned reg, unsigned index, unsigned rm, bool rm_is_reg)
 {
     insn_begin(e);
+    uint8_t *p = e->p;
     if (op & P_LOCK)
-        put8(e, 0xf0);
-    switch (op & P_PP) {
-    case P_66: put8(e, 0x66); break;
-    case P_F3: put8(e, 0xf3); break;
-    case P_F2: put8(e, 0xf2); break;
-    }
+        *p++ = 0xf0;
+    if (op & P_PP)
+        *p++ = (op & P_PP) == P_66 ? 0x66 : (op & P_PP) == P_F3 ? 0xf3 : 0xf2;
     unsigned rex = (op & P_W ? 8 : 0) | (reg & 8) >> 1 | (index & 8) >> 2 | (rm & 8) >> 3;
     if ((op & P_BYTE_REG && reg >= 4) || (op & P_BYTE_RM && rm_is_reg && rm >= 4))
         rex |= 0x40;
-    if (rex)
-        put8(e, 0x40 | rex);
-    switch (op & M_MAP) {
-    case M_0F: put8(e, 0x0f); break;
-    case M_0F38: put8(e, 0x0f); put8(e, 0x38); break;
-    case M_0F3A: put8(e, 0x0f); put8(e, 0x3a); break;
+    *p = 0x40 | rex; /* stays there if it is not 0 */
+    p += rex != 0;
+    if (op & M_MAP) {
+        *p++ = 0x0f;
+        if ((op & M_MAP) != M_0F)
+            *p++ = (op & M_MAP) == M_0F38 ? 0x38 : 0x3a;
     }
-    put8(e, op & 0xff);
+    *p++ = op & 0xff;
+    return p;
 }
 
-static void put_modrm_mem(Emit *e, unsigned reg, X86Mem m)
+static uint8_t *put_modrm_no_base(uint8_t *p, unsigned reg, X86Mem m) /* SIB with base 101 and mod 00 means disp32 */
+{
+    *p++ = reg | 4;
+    *p++ = m.scale << 6 | (m.index < 0 ? 4 : m.index & 7) << 3 | 5;
+    memcpy(p, &m.disp, 4);
+    return p + 4;
+}
+
+static inline uint8_t *put_modrm_mem(uint8_t *p, unsigned reg, X86Mem m)
 {
     reg = (reg & 7) << 3;
-    if (m.base < 0) { /* no base: SIB with base 101 and mod 00 means disp32 */
-        put8(e, reg | 4);
-        put8(e, m.scale << 6 | (m.index < 0 ? 4 : m.index & 7) << 3 | 5);
-        put32(e, m.disp);
-        return;
-    }
+    if (unlikely(m.base < 0))
+        return put_modrm_no_base(p, reg, m);
     /* rbp and r13 as base have no form without displacement */
-    unsigned mod = m.disp == 0 && (m.base & 7) != RBP ? 0 : fits8(m.disp) ? 0x40 : 0x80;
-    if (m.index >= 0 || (m.base & 7) == RSP) {
-        put8(e, mod | reg | 4);
-        put8(e, m.scale << 6 | (m.index < 0 ? 4 : m.index & 7) << 3 | (m.base & 7));
+    unsigned base = m.base & 7, mod, size;
+    if (m.disp == 0 && base != RBP)
+        mod = size = 0;
+    else if (fits8(m.disp))
+        mod = 0x40, size = 1;
+    else
+        mod = 0x80, size = 4;
+    if (m.index >= 0 || base == RSP) {
+        *p++ = mod | reg | 4;
+        *p++ = m.scale << 6 | (m.index < 0 ? 4 : m.index & 7) << 3 | base;
     } else {
-        put8(e, mod | reg | (m.base & 7));
+        *p++ = mod | reg | base;
     }
-    if (mod == 0x40)
-        put8(e, m.disp);
-    else if (mod == 0x80)
-        put32(e, m.disp);
+    memcpy(p, &m.disp, 4);
+    return p + size;
 }
 
-static void op_rr(Emit *e, uint32_t op, unsigned reg, unsigned rm)
+INLINE void op_rr(Emit *e, uint32_t op, unsigned reg, unsigned rm)
 {
-    put_prefixes(e, op, reg, 0, rm, true);
-    put8(e, 0xc0 | (reg & 7) << 3 | (rm & 7));
+    uint8_t *p = put_prefixes(e, op, reg, 0, rm, true);
+    *p++ = 0xc0 | (reg & 7) << 3 | (rm & 7);
+    e->p = p;
 }
 
-static void op_rm(Emit *e, uint32_t op, unsigned reg, X86Mem m)
+INLINE void op_rm(Emit *e, uint32_t op, unsigned reg, X86Mem m)
 {
-    put_prefixes(e, op, reg, m.index < 0 ? 0 : m.index, m.base < 0 ? 0 : m.base, false);
-    put_modrm_mem(e, reg, m);
+    uint8_t *p = put_prefixes(e, op, reg, m.index < 0 ? 0 : m.index, m.base < 0 ? 0 : m.base, false);
+    e->p = put_modrm_mem(p, reg, m);
 }
+
+/* The same with an opcode that is not constant, and rarer forms, without another copy of all that. */
+static void any_rr(Emit *e, uint32_t op, unsigned reg, unsigned rm) { op_rr(e, op, reg, rm); }
+static void any_rm(Emit *e, uint32_t op, unsigned reg, X86Mem m) { op_rm(e, op, reg, m); }
 
 /* VEX prefix, always the three-byte form unless the short one can say it. */
 static void put_vex(Emit *e, uint32_t op, bool l256, unsigned reg, unsigned vvvv, unsigned index, unsigned rm)
@@ -114,7 +130,7 @@ static void vex_rr(Emit *e, uint32_t op, bool l256, unsigned reg, unsigned vvvv,
 static void vex_rm(Emit *e, uint32_t op, bool l256, unsigned reg, unsigned vvvv, X86Mem m)
 {
     put_vex(e, op, l256, reg, vvvv, m.index < 0 ? 0 : m.index, m.base < 0 ? 0 : m.base);
-    put_modrm_mem(e, reg, m);
+    e->p = put_modrm_mem(e->p, reg, m);
 }
 
 /* Opcode of the classic pairs: even opcode for bytes, odd for the rest; 66 for words. */
@@ -152,8 +168,8 @@ void x86_mov_ri(Emit *e, Reg d, uint64_t imm)
 }
 
 void x86_zero(Emit *e, Reg d) { op_rr(e, 0x33, d, d); }
-void x86_mov_r8r8(Emit *e, Reg d, Reg s) { op_rr(e, 0x8a | P_BYTE_REG | P_BYTE_RM, d, s); }
-void x86_mov_r16r16(Emit *e, Reg d, Reg s) { op_rr(e, 0x8b | P_66, d, s); }
+void x86_mov_r8r8(Emit *e, Reg d, Reg s) { any_rr(e, 0x8a | P_BYTE_REG | P_BYTE_RM, d, s); }
+void x86_mov_r16r16(Emit *e, Reg d, Reg s) { any_rr(e, 0x8b | P_66, d, s); }
 
 void x86_mov_r8i(Emit *e, Reg d, uint8_t imm)
 {
@@ -166,11 +182,11 @@ void x86_mov_r8i(Emit *e, Reg d, uint8_t imm)
 
 void x86_mov_r16i(Emit *e, Reg d, uint16_t imm)
 {
-    op_rr(e, 0xc7 | P_66, 0, d);
+    any_rr(e, 0xc7 | P_66, 0, d);
     put16(e, imm);
 }
 
-void x86_mov_rh_r8(Emit *e, Reg d, Reg s) { op_rr(e, 0x8a, d + 4, s); }
+void x86_mov_rh_r8(Emit *e, Reg d, Reg s) { any_rr(e, 0x8a, d + 4, s); }
 
 static uint32_t movx_op(unsigned size, X86Ext ext)
 {
@@ -184,17 +200,30 @@ static uint32_t movx_op(unsigned size, X86Ext ext)
 
 void x86_movx_rr(Emit *e, unsigned size, X86Ext ext, Reg d, Reg s)
 {
-    op_rr(e, movx_op(size, ext) | (size == 1 ? P_BYTE_RM : 0), d, s);
+    any_rr(e, movx_op(size, ext) | (size == 1 ? P_BYTE_RM : 0), d, s);
 }
 
 void x86_movx_rh(Emit *e, X86Ext ext, Reg d, Reg s)
 {
     g_assert(d < 8 && s < 4 && ext != EXT_SIGN64); /* a REX prefix would turn ah into spl */
-    op_rr(e, movx_op(1, ext), d, s + 4);
+    any_rr(e, movx_op(1, ext), d, s + 4);
 }
 
-void x86_load(Emit *e, unsigned size, X86Ext ext, Reg d, X86Mem m) { op_rm(e, movx_op(size, ext), d, m); }
-void x86_store(Emit *e, unsigned size, X86Mem m, Reg s) { op_rm(e, sized(0x88, size, P_BYTE_REG), s, m); }
+void x86_load(Emit *e, unsigned size, X86Ext ext, Reg d, X86Mem m)
+{
+    if (likely(size == 8))
+        op_rm(e, 0x8b | P_W, d, m);
+    else
+        any_rm(e, movx_op(size, ext), d, m);
+}
+
+void x86_store(Emit *e, unsigned size, X86Mem m, Reg s)
+{
+    if (likely(size == 8))
+        op_rm(e, 0x89 | P_W, s, m);
+    else
+        any_rm(e, sized(0x88, size, P_BYTE_REG), s, m);
+}
 
 static void put_imm(Emit *e, unsigned size, int32_t imm)
 {
@@ -208,16 +237,21 @@ static void put_imm(Emit *e, unsigned size, int32_t imm)
 
 void x86_store_imm(Emit *e, unsigned size, X86Mem m, int32_t imm)
 {
-    op_rm(e, sized(0xc6, size, 0), 0, m);
-    put_imm(e, size, imm);
+    if (likely(size >= 4)) {
+        op_rm(e, 0xc7 | W(size == 8), 0, m);
+        put32(e, imm);
+    } else {
+        any_rm(e, sized(0xc6, size, 0), 0, m);
+        put_imm(e, size, imm);
+    }
 }
 
 void x86_lea(Emit *e, bool w, Reg d, X86Mem m) { op_rm(e, 0x8d | W(w), d, m); }
 void x86_xchg_rr(Emit *e, bool w, Reg a, Reg b) { op_rr(e, 0x87 | W(w), a, b); }
-void x86_setcc(Emit *e, X86Cond cc, Reg d) { op_rr(e, (0x90 + cc) | M_0F | P_BYTE_RM, 0, d); }
-void x86_setcc_m(Emit *e, X86Cond cc, X86Mem m) { op_rm(e, (0x90 + cc) | M_0F, 0, m); }
-void x86_cmov_rr(Emit *e, X86Cond cc, bool w, Reg d, Reg s) { op_rr(e, (0x40 + cc) | M_0F | W(w), d, s); }
-void x86_cmov_rm(Emit *e, X86Cond cc, bool w, Reg d, X86Mem m) { op_rm(e, (0x40 + cc) | M_0F | W(w), d, m); }
+void x86_setcc(Emit *e, X86Cond cc, Reg d) { any_rr(e, (0x90 + cc) | M_0F | P_BYTE_RM, 0, d); }
+void x86_setcc_m(Emit *e, X86Cond cc, X86Mem m) { any_rm(e, (0x90 + cc) | M_0F, 0, m); }
+void x86_cmov_rr(Emit *e, X86Cond cc, bool w, Reg d, Reg s) { any_rr(e, (0x40 + cc) | M_0F | W(w), d, s); }
+void x86_cmov_rm(Emit *e, X86Cond cc, bool w, Reg d, X86Mem m) { any_rm(e, (0x40 + cc) | M_0F | W(w), d, m); }
 
 static void push_pop(Emit *e, uint8_t opcode, Reg r)
 {
@@ -248,19 +282,24 @@ void x86_alu_ri(Emit *e, X86Alu op, bool w, Reg d, int32_t imm)
 
 void x86_alu_mr(Emit *e, X86Alu op, unsigned size, bool lock, X86Mem m, Reg s)
 {
-    op_rm(e, sized(op << 3, size, P_BYTE_REG) | (lock ? P_LOCK : 0), s, m);
+    any_rm(e, sized(op << 3, size, P_BYTE_REG) | (lock ? P_LOCK : 0), s, m);
 }
 
 void x86_alu_mi(Emit *e, X86Alu op, unsigned size, bool lock, X86Mem m, int32_t imm)
 {
+    if (likely(size == 8 && !lock && fits8(imm))) {
+        op_rm(e, 0x83 | P_W, op, m);
+        put8(e, imm);
+        return;
+    }
     uint32_t flags = (lock ? P_LOCK : 0) | (size == 2 ? P_66 : 0) | W(size == 8);
     if (size == 2)
         imm = (int16_t)imm;
     if (size == 1 || fits8(imm)) {
-        op_rm(e, (size == 1 ? 0x80 : 0x83) | flags, op, m);
+        any_rm(e, (size == 1 ? 0x80 : 0x83) | flags, op, m);
         put8(e, imm);
     } else {
-        op_rm(e, 0x81 | flags, op, m);
+        any_rm(e, 0x81 | flags, op, m);
         put_imm(e, size, imm);
     }
 }
@@ -281,10 +320,10 @@ void x86_test_ri(Emit *e, bool w, Reg a, int32_t imm)
 void x86_grp3_r(Emit *e, X86Grp3 op, bool w, Reg r) { op_rr(e, 0xf7 | W(w), op, r); }
 void x86_grp3_m(Emit *e, X86Grp3 op, unsigned size, bool lock, X86Mem m)
 {
-    op_rm(e, sized(0xf6, size, 0) | (lock ? P_LOCK : 0), op, m);
+    any_rm(e, sized(0xf6, size, 0) | (lock ? P_LOCK : 0), op, m);
 }
 void x86_imul_rr(Emit *e, bool w, Reg d, Reg s) { op_rr(e, 0xaf | M_0F | W(w), d, s); }
-void x86_imul_rm(Emit *e, bool w, Reg d, X86Mem m) { op_rm(e, 0xaf | M_0F | W(w), d, m); }
+void x86_imul_rm(Emit *e, bool w, Reg d, X86Mem m) { any_rm(e, 0xaf | M_0F | W(w), d, m); }
 
 void x86_imul_rri(Emit *e, bool w, Reg d, Reg s, int32_t imm)
 {
@@ -316,7 +355,7 @@ void x86_bits_rr(Emit *e, X86Bits op, bool w, Reg d, Reg s)
         [X86_BSF] = 0xbc | M_0F, [X86_BSR] = 0xbd | M_0F, [X86_POPCNT] = 0xb8 | M_0F | P_F3,
         [X86_LZCNT] = 0xbd | M_0F | P_F3, [X86_TZCNT] = 0xbc | M_0F | P_F3,
     };
-    op_rr(e, opcode[op] | W(w), d, s);
+    any_rr(e, opcode[op] | W(w), d, s);
 }
 
 void x86_bswap(Emit *e, bool w, Reg r)
@@ -339,7 +378,7 @@ void x86_shift_ri(Emit *e, X86Shift op, bool w, Reg d, unsigned n)
 
 void x86_shift16_ri(Emit *e, X86Shift op, Reg d, unsigned n)
 {
-    op_rr(e, 0xc1 | P_66, op, d);
+    any_rr(e, 0xc1 | P_66, op, d);
     put8(e, n);
 }
 
@@ -359,22 +398,22 @@ void x86_rorx(Emit *e, bool w, Reg d, Reg s, unsigned n)
 
 void x86_dshift_ri(Emit *e, bool left, bool w, Reg d, Reg s, unsigned n)
 {
-    op_rr(e, (left ? 0xa4 : 0xac) | M_0F | W(w), s, d);
+    any_rr(e, (left ? 0xa4 : 0xac) | M_0F | W(w), s, d);
     put8(e, n);
 }
 
-void x86_dshift_cl(Emit *e, bool left, bool w, Reg d, Reg s) { op_rr(e, (left ? 0xa5 : 0xad) | M_0F | W(w), s, d); }
+void x86_dshift_cl(Emit *e, bool left, bool w, Reg d, Reg s) { any_rr(e, (left ? 0xa5 : 0xad) | M_0F | W(w), s, d); }
 
 /* ---- memory read-modify-write ---- */
 
-void x86_xchg_mr(Emit *e, unsigned size, X86Mem m, Reg r) { op_rm(e, sized(0x86, size, P_BYTE_REG), r, m); }
+void x86_xchg_mr(Emit *e, unsigned size, X86Mem m, Reg r) { any_rm(e, sized(0x86, size, P_BYTE_REG), r, m); }
 void x86_xadd_mr(Emit *e, unsigned size, bool lock, X86Mem m, Reg r)
 {
-    op_rm(e, sized(0xc0, size, P_BYTE_REG) | M_0F | (lock ? P_LOCK : 0), r, m);
+    any_rm(e, sized(0xc0, size, P_BYTE_REG) | M_0F | (lock ? P_LOCK : 0), r, m);
 }
 void x86_cmpxchg_mr(Emit *e, unsigned size, bool lock, X86Mem m, Reg r)
 {
-    op_rm(e, sized(0xb0, size, P_BYTE_REG) | M_0F | (lock ? P_LOCK : 0), r, m);
+    any_rm(e, sized(0xb0, size, P_BYTE_REG) | M_0F | (lock ? P_LOCK : 0), r, m);
 }
 
 /* ---- control ---- */
@@ -461,8 +500,8 @@ void x86_call_rx(Emit *e, const uint8_t *target_rx)
 }
 
 void x86_jmp_r(Emit *e, Reg r) { op_rr(e, 0xff, 4, r); }
-void x86_jmp_m(Emit *e, X86Mem m) { op_rm(e, 0xff, 4, m); }
-void x86_call_r(Emit *e, Reg r) { op_rr(e, 0xff, 2, r); }
+void x86_jmp_m(Emit *e, X86Mem m) { any_rm(e, 0xff, 4, m); }
+void x86_call_r(Emit *e, Reg r) { any_rr(e, 0xff, 2, r); }
 void x86_ret(Emit *e) { insn_begin(e); put8(e, 0xc3); }
 
 void x86_align_nop(Emit *e, unsigned align, unsigned offset)
@@ -484,7 +523,7 @@ void x86_align_nop(Emit *e, unsigned align, unsigned offset)
 
 /* ---- vectors ---- */
 
-void x86_x87_m(Emit *e, uint8_t esc, unsigned reg, X86Mem m) { op_rm(e, esc, reg, m); }
+void x86_x87_m(Emit *e, uint8_t esc, unsigned reg, X86Mem m) { any_rm(e, esc, reg, m); }
 
 void x86_x87_r(Emit *e, uint8_t esc, uint8_t modrm)
 {
@@ -493,8 +532,8 @@ void x86_x87_r(Emit *e, uint8_t esc, uint8_t modrm)
     put8(e, modrm);
 }
 
-void x86_ldmxcsr(Emit *e, X86Mem m) { op_rm(e, 0xae | M_0F, 2, m); }
-void x86_stmxcsr(Emit *e, X86Mem m) { op_rm(e, 0xae | M_0F, 3, m); }
+void x86_ldmxcsr(Emit *e, X86Mem m) { any_rm(e, 0xae | M_0F, 2, m); }
+void x86_stmxcsr(Emit *e, X86Mem m) { any_rm(e, 0xae | M_0F, 3, m); }
 
 void x86_vzeroupper(Emit *e)
 {
@@ -513,7 +552,7 @@ void x86_vec_load(Emit *e, unsigned bytes, bool vex, Reg d, X86Mem m)
     if (vex || bytes == 32)
         vex_rm(e, op, bytes == 32, d - XMM0, 0, m);
     else
-        op_rm(e, op, d - XMM0, m);
+        any_rm(e, op, d - XMM0, m);
 }
 
 void x86_vec_store(Emit *e, unsigned bytes, X86Mem m, Reg s)
@@ -522,7 +561,7 @@ void x86_vec_store(Emit *e, unsigned bytes, X86Mem m, Reg s)
     if (bytes == 32)
         vex_rm(e, op, true, s - XMM0, 0, m);
     else
-        op_rm(e, op, s - XMM0, m);
+        any_rm(e, op, s - XMM0, m);
 }
 
 _Static_assert(SIMD_PP_66 == P_66 >> 2 && SIMD_PP_F2 == P_F2 >> 2, "SimdEnc's prefix field shifted by 2 is ours");
@@ -538,7 +577,7 @@ static uint32_t simd_op(uint32_t enc)
 
 void x86_simd_rr(Emit *e, uint32_t enc, unsigned reg, unsigned rm, uint8_t imm)
 {
-    op_rr(e, simd_op(enc), reg, rm);
+    any_rr(e, simd_op(enc), reg, rm);
     if (enc & SIMD_IMM8)
         put8(e, imm);
 }
