@@ -7,12 +7,6 @@
 static inline bool is_vec(Ra *l, TcgTempIdx t) { return l->s->temps[t].type >= TCG_V128; }
 static inline bool is_scratch(Reg r) { return r != NOREG && (REGS_SCRATCH | REGS_VEC) >> r & 1; }
 
-Reg ra_pin(Ra *l, TcgTempIdx t)
-{
-    const TcgTemp *ts = &l->s->temps[t];
-    return ts->kind == TCG_TEMP_GLOBAL && ts->pinned ? (Reg)ts->pin_reg : NOREG;
-}
-
 void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s)
 {
     if (d == s)
@@ -36,18 +30,17 @@ static unsigned home_bytes(Ra *l, TcgTempIdx t)
 
 X86Mem ra_home(Ra *l, TcgTempIdx t)
 {
-    const TcgTemp *ts = &l->s->temps[t];
     RaTemp *rt = &l->t[t];
 
-    if (ts->kind == TCG_TEMP_GLOBAL)
-        return mem_at(RBP, ts->env_offset);
-    if (!rt->slot || (rt->slot_bb != l->bb && ts->kind == TCG_TEMP_EBB)) {
+    if (likely(rt->kind == RA_GLOBAL || rt->kind == RA_PINNED))
+        return mem_at(RBP, l->s->temps[t].env_offset);
+    if (!rt->slot || (rt->slot_bb != l->bb && rt->kind == RA_EBB)) {
         rt->slot_bb = l->bb;
         int size = is_vec(l, t) ? 32 : 8;
         if (l->slot_high - l->slot_low < size) {
             l->too_big = true;
             rt->slot = FRAME_SPILL;
-        } else if (ts->kind == TCG_TEMP_LOCAL) {
+        } else if (rt->kind == RA_LOCAL) {
             rt->slot = l->slot_low;
             l->slot_low += size;
         } else {
@@ -70,7 +63,8 @@ static void join(Ra *l, TcgTempIdx t, Reg r)
     if (rt->next != TCG_NO_TEMP)
         l->t[rt->next].prev = t;
     l->head[r] = t;
-    if (l->s->temps[t].kind != TCG_TEMP_EBB)
+    l->held |= REG_BIT(r);
+    if (rt->kind != RA_EBB)
         l->cached[t / 64] |= 1ull << (t % 64);
 }
 
@@ -81,19 +75,15 @@ static void leave(Ra *l, TcgTempIdx t)
     if (rt->loc == LOC_REG) {
         if (rt->prev != TCG_NO_TEMP)
             l->t[rt->prev].next = rt->next;
-        else
-            l->head[rt->reg] = rt->next;
+        else if ((l->head[rt->reg] = rt->next) == TCG_NO_TEMP)
+            l->held &= ~REG_BIT(rt->reg);
         if (rt->next != TCG_NO_TEMP)
             l->t[rt->next].prev = rt->prev;
     }
     l->cached[t / 64] &= ~(1ull << (t % 64));
 }
 
-static inline bool untracked(Ra *l, TcgTempIdx t)
-{
-    const TcgTemp *ts = &l->s->temps[t];
-    return ts->kind == TCG_TEMP_CONST || ts->kind == TCG_TEMP_ENV || (ts->kind == TCG_TEMP_GLOBAL && ts->pinned);
-}
+static inline bool untracked(Ra *l, TcgTempIdx t) { return l->t[t].kind >= RA_PINNED; }
 
 void ra_release(Ra *l, TcgTempIdx t)
 {
@@ -101,7 +91,7 @@ void ra_release(Ra *l, TcgTempIdx t)
         return;
     leave(l, t);
     /* Globals and locals have a home for good: whoever reads one after a discard gets what is there. */
-    bool ebb = l->s->temps[t].kind == TCG_TEMP_EBB;
+    bool ebb = l->t[t].kind == RA_EBB;
     l->t[t].loc = ebb ? LOC_DEAD : LOC_MEM;
     l->t[t].coherent = !ebb;
 }
@@ -141,11 +131,8 @@ void ra_store_value(Ra *l, X86Mem m, unsigned bytes, Opnd o, Reg tmp)
 
 static Reg free_scratch(Ra *l)
 {
-    for (int r = R11; r >= R8; r--) {
-        if (l->head[r] == TCG_NO_TEMP && !(l->locked >> r & 1))
-            return r;
-    }
-    return NOREG;
+    uint32_t free = REGS_SCRATCH & ~(l->held | l->locked);
+    return free ? 31 - __builtin_clz(free) : NOREG;
 }
 
 static void sync_temp(Ra *l, TcgTempIdx t)
@@ -214,14 +201,12 @@ static Reg alloc(Ra *l, uint32_t class)
                 break;
             }
         }
+    } else if (candidates & ~l->held) {
+        best = __builtin_ctz(candidates & ~l->held);
     } else {
         uint32_t best_cost = UINT32_MAX;
         for (uint32_t m = candidates; m; m &= m - 1) {
             Reg r = __builtin_ctz(m);
-            if (l->head[r] == TCG_NO_TEMP) {
-                best = r;
-                break;
-            }
             uint32_t cost = l->stamp[r] * 2 + (all_coherent(l, r) ? 0 : 8); /* a store is worth four ops of age */
             if (cost < best_cost) {
                 best_cost = cost;
@@ -275,18 +260,12 @@ void ra_move_vector(Ra *l, TcgTempIdx t, Reg r)
 
 bool ra_is_const(Ra *l, TcgTempIdx t, uint64_t *value)
 {
-    const TcgTemp *ts = &l->s->temps[t];
-    if (ts->kind == TCG_TEMP_CONST) {
-        *value = ts->value;
+    const RaTemp *rt = &l->t[t];
+    if (rt->loc == LOC_CONST) { /* those of kind RA_CONST, too */
+        *value = rt->value;
         return true;
     }
-    if (ts->kind == TCG_TEMP_ENV || ra_pin(l, t) != NOREG)
-        return false;
-    if (l->t[t].loc == LOC_CONST) {
-        *value = l->t[t].value;
-        return true;
-    }
-    if (l->t[t].loc == LOC_DEAD && !is_vec(l, t)) { /* never written: zero, as in the interpreter */
+    if (rt->loc == LOC_DEAD && rt->kind < RA_PINNED && !is_vec(l, t)) { /* never written: zero, as in the interpreter */
         *value = 0;
         return true;
     }
@@ -309,17 +288,17 @@ Reg ra_in(Ra *l, TcgTempIdx t)
 
     if (r != NOREG)
         return use(l, r);
-    if (l->s->temps[t].kind == TCG_TEMP_ENV)
+    if (rt->loc == LOC_REG)
+        return use(l, rt->reg);
+    if (rt->kind == RA_ENV)
         return RBP;
     if (ra_is_const(l, t, &v)) {
         r = ra_tmp(l);
         load_const(l, r, v);
-        if (rt->loc == LOC_CONST && l->s->temps[t].kind != TCG_TEMP_CONST)
+        if (rt->loc == LOC_CONST && rt->kind != RA_CONST)
             join(l, t, r);
         return r;
     }
-    if (rt->loc == LOC_REG)
-        return use(l, rt->reg);
     r = alloc(l, is_vec(l, t) ? REGS_VEC : REGS_SCRATCH);
     if (rt->loc == LOC_DEAD) { /* a vector that was never written */
         if (home_bytes(l, t) == 32)
@@ -373,7 +352,7 @@ Opnd ra_in_any(Ra *l, TcgTempIdx t)
 
     if (r != NOREG)
         return (Opnd){ OPND_REG, .reg = use(l, r) };
-    if (l->s->temps[t].kind == TCG_TEMP_ENV)
+    if (l->t[t].kind == RA_ENV)
         return (Opnd){ OPND_REG, .reg = RBP };
     if (ra_is_const(l, t, &v))
         return (Opnd){ OPND_IMM, .reg = NOREG, .imm = v };
@@ -392,9 +371,8 @@ Opnd ra_in_not_scratch(Ra *l, TcgTempIdx t)
 bool ra_dies(Ra *l, TcgTempIdx t)
 {
     const TcgOp *op = l->op;
-    const TcgOpInfo *info = &tcg_op_info[op->opc];
-    for (unsigned i = info->outs; i < info->outs + info->ins; i++) {
-        if (op->arg[i] == t && op->life >> i & 1)
+    for (unsigned m = op->life & 0xff; m; m &= m - 1) {
+        if (op->arg[__builtin_ctz(m)] == t)
             return true;
     }
     return false;
@@ -403,11 +381,8 @@ bool ra_dies(Ra *l, TcgTempIdx t)
 void ra_kill(Ra *l)
 {
     const TcgOp *op = l->op;
-    const TcgOpInfo *info = &tcg_op_info[op->opc];
-    for (unsigned i = info->outs; i < info->outs + info->ins; i++) {
-        if (op->life >> i & 1)
-            ra_release(l, op->arg[i]);
-    }
+    for (unsigned m = op->life & 0xff; m; m &= m - 1)
+        ra_release(l, op->arg[__builtin_ctz(m)]);
 }
 
 void ra_move_opnd(Ra *l, Reg d, Opnd o)
@@ -431,7 +406,7 @@ void ra_evacuate(Ra *l, Reg pinned)
         next = l->t[t].next;
         if (ra_dies(l, t))
             continue;
-        if (l->t[t].coherent || l->s->temps[t].kind == TCG_TEMP_GLOBAL) {
+        if (l->t[t].coherent || l->t[t].kind == RA_GLOBAL) {
             ra_to_memory(l, t); /* a global must be stored sooner or later: now, while that is one instruction */
             continue;
         }
@@ -492,7 +467,7 @@ void ra_out_const(Ra *l, TcgTempIdx t, uint64_t value)
     l->t[t].loc = LOC_CONST;
     l->t[t].value = value;
     l->t[t].coherent = false;
-    if (l->s->temps[t].kind != TCG_TEMP_EBB)
+    if (l->t[t].kind != RA_EBB)
         l->cached[t / 64] |= 1ull << (t % 64);
 }
 
@@ -553,7 +528,7 @@ void ra_sync_globals(Ra *l, uint64_t but)
 {
     TcgTempIdx t;
     FOR_EACH_CACHED(l, t) {
-        if (l->s->temps[t].kind == TCG_TEMP_GLOBAL && !in_mask(t, but))
+        if (l->t[t].kind == RA_GLOBAL && !in_mask(t, but))
             sync_temp(l, t);
     }
 }
@@ -562,7 +537,7 @@ void ra_forget_globals(Ra *l)
 {
     TcgTempIdx t;
     FOR_EACH_CACHED(l, t) {
-        if (l->s->temps[t].kind == TCG_TEMP_GLOBAL) {
+        if (l->t[t].kind == RA_GLOBAL) {
             leave(l, t);
             l->t[t].loc = LOC_MEM;
             l->t[t].coherent = true;
@@ -582,11 +557,11 @@ void ra_forget(Ra *l)
 
 void ra_end_bb(Ra *l)
 {
-    for (Reg r = 0; r < NB_REGS; r++) {
+    for (uint32_t m = l->held; m; m &= m - 1) {
         TcgTempIdx next;
-        for (TcgTempIdx t = l->head[r]; t != TCG_NO_TEMP; t = next) {
+        for (TcgTempIdx t = l->head[__builtin_ctz(m)]; t != TCG_NO_TEMP; t = next) {
             next = l->t[t].next;
-            if (l->s->temps[t].kind == TCG_TEMP_EBB)
+            if (l->t[t].kind == RA_EBB)
                 ra_release(l, t);
         }
     }
@@ -596,32 +571,28 @@ void ra_end_bb(Ra *l)
 
 void ra_drop_vectors(Ra *l)
 {
-    for (Reg r = XMM0; r <= XMM15; r++)
-        ra_evict(l, r);
+    for (uint32_t m = l->held & REGS_VEC; m; m &= m - 1)
+        ra_evict(l, __builtin_ctz(m));
 }
 
 void ra_drop_scratch(Ra *l)
 {
-    for (Reg r = R8; r <= R11; r++)
-        ra_evict(l, r);
+    for (uint32_t m = l->held & REGS_SCRATCH; m; m &= m - 1)
+        ra_evict(l, __builtin_ctz(m));
 }
 
 int ra_vec_live(Ra *l)
 {
-    for (Reg r = XMM0; r <= XMM15; r++) {
-        if (l->head[r] != TCG_NO_TEMP)
-            return l->uses_ymm ? 2 : 1;
-    }
-    return 0;
+    return !(l->held & REGS_VEC) ? 0 : l->uses_ymm ? 2 : 1;
 }
 
-void ra_snapshot(Ra *l, Stub *stub, uint64_t but)
+Snapshot ra_snapshot(Ra *l, uint64_t but)
 {
     TcgTempIdx t;
-    stub->snap = l->nb_snaps;
+    unsigned first = l->nb_snaps;
     FOR_EACH_CACHED(l, t) {
         RaTemp *rt = &l->t[t];
-        if (l->s->temps[t].kind != TCG_TEMP_GLOBAL || rt->coherent || in_mask(t, but))
+        if (rt->kind != RA_GLOBAL || rt->coherent || in_mask(t, but))
             continue;
         if (l->nb_snaps == MAX_SNAPS) {
             l->too_big = true;
@@ -629,7 +600,7 @@ void ra_snapshot(Ra *l, Stub *stub, uint64_t but)
         }
         l->snap[l->nb_snaps++] = (SnapEntry){ t, rt->loc, rt->reg, rt->value };
     }
-    stub->nb_snap = l->nb_snaps - stub->snap;
+    return (Snapshot){ first, l->nb_snaps - first };
 }
 
 /* ---- the driver ---- */
@@ -650,40 +621,58 @@ static void begin(Ra *l, TcgContext *s)
     memset(l->cached, 0, l->cached_words * 8);
     memset(l->stamp, 0, sizeof l->stamp);
     memset(l->head, 0xff, sizeof l->head);
+    l->held = 0;
     if (!l->rng)
         l->rng = 2463534242u;
     memset(l->label_off, 0xff, s->nb_labels * sizeof l->label_off[0]);
     memset(l->label_refs, 0, s->nb_labels * sizeof l->label_refs[0]);
-    for (unsigned i = 0; i < s->nb_ops; i++) {
+    for (unsigned i = 0; i < s->nb_ops && s->nb_labels; i++) {
         const TcgOp *op = &s->ops[i];
         if (op->opc == TCG_OP_br || op->opc == TCG_OP_brcond)
             l->label_refs[op->arg[op->opc == TCG_OP_br ? 0 : 3]]++;
         else if (op->opc == TCG_OP_set_label)
             l->label_op[op->arg[0]] = i;
     }
-    for (unsigned i = 0; i < s->nb_temps; i++) {
-        TcgTempKind k = s->temps[i].kind;
-        l->t[i] = (RaTemp){ .loc = k == TCG_TEMP_GLOBAL ? LOC_MEM : LOC_DEAD, .reg = NOREG, .coherent = k == TCG_TEMP_GLOBAL };
-        /* A local that a label makes live before its first write (on some path) is read from its slot. */
-        if (k == TCG_TEMP_LOCAL)
-            l->t[i].loc = LOC_MEM, l->t[i].coherent = true;
+    memcpy(l->t, l->fresh, s->nb_globals * sizeof l->t[0]);
+    for (unsigned i = s->nb_globals; i < s->nb_temps; i++) {
+        static const RaTemp fresh[] = { /* by TcgTempKind */
+            [TCG_TEMP_EBB] = { .kind = RA_EBB, .loc = LOC_DEAD, .reg = NOREG },
+            /* A local that a label makes live before its first write (on some path) is read from its slot. */
+            [TCG_TEMP_LOCAL] = { .kind = RA_LOCAL, .loc = LOC_MEM, .reg = NOREG, .coherent = true },
+            [TCG_TEMP_CONST] = { .kind = RA_CONST, .loc = LOC_CONST, .reg = NOREG },
+            [TCG_TEMP_ENV] = { .kind = RA_ENV, .loc = LOC_DEAD, .reg = NOREG },
+        };
+        l->t[i] = fresh[s->temps[i].kind];
+        if (s->temps[i].kind == TCG_TEMP_CONST)
+            l->t[i].value = s->temps[i].value;
     }
+}
+
+static Ra *new_allocator(const TcgContext *s)
+{
+    Ra *l = g_new0(Ra, 1);
+
+    l->fresh = g_new0(RaTemp, s->nb_globals);
+    for (unsigned i = 0; i < s->nb_globals; i++) {
+        const TcgTemp *g = &s->temps[i];
+        l->fresh[i] = (RaTemp){ .kind = g->pinned ? RA_PINNED : RA_GLOBAL, .loc = g->pinned ? LOC_DEAD : LOC_MEM,
+                                .reg = g->pinned ? g->pin_reg : NOREG, .coherent = true };
+    }
+    return l;
 }
 
 static void end_op(Ra *l)
 {
     const TcgOp *op = l->op;
-    for (unsigned i = 0; i < tcg_op_info[op->opc].outs; i++) {
-        if (op->life >> (8 + i) & 1)
-            ra_release(l, op->arg[i]);
-    }
+    for (unsigned m = op->life >> 8; m; m &= m - 1)
+        ra_release(l, op->arg[__builtin_ctz(m)]);
     l->locked = 0;
 }
 
 TcgResult tcg_regalloc_and_emit(TcgContext *s)
 {
     if (!s->backend)
-        s->backend = g_new0(Ra, 1);
+        s->backend = new_allocator(s);
     Ra *l = s->backend;
 
     if (s->overflow)

@@ -20,23 +20,32 @@
 
 typedef enum Loc { LOC_DEAD, LOC_MEM, LOC_REG, LOC_CONST } Loc;
 
-typedef struct RaTemp {
-    uint8_t loc;
-    int8_t reg;
+/* A temp's kind as the allocator asks for it. PINNED, CONST, ENV: untracked, they are always where they are. */
+typedef enum RaKind { RA_EBB, RA_LOCAL, RA_GLOBAL, RA_PINNED, RA_CONST, RA_ENV } RaKind;
+
+typedef struct RaTemp { /* 16 bytes: all of a TB's are written before it begins */
+    uint8_t loc, kind;
+    int8_t reg;       /* LOC_REG, and of a pinned global always */
     bool coherent;    /* its home in memory holds the value */
     uint16_t slot_bb; /* the basic block that an EBB temp's slot belongs to */
-    int32_t slot;     /* frame offset, 0: none yet (locals and EBB temps) */
-    TcgTempIdx next, prev; /* holders of one register */
-    uint64_t value;   /* LOC_CONST */
+    uint16_t slot;    /* frame offset, 0: none yet (locals and EBB temps) */
+    union {
+        struct { TcgTempIdx next, prev; }; /* LOC_REG: holders of one register */
+        uint64_t value;                    /* LOC_CONST */
+    };
 } RaTemp;
+_Static_assert(sizeof(RaTemp) == 16 && FRAME_VSAVE < UINT16_MAX, "small, and a slot's offset fits");
 
 typedef enum OpndKind { OPND_REG, OPND_IMM, OPND_MEM } OpndKind;
-typedef struct Opnd {
-    OpndKind kind;
-    Reg reg;
-    int64_t imm;
-    X86Mem mem;
+typedef struct Opnd { /* 16 bytes go from function to function in registers */
+    uint8_t kind; /* OpndKind */
+    int8_t reg;   /* NOREG unless OPND_REG */
+    union {
+        int64_t imm;
+        X86Mem mem;
+    };
 } Opnd;
+_Static_assert(sizeof(Opnd) == 16, "small");
 
 /* A dirty global at an access that may fault: what its stub must store. */
 typedef struct SnapEntry {
@@ -45,6 +54,8 @@ typedef struct SnapEntry {
     int8_t reg;
     uint64_t value;
 } SnapEntry;
+
+typedef struct Snapshot { uint32_t first, n; } Snapshot; /* of Ra.snap */
 
 /* An out-of-line part, written at the end of the TB. */
 typedef struct Stub {
@@ -60,10 +71,10 @@ typedef struct Stub {
     Opnd arg[3];               /* address, value(s) */
     int32_t disp;
     uint32_t oi, rmw;
+    Snapshot snap;
     uint8_t *from[3], *back;   /* jumps to the stub; where it returns to */
     uint8_t *from_misaligned;  /* jump to its slow path, when shared */
     uint8_t *stack_check;      /* unless NULL: the check was one of the stack's page, and is here */
-    uint32_t snap, nb_snap;
     uint64_t x87_insn, x87_state;
     uint64_t data[2];          /* insn_start's; data[0] is the eip for poll_exit */
 } Stub;
@@ -103,6 +114,7 @@ typedef struct Ra {
     unsigned op_index;
     uint32_t locked;                 /* registers that the current op needs */
     uint32_t stamp[NB_REGS];         /* op index of the last use */
+    uint32_t held;                   /* registers that have holders */
     TcgTempIdx head[NB_REGS];        /* holders, TCG_NO_TEMP: none */
     TcgTempIdx pin[16];              /* the pinned global of a host register */
     uint64_t cached[CACHED_WORDS];   /* globals and locals that are in a register or constant */
@@ -130,7 +142,7 @@ typedef struct Ra {
         uint64_t eip;
         uint8_t slot;
         bool loop_exit;     /* not yet the goto_tb: a loop's values are stored first */
-        Stub state, values; /* snapshots: for the unlinked way, for loop_exit */
+        Snapshot state, values; /* for the unlinked way, for loop_exit */
     } tail[2];              /* goto_tb's parts that are not on the main path */
     unsigned nb_tails;
     RaLoop loop;
@@ -141,6 +153,7 @@ typedef struct Ra {
     uint64_t share_epoch;
     uint16_t group_of[TCG_MAX_OPS]; /* of an access; 0: none */
     ShareValue share_value[TCG_MAX_TEMPS];
+    RaTemp *fresh;                   /* of the globals, as a TB begins */
     RaTemp t[TCG_MAX_TEMPS];
 } Ra;
 
@@ -165,7 +178,8 @@ Reg ra_tmpv(Ra *l);
 void ra_evict(Ra *l, Reg r);                   /* nobody holds r afterwards (not for pinned registers) */
 void ra_evacuate(Ra *l, Reg pinned);           /* aliases that outlive this op leave the register */
 bool ra_dies(Ra *l, TcgTempIdx t);             /* t is an input that dies at this op */
-Reg ra_pin(Ra *l, TcgTempIdx t);               /* host register of a pinned global, or NOREG */
+/* Host register of a pinned global, or NOREG. */
+static inline Reg ra_pin(Ra *l, TcgTempIdx t) { return l->t[t].kind == RA_PINNED ? l->t[t].reg : NOREG; }
 void ra_release(Ra *l, TcgTempIdx t);          /* the value is gone */
 void ra_sync_globals(Ra *l, uint64_t but);      /* dirty unpinned globals to env; not those (of the first 64) in but */
 void ra_sync(Ra *l);                           /* and locals to their slots */
@@ -174,7 +188,7 @@ void ra_forget(Ra *l);                         /* at a label: only memory counts
 void ra_end_bb(Ra *l);                         /* EBB temps are dead */
 void ra_drop_vectors(Ra *l);                   /* write back what lives in vector registers, and empty them */
 void ra_drop_scratch(Ra *l);                   /* the same for r8-r11 */
-void ra_snapshot(Ra *l, Stub *stub, uint64_t but);
+Snapshot ra_snapshot(Ra *l, uint64_t but);
 int ra_vec_live(Ra *l);
 X86Mem ra_home(Ra *l, TcgTempIdx t);
 void ra_load_at(Ra *l, TcgTempIdx t, Reg r, bool coherent); /* a global, from env, into a register that nobody holds */
@@ -224,7 +238,7 @@ Stub *stub_new(Ra *l, unsigned opc); /* never NULL: when there are too many the 
 void stub_from(Stub *st, uint8_t *jump);
 void lower_exit(Ra *l, uint8_t *jump, unsigned reason); /* let the jump lead to the epilogue; TbExit or EXIT_SEARCH */
 X86Mem lower_host_mem(Ra *l, TcgTempIdx base, int64_t off);
-void stub_store_snapshot(Ra *l, const Stub *st);
+void stub_store_snapshot(Ra *l, Snapshot snap, Reg tmp); /* tmp: NOREG or free */
 void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s);
 
 /* frame.c */

@@ -50,6 +50,8 @@ int tcg_host_pin(int guest_reg) { return guest_reg < 0 || guest_reg > 15 ? -1 : 
 
 void tcg_backend_free(TcgContext *s)
 {
+    if (s->backend)
+        g_free(((Ra *)s->backend)->fresh);
     g_free(s->backend);
     s->backend = NULL;
 }

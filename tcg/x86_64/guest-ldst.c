@@ -168,7 +168,7 @@ Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes
     Reg addend = follower ? ra_in(l, g->temp) : t;
     Stub *st = stub_new(l, l->op->opc);
 
-    ra_snapshot(l, st, 0);
+    st->snap = ra_snapshot(l, 0);
     st->disp = disp;
     st->oi = oi;
     st->tmp = t;
@@ -444,18 +444,20 @@ static void lower_guest_stv(Ra *l, const TcgOp *op)
 
 /* ---- stubs ---- */
 
-void stub_store_snapshot(Ra *l, const Stub *st)
+void stub_store_snapshot(Ra *l, Snapshot snap, Reg tmp)
 {
+    if (!snap.n)
+        return;
     /* Registers first: a 64-bit constant needs tmp, which in a poll stub may still hold one of them. */
     for (int pass = LOC_REG; pass <= LOC_CONST; pass++) {
-        for (unsigned i = st->snap; i < st->snap + st->nb_snap; i++) {
+        for (unsigned i = snap.first; i < snap.first + snap.n; i++) {
             const SnapEntry *s = &l->snap[i];
             if (s->loc != pass)
                 continue;
             TcgType type = l->s->temps[s->temp].type;
             unsigned bytes = type == TCG_V256 && host_features.avx ? 32 : type >= TCG_V128 ? 16 : 8;
             Opnd o = pass == LOC_REG ? (Opnd){ OPND_REG, .reg = s->reg } : (Opnd){ OPND_IMM, .reg = NOREG, .imm = s->value };
-            ra_store_value(l, ra_home(l, s->temp), bytes, o, st->tmp);
+            ra_store_value(l, ra_home(l, s->temp), bytes, o, tmp);
         }
     }
 }
@@ -508,7 +510,7 @@ static void guest_stub(Ra *l, const Stub *st)
     unsigned size = memop_size(memopidx_op(st->oi));
     uint8_t *done = NULL, *slow = NULL;
     /* The bytes from `done` to its target at most: near enough for a short jump? */
-    bool near_done = 17 * st->nb_snap + 13 * st->nb_zero + 32 <= INT8_MAX && st->x87_state == 0;
+    bool near_done = 17 * st->snap.n + 13 * st->nb_zero + 32 <= INT8_MAX && st->x87_state == 0;
 
     for (unsigned i = 0; i < st->nb_from; i++)
         x86_patch_here(e, st->from[i]);
@@ -536,7 +538,7 @@ static void guest_stub(Ra *l, const Stub *st)
         if (slow)
             x86_patch8_here(e, slow);
     }
-    stub_store_snapshot(l, st);
+    stub_store_snapshot(l, st->snap, st->tmp);
     if (!st->shared) {
         if (st->disp) {
             x86_lea(e, true, st->tmp, mem_at(a, st->disp));

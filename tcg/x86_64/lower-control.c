@@ -83,11 +83,11 @@ static void load_cold(Ra *l, Reg d, TcgTempIdx t)
 }
 
 /* On the way out of a lazy exit: what the chained path leaves undone. r8-r11 are free but for the snapshot's. */
-static void lazy_state(Ra *l, const TcgLazyExit *z, const Stub *snapshot)
+static void lazy_state(Ra *l, const TcgLazyExit *z, Snapshot snap, Reg tmp)
 {
     Emit *e = &l->e;
 
-    stub_store_snapshot(l, snapshot);
+    stub_store_snapshot(l, snap, tmp);
     if (lazy_computed(z)) {
         TcgTempIdx d = __builtin_ctzll(z->dead), sub = __builtin_ctzll(z->dead & (z->dead - 1));
         load_cold(l, R11, z->a);
@@ -113,10 +113,9 @@ static void chain_jump(Ra *l, const TcgOp *op, int cc /* -1: always */)
     const TcgLazyExit *z = lazy_of(l, op);
     uint64_t loop = l->loop.used;
     bool loop_exit = loop && slot != l->loop.slot;
-    l->tail[l->nb_tails].state = l->tail[l->nb_tails].values = (Stub){ .tmp = NOREG };
-    ra_snapshot(l, &l->tail[l->nb_tails].state, lazy_computed(z) | (z->dead ? 0 : ~(loop_exit ? 0 : loop)) | (loop_exit ? loop : 0));
+    l->tail[l->nb_tails].state = ra_snapshot(l, lazy_computed(z) | (z->dead ? 0 : ~(loop_exit ? 0 : loop)) | (loop_exit ? loop : 0));
     if (loop_exit)
-        ra_snapshot(l, &l->tail[l->nb_tails].values, ~loop);
+        l->tail[l->nb_tails].values = ra_snapshot(l, ~loop);
     l->tail[l->nb_tails].loop_exit = loop_exit;
     l->tail[l->nb_tails].eip = op->arg[1];
     l->tail[l->nb_tails].slot = slot;
@@ -322,7 +321,7 @@ static void lower_poll_exit(Ra *l, const TcgOp *op)
     unsigned next = ra_next_op(l, l->op_index);
     const TcgLazyExit *z = is_op(l, next, TCG_OP_goto_tb) ? lazy_of(l, &l->s->ops[next]) : NULL;
     st->oi = z && z->dead ? 1 + (l->s->ops[next].arg[0] & 1) : 0; /* 0: no lazy exit, or slot + 1 */
-    ra_snapshot(l, st, st->oi ? lazy_computed(z) : 0);
+    st->snap = ra_snapshot(l, st->oi ? lazy_computed(z) : 0);
     st->data[0] = op->arg[0];
     st->tmp = R11;
     x86_alu_mi(&l->e, X86_CMP, 4, false, ENV(exit_request), 0);
@@ -333,7 +332,7 @@ static void lower_side_exit(Ra *l, const TcgOp *op)
 {
     X86Cond cc = lower_compare(l, op->type, op->arg[2], op->arg[0], op->arg[1]);
     Stub *st = stub_new(l, TCG_OP_side_exit);
-    ra_snapshot(l, st, 0);
+    st->snap = ra_snapshot(l, 0);
     st->data[0] = op->arg[3];
     st->tmp = NOREG;
     stub_from(st, x86_jcc(&l->e, cc));
@@ -470,7 +469,7 @@ static void exit_stub(Ra *l, const Stub *st)
         return;
     }
     if (st->opc == TCG_OP_side_exit) {
-        stub_store_snapshot(l, st);
+        stub_store_snapshot(l, st->snap, st->tmp);
         x87_stub_state(l, st, true);
         x86_alu_mi(e, X86_OR, 1, false, ENV(x87_live), X87_LIVE_SIDE_EXIT);
         store_eip(l, st->data[0]);
@@ -479,9 +478,9 @@ static void exit_stub(Ra *l, const Stub *st)
     }
     if (st->opc == TCG_OP_poll_exit) {
         if (st->oi)
-            lazy_state(l, &s->lazy_exit[st->oi - 1], st);
+            lazy_state(l, &s->lazy_exit[st->oi - 1], st->snap, st->tmp);
         else
-            stub_store_snapshot(l, st);
+            stub_store_snapshot(l, st->snap, st->tmp);
         store_eip(l, st->data[0]);
         lower_exit(l, x86_jmp(e), TB_EXIT_POLL);
         return;
@@ -540,7 +539,7 @@ uint8_t *lower_finish(Ra *l)
         unsigned slot = l->tail[i].slot;
         x86_patch_here(e, l->tail[i].jump);
         if (l->tail[i].loop_exit) {
-            stub_store_snapshot(l, &l->tail[i].values);
+            stub_store_snapshot(l, l->tail[i].values, NOREG);
             x86_align_nop(e, 4, 1);
             uint8_t *jump = x86_jmp(e);
             s->goto_tb_jump[slot] = jump - e->start;
@@ -548,11 +547,11 @@ uint8_t *lower_finish(Ra *l)
         }
         if (!s->no_chain)
             s->goto_tb_reset[slot] = e->p - e->start;
-        lazy_state(l, &s->lazy_exit[slot], &l->tail[i].state);
+        lazy_state(l, &s->lazy_exit[slot], l->tail[i].state, NOREG);
         store_eip(l, l->tail[i].eip);
         leave_tb(l, s->no_chain ? TB_EXIT_LOOKUP : slot == 0 ? TB_EXIT_SLOT0 : TB_EXIT_SLOT1);
     }
-    for (unsigned reason = 0; reason <= TB_EXIT_MASK; reason++) {
+    for (unsigned reason = 0; reason <= TB_EXIT_MASK && l->nb_exits; reason++) {
         bool used = false;
         for (unsigned i = 0; i < l->nb_exits; i++) {
             /* a jump to the next instruction need not be */
