@@ -119,24 +119,28 @@ static void place_results(TcgContext *s)
 static void begin(Live *v, const TcgContext *s)
 {
     v->words = (s->nb_temps + 63) / 64;
-    memset(v->globals, 0, v->words * 8);
-    memset(v->persistent, 0, v->words * 8);
     v->global_words = (s->nb_globals + 63) / 64;
-    for (unsigned t = 0; t < s->nb_globals; t++)
-        v->globals[t / 64] |= 1ull << (t % 64);
-    memcpy(v->persistent, v->globals, v->global_words * 8);
+    for (unsigned w = 0; w < v->words; w++) {
+        unsigned left = w * 64 < s->nb_globals ? s->nb_globals - w * 64 : 0;
+        v->live[w] = v->persistent[w] = v->globals[w] = left >= 64 ? ~0ULL : (1ull << left) - 1;
+    }
     for (unsigned t = s->nb_globals, n = s->nb_locals; n && t < s->nb_temps; t++) {
         if (s->temps[t].kind == TCG_TEMP_LOCAL) {
             v->persistent[t / 64] |= 1ull << (t % 64);
             n--;
         }
     }
-    memcpy(v->live, v->globals, v->words * 8);
     v->lazy = v->poll = 0;
     for (unsigned i = 0; i < 2; i++)
         v->lazy |= s->lazy_exit[i].dead;
     if (v->lazy)
         memset(v->label_dead, 0, s->nb_labels * sizeof v->label_dead[0]);
+}
+
+static inline void live_only(Live *v, const uint64_t *what)
+{
+    for (unsigned w = 0; w < v->words; w++)
+        v->live[w] = what[w];
 }
 
 /* The end of a basic block: what must be right at its end. Backward branches: everything. */
@@ -148,7 +152,7 @@ static void live_at_end(TcgContext *s, Live *v, const TcgOp *op)
     v->poll = 0;
     if (op->opc == TCG_OP_set_label && v->lazy)
         v->label_dead[op->arg[0]] = dead;
-    memcpy(v->live, tcg_op_info[op->opc].flags & TCG_OPF_EXITS ? v->globals : v->persistent, v->words * 8);
+    live_only(v, tcg_op_info[op->opc].flags & TCG_OPF_EXITS ? v->globals : v->persistent);
     if (op->opc == TCG_OP_goto_tb && z->dead && z->a != TCG_NO_TEMP)
         v->live[0] &= ~(v->poll = z->dead);
     else if (op->opc == TCG_OP_brcond && v->lazy)
@@ -160,11 +164,77 @@ static bool noreturn_call(const TcgOp *op)
     return op->opc == TCG_OP_call && ((const TcgHelperInfo *)(uintptr_t)op->arg[7])->flags & HELPER_NORETURN;
 }
 
+static inline void all_globals_live(Live *v)
+{
+    for (unsigned w = 0; w < v->global_words; w++)
+        v->live[w] |= v->globals[w];
+}
+
+/* Inputs of any op; those of most have no TCG_NO_TEMP, and are read. */
+static inline void live_inputs(TcgContext *s, Live *v, TcgOp *op, unsigned first, unsigned n, bool plain)
+{
+    unsigned life = op->life;
+
+    for (unsigned i = first; i < first + n; i++) { /* a temp that is given twice gets both bits */
+        TcgTempIdx t = op->arg[i];
+        if (!plain && (t == TCG_NO_TEMP || ignored_input(op, i)))
+            continue;
+        if (!is_live(v, t) && s->temps[t].kind < TCG_TEMP_CONST)
+            life |= 1 << i;
+    }
+    op->life = life;
+    for (unsigned i = first; i < first + n; i++) { /* a constant's bit is never looked at without its kind */
+        TcgTempIdx t = op->arg[i];
+        if (plain || (t != TCG_NO_TEMP && !ignored_input(op, i)))
+            set_live(v, t);
+    }
+}
+
+/* Ops without special rules here. */
+static bool is_plain(const TcgOp *op)
+{
+    switch (op->opc) {
+    case TCG_OP_nop: case TCG_OP_discard: case TCG_OP_call: case TCG_OP_simd: case TCG_OP_simd_flags: case TCG_OP_mulu2:
+    case TCG_OP_muls2: case TCG_OP_vzeroupper: case TCG_OP_poll_exit: case TCG_OP_side_exit: return false;
+    default: return true;
+    }
+}
+
+static void live_op(TcgContext *s, Live *v, TcgOp *op);
+
+static inline void live_plain_op(TcgContext *s, Live *v, TcgOp *op, const TcgOpInfo *info)
+{
+    op->life = 0;
+    if (info->flags & TCG_OPF_ENDS_BB)
+        live_at_end(s, v, op);
+    if (info->outs) {
+        unsigned dead = !is_live(v, op->arg[0]);
+        if (info->outs == 2)
+            dead |= !is_live(v, op->arg[1]) << 1;
+        if (dead == (1u << info->outs) - 1 && !(info->flags & TCG_OPF_SIDE)) {
+            op->opc = TCG_OP_nop;
+            return;
+        }
+        op->life = dead << 8;
+        set_dead(v, op->arg[0]);
+        if (info->outs == 2)
+            set_dead(v, op->arg[1]);
+    }
+    if (info->flags & TCG_OPF_FAULT)
+        all_globals_live(v);
+    live_inputs(s, v, op, info->outs, info->ins, true);
+}
+
+/* The others. */
 static void live_op(TcgContext *s, Live *v, TcgOp *op)
 {
     const TcgOpInfo *info = &tcg_op_info[op->opc];
     bool dead_op = info->outs > 0 && is_pure(op);
 
+    if (is_plain(op)) {
+        live_plain_op(s, v, op, info);
+        return;
+    }
     op->life = 0;
     if (op->opc == TCG_OP_nop)
         return;
@@ -172,10 +242,8 @@ static void live_op(TcgContext *s, Live *v, TcgOp *op)
         set_dead(v, op->arg[0]);
         return;
     }
-    if (info->flags & TCG_OPF_ENDS_BB)
-        live_at_end(s, v, op);
-    else if (noreturn_call(op))
-        memcpy(v->live, v->globals, v->words * 8);
+    if (noreturn_call(op))
+        live_only(v, v->globals);
     for (unsigned i = 0; i < info->outs; i++) {
         if (op->arg[i] == TCG_NO_TEMP)
             continue;
@@ -209,8 +277,7 @@ static void live_op(TcgContext *s, Live *v, TcgOp *op)
     }
     if (observes_globals(op)) {
         uint64_t dead = op->opc == TCG_OP_poll_exit ? v->poll & ~v->live[0] : 0;
-        for (unsigned w = 0; w < v->global_words; w++)
-            v->live[w] |= v->globals[w];
+        all_globals_live(v);
         v->live[0] &= ~dead;
     }
     if (op->opc == TCG_OP_vzeroupper) {
@@ -219,18 +286,7 @@ static void live_op(TcgContext *s, Live *v, TcgOp *op)
                 set_live(v, t);
         }
     }
-    for (unsigned i = info->outs; i < info->outs + info->ins; i++) {
-        TcgTempIdx t = op->arg[i];
-        if (t == TCG_NO_TEMP || ignored_input(op, i) || s->temps[t].kind >= TCG_TEMP_CONST)
-            continue;
-        if (!is_live(v, t))
-            op->life |= 1 << i; /* for a temp given twice: both bits, see below */
-    }
-    for (unsigned i = info->outs; i < info->outs + info->ins; i++) {
-        TcgTempIdx t = op->arg[i];
-        if (t != TCG_NO_TEMP && !ignored_input(op, i) && s->temps[t].kind < TCG_TEMP_CONST)
-            set_live(v, t);
-    }
+    live_inputs(s, v, op, info->outs, info->ins, false);
 }
 
 void tcg_liveness(TcgContext *s)
@@ -239,6 +295,13 @@ void tcg_liveness(TcgContext *s)
 
     place_results(s);
     begin(&v, s);
-    for (unsigned i = s->nb_ops; i-- > 0;)
-        live_op(s, &v, &s->ops[i]);
+    for (unsigned i = s->nb_ops; i-- > 0;) {
+        TcgOp *op = &s->ops[i];
+        if (op->opc == TCG_OP_insn_start)
+            op->life = 0;
+        else if (is_plain(op))
+            live_plain_op(s, &v, op, &tcg_op_info[op->opc]);
+        else
+            live_op(s, &v, op);
+    }
 }
