@@ -135,6 +135,9 @@ static void replace_inputs(Optimizer *o, TcgOp *op)
         if (t == TCG_NO_TEMP || o->s->temps[t].kind == TCG_TEMP_CONST || (op->opc == TCG_OP_simd && i == 1))
             continue;
         unsigned n = value_index(o, t);
+        const Value *v = &o->value[n];
+        if (v->home[0] == t && v->home[1] == TCG_NO_TEMP && v->home[2] == TCG_NO_TEMP && !v->is_const)
+            continue; /* nobody else has it: the usual case */
         if (o->value[n].is_const) {
             TcgTempIdx c;
             bool narrow = op->type == TCG_I32 && op->opc != TCG_OP_mov;
@@ -215,6 +218,8 @@ static void count_label_refs(Optimizer *o)
 {
     const TcgContext *s = o->s;
 
+    if (!s->nb_labels)
+        return;
     memset(o->label_refs, 0, s->nb_labels * sizeof o->label_refs[0]);
     for (unsigned i = 0; i < s->nb_ops; i++) {
         if (s->ops[i].opc == TCG_OP_br)
@@ -229,16 +234,11 @@ static bool optimize_op(Optimizer *o, TcgOp *op)
 {
     const TcgOpInfo *info = &tcg_op_info[op->opc];
 
-    switch (op->opc) {
-    case TCG_OP_nop:
+    if (op->opc == TCG_OP_nop)
         return false;
-    case TCG_OP_insn_start:
-        return true;
-    case TCG_OP_discard:
+    if (op->opc == TCG_OP_discard) {
         new_value(o, op->arg[0]);
         return true;
-    default:
-        break;
     }
     replace_inputs(o, op);
     if (op->opc == TCG_OP_brcond)
@@ -262,10 +262,16 @@ void tcg_optimize(TcgContext *s)
     forget_all(o);
     count_label_refs(o);
     for (unsigned r = 0; r < s->nb_ops; r++) {
-        TcgOp op = s->ops[r];
+        TcgOp *op = &s->ops[w];
 
-        if (op.opc == TCG_OP_set_label) {
-            uint64_t l = op.arg[0];
+        if (w != r)
+            *op = s->ops[r];
+        if (op->opc == TCG_OP_insn_start) {
+            w++;
+            continue;
+        }
+        if (op->opc == TCG_OP_set_label) {
+            uint64_t l = op->arg[0];
             const TcgOp *last = w ? &s->ops[w - 1] : NULL;
             if (last && ((last->opc == TCG_OP_br && last->arg[0] == l) ||
                          (last->opc == TCG_OP_brcond && last->arg[3] == l))) {
@@ -277,26 +283,26 @@ void tcg_optimize(TcgContext *s)
                 continue; /* nobody jumps here: the way in, if any, is from above */
             dead = false;
             forget_all(o);
-            s->ops[w++] = op;
+            if (op != &s->ops[w])
+                s->ops[w] = *op;
+            w++;
             continue;
         }
         if (dead) {
-            if (op.opc == TCG_OP_insn_start)
-                s->ops[w++] = op;
-            else if (op.opc == TCG_OP_br)
-                drop_label_ref(o, op.arg[0]);
-            else if (op.opc == TCG_OP_brcond)
-                drop_label_ref(o, op.arg[3]);
+            if (op->opc == TCG_OP_br)
+                drop_label_ref(o, op->arg[0]);
+            else if (op->opc == TCG_OP_brcond)
+                drop_label_ref(o, op->arg[3]);
             continue;
         }
         if (o->nb_values > MAX_VALUES - 2 * VALUES_PER_OP)
             forget_all(o);
-        if (!optimize_op(o, &op))
+        if (!optimize_op(o, op))
             continue;
-        s->ops[w++] = op;
-        if (op.opc == TCG_OP_brcond)
+        w++;
+        if (op->opc == TCG_OP_brcond)
             forget(o, TCG_TEMP_EBB);
-        else if (op.opc == TCG_OP_br || (tcg_op_info[op.opc].flags & TCG_OPF_EXITS))
+        else if (op->opc == TCG_OP_br || (tcg_op_info[op->opc].flags & TCG_OPF_EXITS))
             dead = true;
     }
     s->nb_ops = w;
