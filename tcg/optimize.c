@@ -71,29 +71,44 @@ static uint64_t ones_of_memop(MemOp op, bool zero_extended)
 /* The bits of output 0 that may be one, from those of the inputs. */
 static uint64_t result_ones(Optimizer *o, const TcgOp *op)
 {
-    uint64_t tm = type_mask(op->type), a = 0, b = 0, c = 0;
-    const uint64_t *k = &op->arg[tcg_op_info[op->opc].outs + tcg_op_info[op->opc].ins];
+    uint64_t tm = type_mask(op->type), a, b, c = 0;
+    const uint64_t *k = &op->arg[2]; /* the constants of the ops with one input */
     unsigned bits = type_bits(op->type);
-    bool count_known = false;
+    bool count_known;
 
-    if (op->opc == TCG_OP_call) {
-        const TcgHelperInfo *h = (const TcgHelperInfo *)(uintptr_t)op->arg[7];
-        return h->ret == HARG_I32 ? UINT32_MAX : UINT64_MAX;
+    switch (op->opc) { /* what does not depend on the inputs */
+    case TCG_OP_guest_ld: return ones_of_memop(memopidx_op(op->arg[3]), false);
+    case TCG_OP_guest_rmw: return ones_of_memop(memopidx_op(op->arg[4]), true);
+    case TCG_OP_guest_cmpxchg: return ones_of_memop(memopidx_op(op->arg[5]), true);
+    case TCG_OP_setcond: return 1;
+    case TCG_OP_popcnt: return 0x7f;
+    case TCG_OP_ld8u: return 0xff;
+    case TCG_OP_ld16u: return 0xffff;
+    case TCG_OP_ld32u: return UINT32_MAX;
+    case TCG_OP_call: return ((const TcgHelperInfo *)(uintptr_t)op->arg[7])->ret == HARG_I32 ? UINT32_MAX : UINT64_MAX;
+    case TCG_OP_simd_flags: return BIT(6) | BIT(2) | BIT(0);
+    case TCG_OP_simd: return op->arg[4] & SIMD_W ? UINT64_MAX : UINT32_MAX; /* if general at all */
+    case TCG_OP_mov: case TCG_OP_movcond: case TCG_OP_add: case TCG_OP_and: case TCG_OP_or: case TCG_OP_xor: case TCG_OP_andc:
+    case TCG_OP_shl: case TCG_OP_shr: case TCG_OP_sar: case TCG_OP_clz: case TCG_OP_ctz: case TCG_OP_ext8s: case TCG_OP_ext8u:
+    case TCG_OP_ext16s: case TCG_OP_ext16u: case TCG_OP_ext32s: case TCG_OP_ext32u: case TCG_OP_extract: case TCG_OP_sextract:
+    case TCG_OP_bswap16: case TCG_OP_bswap: case TCG_OP_deposit:
+        break;
+    default:
+        return tcg_op_info[op->opc].flags & TCG_OPF_VEC ? UINT64_MAX : tm;
     }
-    if (tcg_op_info[op->opc].flags & TCG_OPF_VEC) {
-        if (op->opc == TCG_OP_simd_flags)
-            return BIT(6) | BIT(2) | BIT(0);
-        return op->opc == TCG_OP_simd && !(op->arg[4] & SIMD_W) ? UINT32_MAX : UINT64_MAX; /* if general at all */
-    }
-    if (tcg_op_info[op->opc].outs == 1 && tcg_op_info[op->opc].ins >= 1)
-        a = value_of(o, op->arg[1])->ones & tm;
-    if (tcg_op_info[op->opc].outs == 1 && tcg_op_info[op->opc].ins >= 2) {
-        b = value_of(o, op->arg[2])->ones & tm;
-        count_known = const_input(o, op->arg[2], op->type, &c) && c < bits;
+    a = value_of(o, op->arg[1])->ones & tm;
+    if (op->opc == TCG_OP_mov)
+        return a;
+    b = 0;
+    count_known = false;
+    if (tcg_op_info[op->opc].ins >= 2) {
+        const Value *v = value_of(o, op->arg[2]);
+        b = v->ones & tm;
+        c = b;
+        count_known = v->is_const && c < bits;
+        k++;
     }
     switch (op->opc) {
-    case TCG_OP_mov: return a;
-    case TCG_OP_setcond: return 1;
     case TCG_OP_movcond:
         return (value_of(o, op->arg[3])->ones | value_of(o, op->arg[4])->ones) & tm;
     case TCG_OP_add: a = fill_below(a | b); return (a << 1 | a) & tm;
@@ -107,18 +122,12 @@ static uint64_t result_ones(Optimizer *o, const TcgOp *op)
             return a & sign_bit(op->type) ? tm : fill_below(a);
         return (bits == 32 ? (uint64_t)((int32_t)a >> c) : (uint64_t)((int64_t)a >> c)) & tm;
     case TCG_OP_clz: case TCG_OP_ctz: return 0x7f | b; /* at most 63, or b */
-    case TCG_OP_popcnt: return 0x7f;
     case TCG_OP_ext8s: case TCG_OP_ext8u: case TCG_OP_ext16s: case TCG_OP_ext16u: case TCG_OP_ext32s:
     case TCG_OP_ext32u: case TCG_OP_extract: case TCG_OP_sextract: case TCG_OP_bswap16: case TCG_OP_bswap:
         /* These only move bits and copy the sign: done to the mask they give the mask. */
         tcg_fold_op(op->opc, op->type, &a, k, &a);
         return a;
     case TCG_OP_deposit: return deposit64(a, k[0], k[1], b) & tm;
-    case TCG_OP_ld8u: return 0xff;
-    case TCG_OP_ld16u: return 0xffff;
-    case TCG_OP_ld32u: return UINT32_MAX;
-    case TCG_OP_guest_ld: return ones_of_memop(memopidx_op(k[1]), false);
-    case TCG_OP_guest_rmw: case TCG_OP_guest_cmpxchg: return ones_of_memop(memopidx_op(k[1]), true);
     default: return tm;
     }
 }
@@ -130,9 +139,13 @@ static void replace_inputs(Optimizer *o, TcgOp *op)
 {
     const TcgOpInfo *info = &tcg_op_info[op->opc];
 
-    for (unsigned i = info->outs; i < info->outs + info->ins; i++) {
+    unsigned end = info->outs + info->ins;
+
+    for (unsigned i = info->outs; i < end; i++) {
         TcgTempIdx t = op->arg[i];
-        if (t == TCG_NO_TEMP || o->s->temps[t].kind == TCG_TEMP_CONST || (op->opc == TCG_OP_simd && i == 1))
+        if (t == TCG_NO_TEMP || o->s->temps[t].kind == TCG_TEMP_CONST)
+            continue;
+        if (i == 1 && op->opc == TCG_OP_simd)
             continue;
         unsigned n = value_index(o, t);
         const Value *v = &o->value[n];
@@ -175,21 +188,20 @@ static bool set_outputs(Optimizer *o, TcgOp *op)
         forget(o, TCG_TEMP_GLOBAL);
     if (info->outs == 0 || op->arg[0] == TCG_NO_TEMP)
         return true;
-    Value v = { .ones = result_ones(o, op) };
-    if (op->opc == TCG_OP_setcond) {
-        v.is_cmp = true;
-        v.cond = op->arg[3];
-        v.cmp_type = op->type;
-        v.cmp_a = value_index(o, op->arg[1]);
-        v.cmp_b = value_index(o, op->arg[2]);
-    }
-    if (info->outs == 2) {
-        Value *second = new_value(o, op->arg[1]);
-        second->ones = op->opc == TCG_OP_addc || op->opc == TCG_OP_subb ? 1 : type_mask(op->type);
-    }
+    uint64_t ones = result_ones(o, op); /* while an output's temp is still an input */
+    bool is_cmp = op->opc == TCG_OP_setcond;
+    unsigned cmp_a = is_cmp ? value_index(o, op->arg[1]) : 0, cmp_b = is_cmp ? value_index(o, op->arg[2]) : 0;
+    if (info->outs == 2)
+        new_value(o, op->arg[1])->ones = op->opc == TCG_OP_addc || op->opc == TCG_OP_subb ? 1 : type_mask(op->type);
     Value *d = new_value(o, op->arg[0]);
-    memcpy(v.home, d->home, sizeof v.home);
-    *d = v;
+    d->ones = ones;
+    if (is_cmp) {
+        d->is_cmp = true;
+        d->cond = op->arg[3];
+        d->cmp_type = op->type;
+        d->cmp_a = cmp_a;
+        d->cmp_b = cmp_b;
+    }
     return true;
 }
 
@@ -243,7 +255,8 @@ static bool optimize_op(Optimizer *o, TcgOp *op)
     replace_inputs(o, op);
     if (op->opc == TCG_OP_brcond)
         return rewrite_brcond(o, op);
-    if (info->outs == 1 && info->ins && !(info->flags & (TCG_OPF_SIDE | TCG_OPF_VEC))) {
+    bool copy = op->opc == TCG_OP_mov && op->type == TCG_I64; /* nothing is cheaper */
+    if (info->outs == 1 && info->ins && !(info->flags & (TCG_OPF_SIDE | TCG_OPF_VEC)) && !copy) {
         while (tcg_optimize_rewrite(o, op)) /* rule 3: each turn goes downhill */
             ;
     }
