@@ -41,13 +41,19 @@ enum {
     MODRM = ROW_MODRM, ENDS = ROW_ENDS, OPT = ROW_OPT, X86F_NONE = -1,
 };
 #define HAS_MODRM_KIND(k) (((k) >= O_Eb && (k) <= O_Ry))
+#define HAS_BYTES_KIND(k) ((k) >= O_Ib && (k) <= O_Ov)
+#define NO_MEMORY_KIND(k) ((k) == O_Cy || (k) == O_Dy || (k) == O_Rv || (k) == O_Ry)
 
 const OpcodeRow opcode_rows[] = {
 #define ROW(map_, pp_, opc, n, reg_, mod_, rm_, name_, a, b, c, fl, at, feat)                                          \
     { .name = #name_, .gen = gen_##name_, .map = map_, .pp = ROW_##pp_, .opcode = opc, .count = n, .reg = reg_,        \
       .rm = rm_, .mod = ROW_##mod_, .op = { O_##a, O_##b, O_##c }, .attr = at,                                         \
       .flags_written = (fl) & 0xffff, .flags_undefined = (uint32_t)(fl) >> 16, .feature = X86F_##feat,                       \
-      .modrm = HAS_MODRM_KIND(O_##a) || HAS_MODRM_KIND(O_##b) || (reg_) >= 0 || ((at) & ROW_MODRM) },
+      .modrm = HAS_MODRM_KIND(O_##a) || HAS_MODRM_KIND(O_##b) || (reg_) >= 0 || ((at) & ROW_MODRM),                    \
+      .always = ROW_##pp_ == ROW_ANY && ROW_##mod_ == ROW_AM && (reg_) < 0 && (rm_) < 0 && X86F_##feat < 0 &&          \
+                !((at) & (ROW_NO64 | ROW_ONLY64)),                                                                     \
+      .bytes = HAS_BYTES_KIND(O_##a) || HAS_BYTES_KIND(O_##b) || HAS_BYTES_KIND(O_##c),                                \
+      .no_memory = NO_MEMORY_KIND(O_##a) || O_##b == O_Ry },
 #include "target-x86/opcodes.def"
 #undef ROW
 };
@@ -96,18 +102,31 @@ unsigned insn_op_size(const Insn *insn, OpKind k)
 
 /* --- fetching --- */
 
+enum { MAX_LEN = 15 };
+
 typedef struct Fetch {
     DisasContext *dc;
-    vaddr at, mask; /* mask: linear addresses have 32 bits outside 64-bit mode */
+    const uint8_t *bytes; /* the instruction, if it certainly does not leave its page, which is RAM; or NULL */
+    vaddr mask;           /* linear addresses have 32 bits outside 64-bit mode */
     unsigned len;
     bool stop, too_long;
 } Fetch;
 
-static uint8_t fetch8(Fetch *f)
+/* If the page is the one that was read from last: that did not fault, and had no side effect. */
+static inline void fetch_from_page(Fetch *f)
 {
-    vaddr a = f->at & f->mask;
+    const DisasContext *dc = f->dc;
+    vaddr page = dc->pc & TCG_PAGE_MASK;
 
-    if (f->len >= 15) {
+    if (dc->cpu->code_page.page == page && page == (dc->pc_first & TCG_PAGE_MASK) && dc->pc - page <= TCG_PAGE_SIZE - MAX_LEN)
+        f->bytes = dc->cpu->code_page.host + (dc->pc - page);
+}
+
+static uint8_t fetch8_far(Fetch *f)
+{
+    vaddr a = (f->dc->pc + f->len) & f->mask;
+
+    if (f->len >= MAX_LEN) {
         f->too_long = true;
         return 0;
     }
@@ -117,20 +136,35 @@ static uint8_t fetch8(Fetch *f)
         f->stop = true;
         return 0;
     }
-    f->at++;
-    f->len++;
-    return cpu_ldcode(f->dc->cpu, a);
+    uint8_t b = cpu_ldcode(f->dc->cpu, a);
+    if (f->len++ == 0)
+        fetch_from_page(f);
+    return b;
 }
 
-static uint64_t fetch(Fetch *f, unsigned bytes)
+static inline uint8_t fetch8(Fetch *f)
+{
+    if (likely(f->bytes && f->len < MAX_LEN))
+        return f->bytes[f->len++];
+    return fetch8_far(f);
+}
+
+static inline __attribute__((always_inline)) uint64_t fetch(Fetch *f, unsigned bytes)
 {
     uint64_t v = 0;
+
+    if (likely(f->bytes && f->len + bytes <= MAX_LEN)) {
+        const uint8_t *p = f->bytes + f->len;
+        f->len += bytes;
+        memcpy(&v, p, bytes);
+        return v;
+    }
     for (unsigned i = 0; i < bytes; i++)
         v |= (uint64_t)fetch8(f) << (i * 8);
     return v;
 }
 
-static int64_t fetch_signed(Fetch *f, unsigned bytes)
+static inline int64_t fetch_signed(Fetch *f, unsigned bytes)
 {
     uint64_t v = fetch(f, bytes);
     unsigned drop = 64 - bytes * 8;
@@ -298,6 +332,11 @@ static const OpcodeRow *find_row(DisasContext *dc, Fetch *f)
 
     for (int n = row_first[i->map][i->opcode]; n >= 0; n = row_next[n][(i->opcode - opcode_rows[n].opcode) & 7]) {
         const OpcodeRow *r = &opcode_rows[n];
+        if (likely(r->always && !i->vex)) {
+            if (r->modrm && !i->has_modrm && !(r->gen == gen_UD && is_amd(dc)))
+                decode_modrm(f, i);
+            return r;
+        }
         if (!pp_fits(r, i) || (r->attr & (dc->code64 ? ROW_NO64 : ROW_ONLY64)))
             continue;
         if (r->modrm && !i->has_modrm && !(r->gen == gen_UD && is_amd(dc)))
@@ -361,6 +400,8 @@ static const struct SimdRow *find_simd(DisasContext *dc, Fetch *f)
 
 static void decode_prefixes(DisasContext *dc, Fetch *f)
 {
+    /* 26, 2E, 36, 3E, 40-4F (REX, in 64-bit mode), 64-67, F0, F2, F3 */
+    static const uint16_t prefixes[16] = { [2] = 0x4040, [3] = 0x4040, [4] = 0xffff, [6] = 0x00f0, [15] = 0x000d };
     Insn *i = &dc->insn;
     uint8_t b;
 
@@ -368,6 +409,10 @@ static void decode_prefixes(DisasContext *dc, Fetch *f)
         b = fetch8(f);
         if (f->stop || f->too_long)
             break;
+        if (likely(!(prefixes[b >> 4] >> (b & 15) & 1))) {
+            i->opcode = b;
+            return;
+        }
         switch (b) {
         case 0x26: case 0x2e: case 0x36: case 0x3e: /* ignored in 64-bit mode */
             if (!dc->code64)
@@ -470,10 +515,11 @@ static bool has_imm8_anyway(const Insn *i)
 DecodeResult decode_insn(DisasContext *dc)
 {
     Insn *i = &dc->insn;
-    Fetch f = { .dc = dc, .at = dc->pc, .mask = dc->code64 ? ~0ULL : 0xffffffffu };
+    Fetch f = { .dc = dc, .mask = dc->code64 ? ~0ULL : 0xffffffffu };
     bool have_imm = false, bad_vex = false;
 
     build_index();
+    fetch_from_page(&f);
     *i = (Insn){ .seg_override = -1, .seg = R_DS, .base = -1, .index = -1, .vsib = -1, .mod = 3 };
     decode_prefixes(dc, &f);
     if (i->seg_override >= 0)
@@ -497,8 +543,7 @@ DecodeResult decode_insn(DisasContext *dc)
                 i->simd = find_simd(dc, &f);
         }
         decode_sizes(dc);
-        if (i->row && (i->row->op[0] == O_Cy || i->row->op[0] == O_Dy || i->row->op[0] == O_Ry || i->row->op[0] == O_Rv ||
-                       i->row->op[1] == O_Ry))
+        if (i->row && i->row->no_memory)
             i->mod = 3; /* ModRM.mod is ignored: MOV CR, DR */
         if (i->lock && i->row && (i->row->op[0] == O_Cy || i->row->op[1] == O_Cy) && i->reg == 0 && cpu_has(dc->env, X86F_CR8LEGACY)) {
             i->reg = 8; /* AMD: LOCK MOV CR0 is MOV CR8 */
@@ -506,7 +551,7 @@ DecodeResult decode_insn(DisasContext *dc)
         }
         if (i->has_modrm)
             decode_address(&f, i, dc->code64);
-        for (unsigned n = 0; i->row && n < 3; n++)
+        for (unsigned n = 0; i->row && i->row->bytes && n < 3; n++)
             decode_operand_bytes(&f, i, i->row->op[n], &have_imm);
         if (i->simd && simd_row_imm_bytes(i->simd))
             i->imm = fetch(&f, simd_row_imm_bytes(i->simd));

@@ -44,6 +44,8 @@ typedef struct OpcodeRow {
     uint16_t flags_written, flags_undefined; /* CC_* */
     int16_t feature;         /* X86Feature, or -1 */
     bool modrm;
+    bool always;             /* fits whatever the prefixes, the mode, ModRM and the CPU model are; not a VEX one */
+    bool bytes, no_memory;   /* has operands O_Ib to O_Ov; a register whatever ModRM.mod says */
 } OpcodeRow;
 extern const OpcodeRow opcode_rows[];
 extern const unsigned nb_opcode_rows;
