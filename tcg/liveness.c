@@ -195,7 +195,8 @@ static bool is_plain(const TcgOp *op)
 {
     switch (op->opc) {
     case TCG_OP_nop: case TCG_OP_discard: case TCG_OP_call: case TCG_OP_simd: case TCG_OP_simd_flags: case TCG_OP_mulu2:
-    case TCG_OP_muls2: case TCG_OP_vzeroupper: case TCG_OP_poll_exit: case TCG_OP_side_exit: return false;
+    case TCG_OP_muls2: case TCG_OP_addc: case TCG_OP_subb: case TCG_OP_vzeroupper: case TCG_OP_poll_exit:
+    case TCG_OP_side_exit: return false;
     default: return true;
     }
 }
