@@ -48,10 +48,13 @@ void options_print_help(FILE *f)
     }
 }
 
-/* troff: a backslash or a dash in the text is escaped, a line must not begin with a dot. */
+/* troff: a backslash or a dash in the text is escaped, a line must not begin with a dot; before another optional argument
+ * a long one may be broken. */
 static void man_text(FILE *f, const char *s)
 {
     for (; *s; s++) {
+        if (g_str_has_prefix(s, "[,"))
+            fputs("\\:", f);
         if (*s == '\\' || *s == '-')
             fputc('\\', f);
         if (*s == '\\')
