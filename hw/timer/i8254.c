@@ -121,12 +121,11 @@ static int64_t next_edge_ns(const PitCounter *c, int64_t now)
     return c->start_ns + ticks_to_ns(at - c->held_ticks);
 }
 
-/* The only place that drives IRQ 0. A periodic counter gets a full pulse per period even when the host
- * was late: the rising edge at the period's start is what the guest counts. */
-static void pit_update_irq(PitState *s)
+/* The only place that drives IRQ 0, but for a low phase that the host was too late for (pit_timer()). */
+static void pit_update_irq_at(PitState *s, int64_t now)
 {
     PitCounter *c = &s->counter[0];
-    int64_t now = clock_ns(CLOCK_VM), next = next_edge_ns(c, now);
+    int64_t next = next_edge_ns(c, now);
 
     if (!s->irq_disabled)
         irq_set(&s->irq, counter_out(c, now));
@@ -136,14 +135,18 @@ static void pit_update_irq(PitState *s)
         timer_del(s->timer);
 }
 
+static void pit_update_irq(PitState *s) { pit_update_irq_at(s, clock_ns(CLOCK_VM)); }
+
 static void pit_timer(void *opaque)
 {
     PitState *s = opaque;
-    PitCounter *c = &s->counter[0];
+    int64_t now = clock_ns(CLOCK_VM); /* one look: the low phase may end between two */
 
-    if (periodic(c) && !s->irq_disabled && counter_out(c, clock_ns(CLOCK_VM)))
-        irq_lower(&s->irq); /* a late timer may have slept through the low phase */
-    pit_update_irq(s);
+    /* A late timer may have slept through the low phase, which in modes 2, 4 and 5 is one tick (838 ns) long. The rising
+     * edge at its end is what the guest waits for: one for each time that the count runs out. */
+    if (!s->irq_disabled && counter_out(&s->counter[0], now))
+        irq_lower(&s->irq);
+    pit_update_irq_at(s, now);
 }
 
 static uint16_t to_bcd(uint32_t v)

@@ -74,6 +74,32 @@ static void test_mode0(void)
     harness_stop();
 }
 
+/* One run of the count, and a main loop that comes `late` ns after its end: one rising edge, in every mode that has one. */
+static void one_late_edge(uint8_t control, int64_t late)
+{
+    begin();
+    load(0, control, 1000); /* 838 us */
+    irq0.rises = 0;
+    clock_vm_set(clock_ns(CLOCK_VM) + 838096 + late);
+    step(1000); /* mode 4's tick with OUT low */
+    g_assert_cmpint(irq0.rises, ==, 1);
+    g_assert_true(irq0.level);
+    step(100000); /* and none more */
+    g_assert_cmpint(irq0.rises, ==, 1);
+    harness_stop();
+}
+
+static void test_late(void)
+{
+    static const uint8_t control[4] = {0x30, 0x34, 0x36, 0x38}; /* modes 0, 2, 3, 4: 4 is Linux's one-shot */
+
+    for (int i = 0; i < 4; i++) {
+        one_late_edge(control[i], 0);
+        one_late_edge(control[i], 2000);
+        one_late_edge(control[i], 300000);
+    }
+}
+
 static void test_latch_and_read_back(void)
 {
     uint16_t a, b;
@@ -150,6 +176,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/i8254/mode2/rate-and-zero-is-65536", test_mode2);
     g_test_add_func("/hw/i8254/mode3/square-wave", test_mode3);
     g_test_add_func("/hw/i8254/mode0/one-shot", test_mode0);
+    g_test_add_func("/hw/i8254/late-main-loop", test_late);
     g_test_add_func("/hw/i8254/latch-and-read-back", test_latch_and_read_back);
     g_test_add_func("/hw/i8254/bcd", test_bcd);
     g_test_add_func("/hw/i8254/port61/gate-output-refresh", test_speaker_gate);
