@@ -4,7 +4,7 @@ whole translation blocks and with one instruction per block."""
 import os
 from guest import BUILD, Fail, Vireo, need, run
 
-GUESTS = ('smc-32', 'fault-32', 'sys-32', 'fault-64', 'debug-64', 'apic-64', 'paging-64', 'task-32', 'seg-32', 'sys-64', 'model-64', 'paging-32')
+GUESTS = ('smc-32', 'fault-32', 'sys-32', 'fault-64', 'debug-64', 'apic-64', 'paging-64', 'task-32', 'seg-32', 'sys-64', 'model-64', 'paging-32', 'sleep-64')
 MODELS = {'paging-32': (('-cpu', 'max'), ('-cpu', 'pentium3')), 'model-64': (('-cpu', 'max'), ('-cpu', 'EPYC,+clzero'), ('-cpu', 'Haswell')), 'apic-64': (('-cpu', 'max'),), 'debug-64': (('-cpu', 'max'), ('-cpu', 'max,vendor=GenuineIntel')), 'paging-64': (('-cpu', 'max'), ('-cpu', 'Nehalem'), ('-cpu', 'Haswell'))}  # features that are absent must fault
 PASSED = 3  # isa-debug-exit: 2 * 1 + 1
 
