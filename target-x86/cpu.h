@@ -96,8 +96,14 @@ typedef enum CCOp {
     /* Behind ADCX and ADOX, the last ones: cc_dst is CF and cc_src2 OF, 0 or 1; the others are as in cc_src, or follow from the
      * result in it. */
     CC_OP_ADX, CC_OP_ADX_LOGICL, CC_OP_ADX_LOGICQ, CC_OP_ADX_INCL, CC_OP_ADX_INCQ, CC_OP_ADX_DECL, CC_OP_ADX_DECQ,
+    /* Translator and fault map only: INC or DEC of flags that nobody knew, which stay where they are for CF (CC_OVER_SHIFT). */
+    CC_OP_OVER_INCB, CC_OP_OVER_DECQ = CC_OP_OVER_INCB + 7,
     CC_OP_COUNT
 } CCOp;
+
+/* env->cc_op: from this bit on an INC or DEC member, or 0. Then its result is in cc_inc and the flags are its, but for CF, which the
+ * lower bits, cc_dst, cc_src and cc_src2 tell as they would alone. */
+enum { CC_OVER_SHIFT = 8, CC_BASE_MASK = (1 << CC_OVER_SHIFT) - 1 };
 
 typedef union XmmReg { uint8_t b[32]; uint16_t w[16]; uint32_t l[8]; uint64_t q[4]; float s[8]; double d[4]; } XmmReg;
 typedef union FpReg {
@@ -126,8 +132,9 @@ typedef struct CPUX86State {
 
     /* lazy flags */
     uint64_t cc_dst, cc_src, cc_src2;
-    uint32_t cc_op;            /* CCOp */
+    uint32_t cc_op;            /* CCOp, and CC_OVER_SHIFT */
     int32_t df;                /* 1 or -1 */
+    uint64_t cc_inc;           /* see CC_OVER_SHIFT */
     uint64_t eflags;           /* all but CC_MASK and DF (bit 1 always set) */
     uint32_t hflags;           /* HF_* that cpu_update_hflags keeps */
     bool port_in;              /* IN executes: a device may use the registers (vmport) */
@@ -205,7 +212,8 @@ enum {
     G_XMM = 19,       /* 16 of type V128 */
     G_YMM = 35,       /* the same registers as V256; a TB uses one set only (docs/avx.md) */
     G_PC_PAGE = 51,   /* never written by translated code */
-    G_COUNT = 52
+    G_CC_INC = 52,
+    G_COUNT = 53
 };
 
 #define X86_ENV(cpu) ((CPUX86State *)(cpu)->env)

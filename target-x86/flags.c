@@ -112,7 +112,7 @@ NO_VEC uint64_t helper_cc_compute_all(uint64_t dst, uint64_t src, uint64_t src2,
 
 NO_VEC uint64_t helper_cc_compute_c(uint64_t dst, uint64_t src, uint64_t src2, uint32_t op)
 {
-    switch (op) {
+    switch (op & CC_BASE_MASK) {
 #define CC_OP(name, live, a, cf, of, af)                                                                               \
     case CC_OP_##name##B: return eval_##name##B(dst, src, src2).c;                                                     \
     case CC_OP_##name##W: return eval_##name##W(dst, src, src2).c;                                                     \
@@ -130,9 +130,18 @@ NO_VEC uint64_t helper_cc_compute_c(uint64_t dst, uint64_t src, uint64_t src2, u
     }
 }
 
+NO_VEC uint64_t helper_cc_compute_env(uint64_t dst, uint64_t src, uint64_t src2, uint32_t op, uint64_t inc)
+{
+    uint32_t over = op >> CC_OVER_SHIFT;
+
+    if (!over)
+        return helper_cc_compute_all(dst, src, src2, op);
+    return helper_cc_compute_all(inc, 0, 0, over) | helper_cc_compute_c(dst, src, src2, op);
+}
+
 uint32_t cpu_cc_compute_all(CPUX86State *env)
 {
-    return helper_cc_compute_all(env->cc_dst, env->cc_src, env->cc_src2, env->cc_op);
+    return helper_cc_compute_env(env->cc_dst, env->cc_src, env->cc_src2, env->cc_op, env->cc_inc);
 }
 
 uint32_t cpu_compute_eflags(CPUX86State *env)

@@ -161,33 +161,16 @@ void gen_TEST(DisasContext *dc)
     gen_note_cmp(dc, CMP_TEST, a, b);
 }
 
-/* CF for cc_src of INC and DEC. At a TB's start the flags are often those of another INC or DEC (a loop's
- * end), whose cc_src is CF already: look before calling. */
-static Tv carry_for_inc(DisasContext *dc)
-{
-    TcgContext *s = dc->s;
-    CCOp family = cc_op_has_size(dc->cc_op) ? cc_op_family(dc->cc_op) : CC_OP_DYNAMIC;
-
-    if (family == CC_OP_INCB || family == CC_OP_DECB)
-        return gen_cc_src();
-    if (dc->cc_op != CC_OP_DYNAMIC || gen_in_adx(dc))
-        return carry_temp(dc, false);
-    Tv c = tcg_temp_local(s), op = gen_cc_op_value(dc), rel = tcg_temp(s);
-    TcgLabel done = tcg_label(s);
-    tcg_gen_mov(s, TCG_I64, c, gen_cc_src());
-    tcg_gen_subi(s, TCG_I32, rel, op, CC_OP_INCB);
-    tcg_gen_brcondi(s, TCG_I32, TCG_COND_LTU, rel, CC_OP_DECQ - CC_OP_INCB + 1, done);
-    tcg_gen_mov(s, TCG_I64, c, gen_compute_c(dc));
-    tcg_gen_label(s, done);
-    return c;
-}
-
+/* Flags that are not known, as at the start of a TB, stay in env for CF (CC_OVER_SHIFT); known ones leave CF in cc_src. */
 static void gen_incdec(DisasContext *dc, bool inc)
 {
     TcgContext *s = dc->s;
     unsigned size = dc_op_size(dc, 0);
     bool mem = dc_op_is_mem(dc, 0), adx = size >= MO_32 && gen_in_adx(dc);
-    Tv c = adx ? gen_cc_src() : carry_for_inc(dc), a, d;
+    bool over = !gen_in_adx(dc) && (dc->cc_op == CC_OP_DYNAMIC || cc_op_is_over(dc->cc_op));
+    CCOp family = cc_op_has_size(dc->cc_op) ? cc_op_family(dc->cc_op) : CC_OP_DYNAMIC;
+    bool keeps_c = over || adx || family == CC_OP_INCB || family == CC_OP_DECB;
+    Tv c = keeps_c ? gen_cc_src() : carry_temp(dc, false), a, d;
 
     if (mem) {
         AddrRef m = gen_operand_mem(dc, true);
@@ -198,19 +181,21 @@ static void gen_incdec(DisasContext *dc, bool inc)
         a = gen_operand(dc, 0);
         d = gen_operand_dest(dc, 0);
     }
-    if (c.i != gen_cc_src().i)
+    if (!keeps_c)
         tcg_gen_mov(s, TCG_I64, gen_cc_src(), c);
     tcg_gen_addi(s, type_of_size(size), d, a, inc ? 1 : -1);
-    tcg_gen_mov(s, TCG_I64, adx ? gen_cc_src() : gen_cc_dst(), d);
+    tcg_gen_mov(s, TCG_I64, over ? gen_cc_inc() : adx ? gen_cc_src() : gen_cc_dst(), d);
     if (!mem)
         gen_operand_write(dc, 0, d);
-    if (adx) { /* CF stays where it is */
+    if (over) {
+        gen_set_cc_op(dc, CC_OP_OVER_INCB + (inc ? 0 : 4) + size);
+    } else if (adx) { /* CF stays where it is */
         uint64_t min = size == MO_64 ? 1ull << 63 : 1ull << 31;
         tcg_gen_setcondi(s, type_of_size(size), TCG_COND_EQ, gen_cc_src2(), gen_cc_src(), inc ? min : min - 1);
         gen_set_cc_op(dc, (inc ? CC_OP_ADX_INCL : CC_OP_ADX_DECL) + (size == MO_64));
-        return;
+    } else {
+        set_cc(dc, inc ? CC_OP_INCB : CC_OP_DECB, size);
     }
-    set_cc(dc, inc ? CC_OP_INCB : CC_OP_DECB, size);
 }
 
 void gen_INC(DisasContext *dc) { gen_incdec(dc, true); }

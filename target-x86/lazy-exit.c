@@ -59,7 +59,7 @@ bool gen_flags_dead_at(DisasContext *dc, uint64_t eip)
     vaddr lin = dc->code64 ? eip : (uint32_t)(dc->cs_base + eip);
     bool open = true;
 
-    if (dc->cc_op == CC_OP_DYNAMIC || dc->plain_exits || !dc_may_chain(dc, lin) ||
+    if (dc->cc_op == CC_OP_DYNAMIC || cc_op_is_over(dc->cc_op) || dc->plain_exits || !dc_may_chain(dc, lin) ||
         !(dc->code64 || (dc->flags & HF_FLAT_CS)) || (dc->flags & HF_CODE_BP))
         return false;
     peek = *dc;

@@ -90,12 +90,16 @@ typedef enum EvPart { EV_CF, EV_OF, EV_AF } EvPart;
 #include "target-x86/cc-ops.def"
 #undef CC_OP
 
+/* The sized op by which all flags, in OVER but CF, follow from this value. */
+static CCOp flags_op(const DisasContext *dc) { return cc_op_is_over(dc->cc_op) ? cc_op_over(dc->cc_op) : dc->cc_op; }
+static Tv flags_dst(const DisasContext *dc) { return cc_op_is_over(dc->cc_op) ? gen_cc_inc() : gen_cc_dst(); }
+
 /* CF as 0/1, a value with OF as the operand's sign bit, or a value with AF as bit 4. Sized cc_op only. */
 static Tv eval_part(DisasContext *dc, CCOp op, EvPart part)
 {
     unsigned size = cc_op_size(op);
     Eval e = { .dc = dc, .t = type_of_size(size), .size = size, .bits = 8u << size,
-               .dst = gen_cc_dst(), .src = gen_cc_src(), .src2 = gen_cc_src2() };
+               .dst = flags_dst(dc), .src = gen_cc_src(), .src2 = gen_cc_src2() };
 
     switch (cc_op_family(op)) {
 #define CC_OP(name, live, acol, cf, of, af)                                                                            \
@@ -121,6 +125,8 @@ void gen_set_cc_op(DisasContext *dc, CCOp op)
     if (op != CC_OP_DYNAMIC) {
         if (!(live & CCL_S))
             tcg_gen_discard(dc->s, gen_cc_src());
+        if (cc_op_is_over(dc->cc_op) && !cc_op_is_over(op))
+            tcg_gen_discard(dc->s, gen_cc_inc());
         if (!(live & CCL_2) && dc->cc_op != CC_OP_DYNAMIC && (cc_op_live(dc->cc_op) & CCL_2))
             tcg_gen_discard(dc->s, gen_cc_src2());
     }
@@ -130,7 +136,11 @@ void gen_set_cc_op(DisasContext *dc, CCOp op)
 
 void gen_sync_cc_op(DisasContext *dc)
 {
-    if (dc->cc_op_dirty) {
+    if (dc->cc_op_dirty && cc_op_is_over(dc->cc_op)) {
+        tcg_gen_st(dc->s, tcg_const(dc->s, cc_op_over(dc->cc_op)), tcg_env(dc->s),
+                   offsetof(CPUX86State, cc_op) + CC_OVER_SHIFT / 8, 1);
+        dc->cc_op_dirty = false;
+    } else if (dc->cc_op_dirty) {
         tcg_gen_st(dc->s, tcg_const(dc->s, dc->cc_op), tcg_env(dc->s), offsetof(CPUX86State, cc_op), 4);
         dc->cc_op_dirty = false;
     }
@@ -140,9 +150,14 @@ Tv gen_cc_op_value(DisasContext *dc)
 {
     Tv t;
 
+    t = tcg_temp(dc->s);
+    if (cc_op_is_over(dc->cc_op)) {
+        tcg_gen_ld(dc->s, t, tcg_env(dc->s), offsetof(CPUX86State, cc_op), 1, false);
+        tcg_gen_ori(dc->s, TCG_I64, t, t, cc_op_over(dc->cc_op) << CC_OVER_SHIFT);
+        return t;
+    }
     if (dc->cc_op != CC_OP_DYNAMIC)
         return tcg_const(dc->s, dc->cc_op);
-    t = tcg_temp(dc->s);
     tcg_gen_ld(dc->s, t, tcg_env(dc->s), offsetof(CPUX86State, cc_op), 4, false);
     return t;
 }
@@ -153,13 +168,22 @@ void gen_set_flags(DisasContext *dc, Tv val)
     gen_set_cc_op(dc, CC_OP_EFLAGS);
 }
 
+static void call_compute_all(DisasContext *dc, Tv d)
+{
+    Tv op = gen_cc_op_value(dc);
+
+    if (dc->cc_op == CC_OP_DYNAMIC || cc_op_is_over(dc->cc_op))
+        CALL_HELPER(dc, cc_compute_env, d.i, 5, gen_cc_dst().i, gen_cc_src().i, gen_cc_src2().i, op.i, gen_cc_inc().i);
+    else
+        CALL_HELPER(dc, cc_compute_all, d.i, 4, gen_cc_dst().i, gen_cc_src().i, gen_cc_src2().i, op.i);
+}
+
 void gen_compute_eflags(DisasContext *dc)
 {
     if (dc->cc_op == CC_OP_EFLAGS)
         return;
     bool dynamic = dc->cc_op == CC_OP_DYNAMIC;
-    CALL_HELPER(dc, cc_compute_all, gen_cc_src().i, 4, gen_cc_dst().i, gen_cc_src().i, gen_cc_src2().i,
-                gen_cc_op_value(dc).i);
+    call_compute_all(dc, gen_cc_src());
     gen_set_cc_op(dc, CC_OP_EFLAGS);
     if (dynamic)
         gen_sync_cc_op(dc); /* the instruction's fault map entry says: env->cc_op is right */
@@ -169,7 +193,7 @@ Tv gen_eflags_value(DisasContext *dc)
 {
     Tv t = gen_temp(dc);
 
-    CALL_HELPER(dc, cc_compute_all, t.i, 4, gen_cc_dst().i, gen_cc_src().i, gen_cc_src2().i, gen_cc_op_value(dc).i);
+    call_compute_all(dc, t);
     return t;
 }
 
@@ -234,7 +258,10 @@ static bool noted_carry(DisasContext *dc, bool make, Tv *c)
     return true;
 }
 
-bool gen_in_adx(const DisasContext *dc) { return dc->cc_op == CC_OP_DYNAMIC ? dc->adx : dc->cc_op >= CC_OP_ADX; }
+bool gen_in_adx(const DisasContext *dc)
+{
+    return dc->cc_op == CC_OP_DYNAMIC ? dc->adx : dc->cc_op >= CC_OP_ADX && !cc_op_is_over(dc->cc_op);
+}
 
 /* The result in cc_src by which CC_OP_ADX_LOGICL and so on know the other flags; false: they are in cc_src as they are. */
 static bool adx_result(const DisasContext *dc, unsigned *size)
@@ -251,9 +278,10 @@ void gen_begin_adx(DisasContext *dc)
         return;
     if (dc->cc_op == CC_OP_DYNAMIC) { /* all of it is in env then, at a fault too */
         TcgLabel done = tcg_label(s);
-        tcg_gen_brcondi(s, TCG_I32, TCG_COND_GEU, gen_cc_op_value(dc), CC_OP_ADX, done);
-        CALL_HELPER(dc, cc_compute_all, gen_cc_src().i, 4, gen_cc_dst().i, gen_cc_src().i, gen_cc_src2().i,
-                    gen_cc_op_value(dc).i);
+        Tv rel = tcg_temp(s);
+        tcg_gen_subi(s, TCG_I32, rel, gen_cc_op_value(dc), CC_OP_ADX);
+        tcg_gen_brcondi(s, TCG_I32, TCG_COND_LTU, rel, CC_OP_OVER_INCB - CC_OP_ADX, done);
+        call_compute_all(dc, gen_cc_src());
         tcg_gen_andi(s, TCG_I64, gen_cc_dst(), gen_cc_src(), 1);
         tcg_gen_extract(s, TCG_I64, gen_cc_src2(), gen_cc_src(), 11, 1);
         tcg_gen_st(s, tcg_const(s, CC_OP_ADX), tcg_env(s), offsetof(CPUX86State, cc_op), 4);
@@ -262,13 +290,16 @@ void gen_begin_adx(DisasContext *dc)
         dc->adx = true;
         return;
     }
-    CCOp op = CC_OP_ADX, family = cc_op_has_size(dc->cc_op) ? cc_op_family(dc->cc_op) : CC_OP_EFLAGS;
-    Tv c = tcg_temp(s), o = tcg_temp(s), rest = gen_cc_src();
-    tcg_gen_mov(s, TCG_I64, c, gen_compute_c(dc)); /* cc_op may be CC_OP_EFLAGS now */
-    if (family == CC_OP_EFLAGS) {
-        tcg_gen_extract(s, TCG_I64, o, gen_cc_src(), 11, 1);
+    CCOp op = CC_OP_ADX;
+    Tv c = tcg_temp(s), o = tcg_temp(s), rest;
+    if (!cc_op_has_size(dc->cc_op)) {
+        rest = dc->cc_op == CC_OP_EFLAGS ? gen_cc_src() : gen_eflags_value(dc);
+        tcg_gen_andi(s, TCG_I64, c, rest, 1);
+        tcg_gen_extract(s, TCG_I64, o, rest, 11, 1);
     } else {
+        CCOp family = cc_op_family(dc->cc_op);
         unsigned size = cc_op_size(dc->cc_op);
+        tcg_gen_mov(s, TCG_I64, c, gen_compute_c(dc));
         tcg_gen_extract(s, type_of_size(size), o, eval_part(dc, dc->cc_op, EV_OF), (8u << size) - 1, 1);
         if (size >= MO_32 && family == CC_OP_LOGICB)
             op = CC_OP_ADX_LOGICL;
@@ -297,7 +328,7 @@ Tv gen_compute_c(DisasContext *dc)
         return t;
     if (cc_op_has_size(dc->cc_op))
         return eval_part(dc, dc->cc_op, EV_CF);
-    if (dc->cc_op == CC_OP_DYNAMIC) {
+    if (dc->cc_op == CC_OP_DYNAMIC || cc_op_is_over(dc->cc_op)) {
         CALL_HELPER(dc, cc_compute_c, t.i, 4, gen_cc_dst().i, gen_cc_src().i, gen_cc_src2().i, gen_cc_op_value(dc).i);
         return t;
     }
@@ -368,7 +399,7 @@ static Cond cond_after_cmp(DisasContext *dc, unsigned kind, bool *done)
     return (Cond){ 0 };
 }
 
-/* ZF, SF: from cc_dst */
+/* ZF, SF: from the result */
 static Cond cond_dst(DisasContext *dc, unsigned size, bool want_sign)
 {
     TcgContext *s = dc->s;
@@ -376,9 +407,9 @@ static Cond cond_dst(DisasContext *dc, unsigned size, bool want_sign)
     uint64_t mask = size == MO_8 ? 0xff : 0xffff;
 
     if (size >= MO_32)
-        return cond_make(t, want_sign ? TCG_COND_LT : TCG_COND_EQ, gen_cc_dst(), tcg_const(s, 0));
-    return want_sign ? cond_make(t, TCG_COND_TSTNE, gen_cc_dst(), tcg_const(s, mask ^ mask >> 1))
-                     : cond_make(t, TCG_COND_TSTEQ, gen_cc_dst(), tcg_const(s, mask));
+        return cond_make(t, want_sign ? TCG_COND_LT : TCG_COND_EQ, flags_dst(dc), tcg_const(s, 0));
+    return want_sign ? cond_make(t, TCG_COND_TSTNE, flags_dst(dc), tcg_const(s, mask ^ mask >> 1))
+                     : cond_make(t, TCG_COND_TSTEQ, flags_dst(dc), tcg_const(s, mask));
 }
 
 static Cond cond_parity(DisasContext *dc)
@@ -386,8 +417,8 @@ static Cond cond_parity(DisasContext *dc)
     TcgContext *s = dc->s;
     Tv a = tcg_temp(s), b = tcg_temp(s), c = tcg_temp(s);
 
-    tcg_gen_shri(s, TCG_I32, a, gen_cc_dst(), 4);
-    tcg_gen_xor(s, TCG_I32, a, a, gen_cc_dst());
+    tcg_gen_shri(s, TCG_I32, a, flags_dst(dc), 4);
+    tcg_gen_xor(s, TCG_I32, a, a, flags_dst(dc));
     tcg_gen_andi(s, TCG_I32, b, a, 15);
     tcg_gen_shr(s, TCG_I32, c, tcg_const(s, 0x6996), b); /* bit n: n has odd parity */
     return cond_make(TCG_I32, TCG_COND_TSTEQ, c, tcg_const(s, 1));
@@ -410,11 +441,19 @@ static Tv cond_value(DisasContext *dc, Cond c)
 
 static Cond cond_bool(DisasContext *dc, Tv v) { return cond_make(TCG_I64, TCG_COND_NE, v, tcg_const(dc->s, 0)); }
 
+static Tv cond_carry(DisasContext *dc, CCOp op)
+{
+    Tv t;
+    if (cc_op_is_over(dc->cc_op))
+        return gen_compute_c(dc);
+    return noted_carry(dc, false, &t) ? t : eval_part(dc, op, EV_CF);
+}
+
 /* Any sized family; c without inversion. */
 static Cond cond_sized(DisasContext *dc, unsigned kind)
 {
     TcgContext *s = dc->s;
-    CCOp op = dc->cc_op, family = cc_op_family(op);
+    CCOp op = flags_op(dc), family = cc_op_family(op);
     unsigned size = cc_op_size(op);
     bool no_of = family == CC_OP_LOGICB || family == CC_OP_BLSIB || family == CC_OP_BMILGB;
     Tv t;
@@ -429,7 +468,7 @@ static Cond cond_sized(DisasContext *dc, unsigned kind)
     case J_O:
         return cond_msb(dc, size, eval_part(dc, op, EV_OF));
     case J_B:
-        return cond_bool(dc, noted_carry(dc, false, &t) ? t : eval_part(dc, op, EV_CF));
+        return cond_bool(dc, cond_carry(dc, op));
     case J_Z:
         return cond_dst(dc, size, false);
     case J_S:
@@ -440,15 +479,15 @@ static Cond cond_sized(DisasContext *dc, unsigned kind)
         if (family == CC_OP_LOGICB)
             return cond_dst(dc, size, false);
         t = tcg_temp(s);
-        tcg_gen_or(s, TCG_I64, t, eval_part(dc, op, EV_CF), cond_value(dc, cond_dst(dc, size, false)));
+        tcg_gen_or(s, TCG_I64, t, cond_carry(dc, op), cond_value(dc, cond_dst(dc, size, false)));
         return cond_bool(dc, t);
     default:
         if (no_of && kind == J_L)
             return cond_dst(dc, size, true);
         if (no_of)
-            return cond_make(type_of_size(size), TCG_COND_LE, cond_operand(dc, gen_cc_dst(), size, true), tcg_const(s, 0));
+            return cond_make(type_of_size(size), TCG_COND_LE, cond_operand(dc, flags_dst(dc), size, true), tcg_const(s, 0));
         t = tcg_temp(s);
-        tcg_gen_xor(s, type_of_size(size), t, eval_part(dc, op, EV_OF), gen_cc_dst());
+        tcg_gen_xor(s, type_of_size(size), t, eval_part(dc, op, EV_OF), flags_dst(dc));
         if (kind == J_L)
             return cond_msb(dc, size, t);
         Tv le = tcg_temp(s);
@@ -487,7 +526,7 @@ Cond gen_cond(DisasContext *dc, unsigned code)
         c = cond_bool(dc, kind == J_B ? gen_cc_dst() : gen_cc_src2());
     } else if (gen_in_adx(dc) && adx_result(dc, &size) && (kind == J_Z || kind == J_S)) {
         c = cond_make(type_of_size(size), kind == J_S ? TCG_COND_LT : TCG_COND_EQ, gen_cc_src(), tcg_const(dc->s, 0));
-    } else if (cc_op_has_size(dc->cc_op)) {
+    } else if (cc_op_has_size(flags_op(dc))) {
         c = cond_sized(dc, kind);
     } else if (dc->cc_op != CC_OP_DYNAMIC && dc->cc_op != CC_OP_EFLAGS) { /* cc_op stays: an access may follow */
         c = cond_eflags(dc, kind, gen_eflags_value(dc));

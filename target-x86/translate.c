@@ -27,6 +27,7 @@ static const TcgGlobalInfo x86_globals[] = {
     YMM(14), YMM(15),
 #undef YMM
     { "pc_page", TCG_I64, offsetof(CPUX86State, head.pc_page), -1 },
+    { "cc_inc", TCG_I64, offsetof(CPUX86State, cc_inc), -1 },
     { NULL, 0, 0, 0 },
 };
 _Static_assert(G_N_ELEMENTS(x86_globals) == G_COUNT + 1, "globals in the order of G_*");
@@ -52,8 +53,11 @@ void x86_restore_state(void *opaque, const uint64_t data[2])
     CPUX86State *env = opaque;
 
     env->head.eip = data[0];
-    if ((data[1] & INSN_CC_OP) != CC_OP_DYNAMIC)
-        env->cc_op = data[1] & INSN_CC_OP;
+    CCOp op = data[1] & INSN_CC_OP;
+    if (cc_op_is_over(op))
+        env->cc_op = (env->cc_op & CC_BASE_MASK) | cc_op_over(op) << CC_OVER_SHIFT;
+    else if (op != CC_OP_DYNAMIC)
+        env->cc_op = op;
     x87_restore_note(env, data);
     env->insn_stack = data[1] & (INSN_STACK | INSN_OPERAND | INSN_OPERAND_SS | INSN_TWO);
 }

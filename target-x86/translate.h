@@ -200,6 +200,7 @@ bool gen_in_adx(const DisasContext *dc);          /* cc_op is CC_OP_ADX or one b
 void gen_begin_adx(DisasContext *dc);             /* it becomes so; behind the insn's access, but for CC_OP_DYNAMIC */
 Tv gen_cc_op_value(DisasContext *dc);             /* as a temp: constant or env->cc_op */
 static inline Tv gen_cc_dst(void) { return tcg_global(G_CC_DST); }
+static inline Tv gen_cc_inc(void) { return tcg_global(G_CC_INC); }
 static inline Tv gen_cc_src(void) { return tcg_global(G_CC_SRC); }
 static inline Tv gen_cc_src2(void) { return tcg_global(G_CC_SRC2); }
 

@@ -9,6 +9,7 @@ static const VMField seg_fields[] = {
 const VMField cpu_x86_fields[] = {
     VM_UINT_ARRAY(CPUX86State, head.gpr, 16), VM_UINT(CPUX86State, head.eip),
     VM_UINT(CPUX86State, cc_dst), VM_UINT(CPUX86State, cc_src), VM_UINT(CPUX86State, cc_src2), VM_UINT(CPUX86State, cc_op),
+    VM_UINT(CPUX86State, cc_inc),
     VM_UINT(CPUX86State, df), VM_UINT(CPUX86State, eflags), VM_UINT(CPUX86State, inhibit_irq),
     VM_STRUCT_ARRAY(CPUX86State, segs, 6, seg_fields), VM_STRUCT(CPUX86State, ldt, seg_fields), VM_STRUCT(CPUX86State, tr, seg_fields),
     VM_UINT(CPUX86State, gdt.base), VM_UINT(CPUX86State, gdt.limit), VM_UINT(CPUX86State, idt.base), VM_UINT(CPUX86State, idt.limit),
@@ -39,7 +40,8 @@ void cpu_x86_pre_load(CPUX86State *env)
 void cpu_x86_post_load(CPUX86State *env)
 {
     /* The stream is no more trusted than a guest: indices first. */
-    if (env->cc_op == CC_OP_DYNAMIC || env->cc_op >= CC_OP_COUNT)
+    uint32_t base = env->cc_op & CC_BASE_MASK, over = env->cc_op >> CC_OVER_SHIFT;
+    if (base == CC_OP_DYNAMIC || base >= CC_OP_OVER_INCB || (over && (over < CC_OP_INCB || over > CC_OP_DECQ)))
         env->cc_op = CC_OP_EFLAGS;
     env->df = env->df < 0 ? -1 : 1;
     env->fpstt &= 7;

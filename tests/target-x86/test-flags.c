@@ -113,6 +113,36 @@ static void test_rotate(void)
     }
 }
 
+/* An INC or DEC over other flags: CF is theirs, whatever they are. */
+static void test_over(void)
+{
+    CPUX86State *env = g_new0(CPUX86State, 1);
+
+    env->eflags = 2;
+    env->df = 1;
+    for (unsigned c = 0; c < 2; c++) {
+        env->cc_op = CC_OP_SUBL | CC_OP_DECQ << CC_OVER_SHIFT;
+        env->cc_dst = 0u - c; /* 0 - c */
+        env->cc_src = c;
+        env->cc_inc = INT64_MAX;
+        g_assert_cmphex(cpu_compute_eflags(env), ==, 2 | CC_O | CC_A | CC_P | c);
+        env->cc_op = CC_OP_ADX | CC_OP_INCL << CC_OVER_SHIFT;
+        env->cc_dst = c;
+        env->cc_src = CC_MASK;
+        env->cc_inc = 0;
+        g_assert_cmphex(cpu_compute_eflags(env), ==, 2 | CC_Z | CC_A | CC_P | c);
+    }
+    for (unsigned bits = 0; bits < 4; bits++) {
+        uint32_t co = (bits & 1 ? CC_C : 0) | (bits & 2 ? CC_O : 0);
+        g_assert_cmphex(helper_cc_compute_all(bits & 1, CC_Z | CC_A | CC_O | CC_C, bits >> 1, CC_OP_ADX), ==, CC_Z | CC_A | co);
+        g_assert_cmphex(helper_cc_compute_all(bits & 1, 1ull << 32, bits >> 1, CC_OP_ADX_LOGICL), ==, CC_Z | CC_P | co);
+        g_assert_cmphex(helper_cc_compute_all(bits & 1, 0, bits >> 1, CC_OP_ADX_INCQ), ==, CC_Z | CC_P | CC_A | co);
+        g_assert_cmphex(helper_cc_compute_all(bits & 1, ~0ull, bits >> 1, CC_OP_ADX_DECQ), ==, CC_S | CC_P | CC_A | co);
+        g_assert_cmphex(helper_cc_compute_c(bits & 1, 0, bits >> 1, CC_OP_ADX_DECL), ==, bits & 1);
+    }
+    g_free(env);
+}
+
 static void test_eflags(void)
 {
     CPUX86State *env = g_new0(CPUX86State, 1);
@@ -138,6 +168,7 @@ int main(int argc, char **argv)
     g_test_add_func("/target-x86/flags/shift-mul", test_shift_mul);
     g_test_add_func("/target-x86/flags/sizes", test_sizes);
     g_test_add_func("/target-x86/flags/rotate", test_rotate);
+    g_test_add_func("/target-x86/flags/over-adx", test_over);
     g_test_add_func("/target-x86/flags/eflags", test_eflags);
     return g_test_run();
 }
