@@ -5,8 +5,8 @@
  * which changes the pointer (jump_cache_find()). They are filled by the vCPU's thread alone; whoever invalidates a TB
  * empties its entry.
  *
- * What one slot is too few for goes to another, among the victims, which C code looks at when a jump misses
- * (cpu_lookup_code()): functions begin at multiples of 16, so that their low bits meet often.
+ * What one slot is too few for goes to another, among the victims, where a jump that misses looks, too (gen_search()):
+ * functions begin at multiples of 16, so that their low bits meet often.
  *
  * A request to leave translated code puts a cache without entries there, beside exit_request: each indirect jump then
  * misses and leaves, without a look at the request of its own.
@@ -16,20 +16,23 @@
 #include "host/base/barrier.h"
 #include <sys/mman.h>
 
-enum { MAX_CACHES = 8, IDLE_CHANGES = 8, JC_PAGE_BITS = 13, VICTIM_BITS = 11, VICTIM_PAGES = 16,
-       SLOTS = JUMP_CACHE_SIZE + (1 << VICTIM_BITS) };
+enum { MAX_CACHES = 8, IDLE_CHANGES = 8, JC_PAGE_BITS = 13 };
 
 /* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A
  * slot in use is in the list of its kind, and may be left over in the other. Beside that the slots of each page are
  * chained, those of pages with one hash value together: the kernel's code fills thousands of slots that only a full
  * flush empties, and INVLPG is to look at its own page's. */
+typedef struct SlotInfo {
+    TB *tb;
+    uint32_t next, prev; /* in its chain, if CHAINED; the last and the first one: itself */
+    uint16_t chain;      /* in which it is, with GLOBAL's lists */
+    uint8_t state;       /* LISTED << k: in slot[k]; CHAINED; GLOBAL: the entry's kind */
+} SlotInfo;
+
 typedef struct JumpCache {
-    JumpCacheEntry e[SLOTS];         /* from JUMP_CACHE_SIZE on: victims */
-    TB *tb[SLOTS];
-    uint32_t slot[2][SLOTS];
-    uint8_t state[SLOTS];  /* LISTED << k: in slot[k]; CHAINED; GLOBAL: the entry's kind */
-    uint32_t next[SLOTS];  /* in its chain; the last one: itself */
-    uint16_t chain[SLOTS]; /* in which it is, if CHAINED, with GLOBAL's lists */
+    JumpCacheEntry e[JUMP_CACHE_SLOTS]; /* from JUMP_CACHE_SIZE on: victims */
+    SlotInfo info[JUMP_CACHE_SLOTS];    /* in one place: a slot is mostly in none of the host's caches */
+    uint32_t slot[2][JUMP_CACHE_SLOTS];
     uint32_t first[2][1 << JC_PAGE_BITS]; /* of a chain: slot + 1, or 0 */
     unsigned n[2];
 } JumpCache;
@@ -60,11 +63,18 @@ static void *map_zeroed(size_t size)
 
 static void entry_clear(JumpCache *c, uint32_t i) { __atomic_store_n(&c->e[i].pc, jump_cache_empty(i), __ATOMIC_RELEASE); }
 
+/* Zero is empty everywhere else. */
+static void entries_init(JumpCacheEntry *e)
+{
+    e[0].pc = jump_cache_empty(0);
+    e[JUMP_CACHE_SIZE].pc = jump_cache_empty(JUMP_CACHE_SIZE);
+}
+
 static JumpCache *cache_new(void)
 {
     JumpCache *c = map_zeroed(sizeof *c);
     if (c)
-        entry_clear(c, 0); /* zero is empty everywhere else */
+        entries_init(c->e);
     return c;
 }
 
@@ -73,8 +83,8 @@ void jump_cache_init(CPUState *cpu)
     struct JumpCaches *j = cpu->jumps = g_new0(struct JumpCaches, 1);
 
     barrier_is_asymmetric();
-    if (!no_jumps && (no_jumps = map_zeroed(JUMP_CACHE_SIZE * sizeof *no_jumps)))
-        no_jumps[0].pc = jump_cache_empty(0);
+    if (!no_jumps && (no_jumps = map_zeroed(JUMP_CACHE_SLOTS * sizeof *no_jumps)))
+        entries_init(no_jumps);
     j->cache[0] = cache_new();
     if (!no_jumps || !j->cache[0])
         g_error("no memory for the jump cache"); /* as g_malloc() does */
@@ -102,17 +112,17 @@ void cpu_request_exit(CPUState *cpu)
     __atomic_store_n(&head->jump_cache, no_jumps, __ATOMIC_SEQ_CST);
 }
 
-static unsigned kind_of(const JumpCache *c, uint32_t i) { return c->state[i] & GLOBAL ? 1 : 0; }
+static unsigned kind_of(const JumpCache *c, uint32_t i) { return c->info[i].state & GLOBAL ? 1 : 0; }
 
 static void clear_kind(JumpCache *c, unsigned k)
 {
     for (unsigned j = 0; j < c->n[k]; j++) {
         uint32_t i = c->slot[k][j];
-        c->state[i] &= ~(LISTED << k);
+        c->info[i].state &= ~(LISTED << k);
         if (kind_of(c, i) == k) {
             entry_clear(c, i);
-            c->first[k][c->chain[i]] = 0;
-            c->state[i] &= ~CHAINED;
+            c->first[k][c->info[i].chain] = 0;
+            c->info[i].state &= ~CHAINED;
         }
     }
     c->n[k] = 0;
@@ -171,72 +181,65 @@ static JumpCache *select_cache(CPUState *cpu, uint64_t key)
     return c;
 }
 
-static uint32_t victim_slot(vaddr pc)
-{
-    const uint64_t mix = 0x9e3779b97f4a7c15ULL;
-
-    if (pc >> 47)
-        return JUMP_CACHE_SIZE + (pc * mix >> (64 - VICTIM_BITS));
-    /* A floating TB may be at any page: those of its offset lie together, for jump_cache_forget(). */
-    return JUMP_CACHE_SIZE + ((pc & ~TCG_PAGE_MASK) * mix >> (64 - VICTIM_BITS) & ~(VICTIM_PAGES - 1u)) +
-           ((pc >> TCG_PAGE_BITS) * mix >> 32 & (VICTIM_PAGES - 1));
-}
-
 TB *jump_cache_find(CPUState *cpu, const TbState *st)
 {
     JumpCache *c = select_cache(cpu, key_of(st));
     uint32_t i = jump_cache_index(st->pc), v;
 
     if (c->e[i].pc == st->pc)
-        return c->tb[i];
-    v = victim_slot(st->pc);
-    return c->e[v].pc == st->pc && st->pc != 0 ? c->tb[v] : NULL; /* 0: empty there */
+        return c->info[i].tb;
+    v = jump_cache_victim(st->pc);
+    return c->e[v].pc == st->pc ? c->info[v].tb : NULL;
 }
 
 static unsigned chain_of(vaddr page) { return (page >> TCG_PAGE_BITS) * 0x9e3779b97f4a7c15ULL >> (64 - JC_PAGE_BITS); }
 
 static void chain_remove(JumpCache *c, uint32_t i)
 {
-    uint32_t *first = &c->first[kind_of(c, i)][c->chain[i]], at = *first - 1, before = at;
+    SlotInfo *s = &c->info[i];
+    bool first = s->prev == i, last = s->next == i;
 
-    while (at != i) {
-        before = at;
-        at = c->next[at];
-    }
-    bool last = c->next[i] == i;
-    if (before == i)
-        *first = last ? 0 : c->next[i] + 1;
+    if (first)
+        c->first[kind_of(c, i)][s->chain] = last ? 0 : s->next + 1;
     else
-        c->next[before] = last ? before : c->next[i];
+        c->info[s->prev].next = last ? s->prev : s->next;
+    if (!last)
+        c->info[s->next].prev = first ? s->next : s->prev;
 }
 
 static void chain_add(JumpCache *c, uint32_t i, unsigned k, unsigned chain)
 {
+    SlotInfo *s = &c->info[i];
     uint32_t *first = &c->first[k][chain];
 
-    if (c->state[i] & CHAINED) {
-        if (kind_of(c, i) == k && c->chain[i] == chain)
+    if (s->state & CHAINED) {
+        if (kind_of(c, i) == k && s->chain == chain)
             return;
         chain_remove(c, i);
     }
-    c->next[i] = *first ? *first - 1 : i;
+    s->prev = s->next = i;
+    if (*first) {
+        s->next = *first - 1;
+        c->info[s->next].prev = i;
+    }
     *first = i + 1;
-    c->chain[i] = chain;
-    c->state[i] = (c->state[i] & ~GLOBAL) | CHAINED | (k ? GLOBAL : 0);
+    s->chain = chain;
+    s->state = (s->state & ~GLOBAL) | CHAINED | (k ? GLOBAL : 0);
 }
 
 static void place(JumpCache *c, uint32_t i, vaddr pc, TB *tb, unsigned k)
 {
     JumpCacheEntry *e = &c->e[i];
+    SlotInfo *s = &c->info[i];
 
-    if (!(c->state[i] & LISTED << k)) {
-        c->state[i] |= LISTED << k;
+    if (!(s->state & LISTED << k)) {
+        s->state |= LISTED << k;
         c->slot[k][c->n[k]++] = i;
     }
     chain_add(c, i, k, chain_of(pc));
     __atomic_store_n(&e->pc, jump_cache_empty(i), __ATOMIC_RELAXED);
     e->code = tb->code - (tb->floating ? TCG_FLOAT_ENTRY : 0);
-    __atomic_store_n(&c->tb[i], tb, __ATOMIC_RELAXED);
+    __atomic_store_n(&s->tb, tb, __ATOMIC_RELAXED);
     __atomic_store_n(&e->pc, pc, __ATOMIC_RELEASE);
 }
 
@@ -246,16 +249,16 @@ static void enter(JumpCache *c, vaddr pc, TB *tb, bool global)
     uint32_t i = jump_cache_index(pc);
     vaddr there = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
 
-    if (there != jump_cache_empty(i) && there != pc && there != 0) {
-        TB *old = c->tb[i];
-        uint32_t v = victim_slot(there);
+    if (there != jump_cache_empty(i) && there != pc) {
+        TB *old = c->info[i].tb;
+        uint32_t v = jump_cache_victim(there);
         place(c, v, there, old, kind_of(c, i));
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if (__atomic_load_n(&old->invalid, __ATOMIC_RELAXED))
             entry_clear(c, v);
     }
-    if (c->e[victim_slot(pc)].pc == pc)
-        entry_clear(c, victim_slot(pc));
+    if (c->e[jump_cache_victim(pc)].pc == pc)
+        entry_clear(c, jump_cache_victim(pc));
     place(c, i, pc, tb, global);
 }
 
@@ -267,15 +270,15 @@ void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)
 
 static void forget_at(JumpCache *c, uint32_t i, const TB *tb)
 {
-    if (__atomic_load_n(&c->tb[i], __ATOMIC_RELAXED) == tb)
+    if (__atomic_load_n(&c->info[i].tb, __ATOMIC_RELAXED) == tb)
         entry_clear(c, i);
 }
 
 void jump_cache_forget(CPUState *cpu, const TB *tb)
 {
     /* A floating one may be there at several pages. */
-    unsigned pages = tb->floating ? JUMP_CACHE_SIZE >> TCG_PAGE_BITS : 1, victims = tb->floating ? VICTIM_PAGES : 1;
-    uint32_t v = tb->floating ? victim_slot(tb->pc) & ~(VICTIM_PAGES - 1u) : victim_slot(tb->pc);
+    unsigned pages = tb->floating ? JUMP_CACHE_SIZE >> TCG_PAGE_BITS : 1, victims = tb->floating ? JUMP_VICTIM_PAGES : 1;
+    uint32_t v = tb->floating ? jump_cache_victim(tb->pc) & ~(JUMP_VICTIM_PAGES - 1u) : jump_cache_victim(tb->pc);
 
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (unsigned n = 0; n < MAX_CACHES; n++) {
@@ -293,7 +296,7 @@ static void release_if_idle(struct JumpCaches *j, unsigned i)
     if (!j->has_pages[i] || i == j->current || j->clock - j->used[i] < IDLE_CHANGES)
         return;
     madvise(j->cache[i], sizeof(JumpCache), MADV_DONTNEED);
-    entry_clear(j->cache[i], 0);
+    entries_init(j->cache[i]->e);
     j->has_pages[i] = false;
 }
 
@@ -315,7 +318,7 @@ static unsigned save_newest(const JumpCache *c, uint64_t key, SavedJumps *out, u
 {
     for (unsigned j = c->n[0]; j-- > 0 && n < SAVED_JUMPS;) {
         uint32_t i = c->slot[0][j];
-        TB *tb = c->tb[i];
+        TB *tb = c->info[i].tb;
         vaddr pc = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
         if (kind_of(c, i) != 0 || pc == jump_cache_empty(i) || tb->page[1] != NO_PAGE)
             continue; /* where a second page is may change: cpu-exec.c looks again */
@@ -378,15 +381,15 @@ static void clear_if_in(JumpCache *c, uint32_t i, vaddr start, uint64_t len)
 
     if (pc == jump_cache_empty(i))
         return;
-    if (pc - start < len || (pc - (start - TCG_PAGE_SIZE) < TCG_PAGE_SIZE && c->tb[i]->page[1] != NO_PAGE))
+    if (pc - start < len || (pc - (start - TCG_PAGE_SIZE) < TCG_PAGE_SIZE && c->info[i].tb->page[1] != NO_PAGE))
         entry_clear(c, i);
 }
 
 static void clear_chain(JumpCache *c, uint32_t first, vaddr page)
 {
-    for (uint32_t i = first - 1; first; i = c->next[i]) {
+    for (uint32_t i = first - 1; first; i = c->info[i].next) {
         clear_if_in(c, i, page, TCG_PAGE_SIZE);
-        if (c->next[i] == i)
+        if (c->info[i].next == i)
             break;
     }
 }

@@ -245,7 +245,7 @@ void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s);
 /* Make the page of the access at FRAME_ARG0 ^ StackPage.page the stack's page. Equal: done; no register changes. */
 const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu);
 /* Where a goto_ptr goes that has missed, with eip in env and r11 as for the epilogue. */
-const uint8_t *frame_search(const CodeBuf *b);
+const uint8_t *frame_search(const CodeBuf *b, bool victims); /* victims: eip in env is the linear pc */
 enum { EXIT_SEARCH = TB_EXIT_POLL + 1 }; /* of lower_exit(): that way, and by TB_EXIT_LOOKUP if there is nothing */
 enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, THUNK_X87, NB_THUNKS };
 /* An access of a group, by itself: THUNK_LD, _ST, _LDV or _STV, size bytes at FRAME_ARG0. Returns with equal: it is done, as the

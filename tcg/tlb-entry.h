@@ -39,6 +39,9 @@ typedef struct TlbFast {
 
 enum { JUMP_CACHE_BITS = 16, JUMP_CACHE_ENTRY_BITS = 4 };
 #define JUMP_CACHE_SIZE (1u << JUMP_CACHE_BITS)
+/* Behind them as many victims for each multiple of 16 in a page: */
+enum { JUMP_VICTIM_BITS = 6, JUMP_VICTIM_PAGES = 1 << JUMP_VICTIM_BITS, JUMP_VICTIM_MIX = 0x1e3779b1 };
+#define JUMP_CACHE_SLOTS (JUMP_CACHE_SIZE + (1u << (TCG_PAGE_BITS - 4 + JUMP_VICTIM_BITS)))
 /* Indexed by the low bits of the linear pc: (pc ^ pc >> JUMP_CACHE_BITS) would need fewer slots (with the low 12
  * bits alone a page fault in Linux missed 25 times, with 16 bits once in two), but the plain low bits cost one
  * instruction less, and slots that are not used cost nothing. jump_cache_index() is the one place that says so.
@@ -49,7 +52,16 @@ typedef struct JumpCacheEntry {
 } JumpCacheEntry;
 _Static_assert(sizeof(JumpCacheEntry) == 1 << JUMP_CACHE_ENTRY_BITS, "JUMP_CACHE_ENTRY_BITS");
 static inline uint32_t jump_cache_index(uint64_t pc) { return pc & (JUMP_CACHE_SIZE - 1); }
-static inline uint64_t jump_cache_empty(uint32_t index) { return index == 0 ? ~0ULL : 0; }
+/* Where that index is taken. A floating TB (docs/floating-tbs.md) may be at any page: those of its offset lie together. Also in
+ * gen_search() (tcg/x86_64/frame.c). */
+static inline uint32_t jump_cache_victim(uint64_t pc)
+{
+    uint32_t page = pc >> TCG_PAGE_BITS, offset = pc;
+    return JUMP_CACHE_SIZE + ((offset & 0xff0) << (JUMP_VICTIM_BITS - 4)) +
+           ((page * JUMP_VICTIM_MIX >> (32 - JUMP_VICTIM_BITS)) ^ ((offset & 15) << (JUMP_VICTIM_BITS - 4)));
+}
+/* 0 is at home where ~0 is not. */
+static inline uint64_t jump_cache_empty(uint32_t index) { return index == 0 || index == JUMP_CACHE_SIZE ? ~0ULL : 0; }
 
 /* For accesses at the guest's stack register (TcgGuest.stack_reg): the page where they were last. What a hit in the table would
  * allow this does: a load or store that has (address ^ page) below 4096 goes to address + addend. Emptied by storing

@@ -230,7 +230,7 @@ static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
 }
 
 /* The table of what is called from TBs: slow paths, the two of the pinned registers, search, stack pages, tries. */
-enum { SEARCH = NB_THUNKS * 3 + 2, STACK_PAGE, FIRST_TRY = STACK_PAGE + TCG_MMU_MODES, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
+enum { SEARCH = NB_THUNKS * 3 + 2, SEARCH_VICTIMS, STACK_PAGE, FIRST_TRY = STACK_PAGE + TCG_MMU_MODES, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
 static const uint8_t try_kind[4] = { THUNK_LD, THUNK_ST, THUNK_LDV, THUNK_STV };
 
 /* thunk[0] points to the thunks' addresses, a table in the code buffer itself. */
@@ -250,7 +250,7 @@ const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigne
 
 const uint8_t *frame_store_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 0); }
 const uint8_t *frame_load_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 1); }
-const uint8_t *frame_search(const CodeBuf *b) { return frame_thunk(b, 0, SEARCH); }
+const uint8_t *frame_search(const CodeBuf *b, bool victims) { return frame_thunk(b, 0, victims ? SEARCH_VICTIMS : SEARCH); }
 
 const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu) { return frame_thunk(b, 0, STACK_PAGE + mmu); }
 
@@ -307,11 +307,35 @@ static void gen_stack_page(Emit *e, unsigned mmu)
     x86_ret(e);
 }
 
-/* A goto_ptr has missed; r11: what the epilogue would return. On with what C code finds, else out. */
-static void gen_search(Emit *e, const void *fn, const uint8_t *epilogue_rx)
+/* A goto_ptr has missed; r11: what the epilogue would return. On with what is among the victims or else C code finds, or
+ * out. victims: eip in env is the linear pc. */
+static void gen_search(Emit *e, const void *fn, const uint8_t *epilogue_rx, bool victims)
 {
     X86Mem save = mem_at(RSP, FRAME_REGS);
 
+    if (victims) { /* jump_cache_victim() */
+        int32_t first = JUMP_CACHE_SIZE * sizeof(JumpCacheEntry);
+        x86_load(e, 8, EXT_ZERO, R8, ENV(eip));
+        x86_mov_rr(e, true, R9, R8);
+        x86_shift_ri(e, X86_SHR, true, R9, TCG_PAGE_BITS);
+        x86_imul_rri(e, false, R9, R9, JUMP_VICTIM_MIX);
+        x86_shift_ri(e, X86_SHR, false, R9, 32 - JUMP_VICTIM_BITS);
+        x86_mov_rr(e, false, R10, R8);
+        x86_alu_ri(e, X86_AND, false, R10, 15);
+        x86_shift_ri(e, X86_SHL, false, R10, JUMP_VICTIM_BITS - 4);
+        x86_alu_rr(e, X86_XOR, false, R9, R10);
+        x86_mov_rr(e, false, R10, R8);
+        x86_alu_ri(e, X86_AND, false, R10, 0xff0);
+        x86_shift_ri(e, X86_SHL, false, R10, JUMP_VICTIM_BITS - 4);
+        x86_alu_rr(e, X86_ADD, false, R9, R10);
+        x86_shift_ri(e, X86_SHL, false, R9, JUMP_CACHE_ENTRY_BITS);
+        x86_alu_rm(e, X86_ADD, true, R9, ENV(jump_cache));
+        x86_alu_rm(e, X86_CMP, true, R8, mem_at(R9, first + offsetof(JumpCacheEntry, pc)));
+        uint8_t *none = x86_jcc(e, CC_NE);
+        x86_mov_rr(e, true, FLOAT_PC, R8);
+        x86_jmp_m(e, mem_at(R9, first + offsetof(JumpCacheEntry, code)));
+        x86_patch_here(e, none);
+    }
     move_pinned(e, true, REGS_PIN_CLOBBERED);
     x86_store(e, 8, save, R11);
     if (host_features.avx)
@@ -367,10 +391,12 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
         move_pinned(&e, !load, load ? ~REG_BIT(RAX) : ~0u); /* rax holds the helper's result */
         x86_ret(&e);
     }
-    x86_align_nop(&e, 16, 0);
-    table[SEARCH] = guest->lookup_code ? codebuf_rx(b, e.p) : b->epilogue_rx;
-    if (guest->lookup_code)
-        gen_search(&e, guest->lookup_code, b->epilogue_rx);
+    for (unsigned victims = 0; victims < 2; victims++) {
+        x86_align_nop(&e, 16, 0);
+        table[SEARCH + victims] = guest->lookup_code ? codebuf_rx(b, e.p) : b->epilogue_rx;
+        if (guest->lookup_code)
+            gen_search(&e, guest->lookup_code, b->epilogue_rx, victims);
+    }
     for (unsigned mmu = 0; mmu < TCG_MMU_MODES; mmu++) {
         x86_align_nop(&e, 16, 0);
         table[STACK_PAGE + mmu] = codebuf_rx(b, e.p);

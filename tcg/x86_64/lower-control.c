@@ -502,7 +502,7 @@ static void leave_tb(Ra *l, unsigned reason)
 {
     bool search = reason == EXIT_SEARCH;
     x86_mov_ri(&l->e, R11, l->s->tb_cookie | (search ? TB_EXIT_LOOKUP : reason));
-    x86_jmp_rx(&l->e, search ? frame_search(l->s->buf) : l->s->buf->epilogue_rx);
+    x86_jmp_rx(&l->e, search ? frame_search(l->s->buf, l->s->cs_base == 0) : l->s->buf->epilogue_rx);
 }
 
 uint8_t *lower_float_entry(CodeBuf *b)

@@ -135,7 +135,7 @@ IrGuestEnv *ir_guest_env_new(void)
     memset(e->tlb, 0xff, sizeof e->tlb);
     for (unsigned m = 0; m < TCG_MMU_MODES; m++)
         e->head.tlb[m] = (TlbFast){ (IRG_TLB_ENTRIES - 1) << TLB_ENTRY_BITS, e->tlb[m] };
-    for (unsigned i = 0; i < JUMP_CACHE_SIZE; i++)
+    for (unsigned i = 0; i < JUMP_CACHE_SLOTS; i++)
         e->jump_cache[i].pc = jump_cache_empty(i);
     e->head.jump_cache = e->jump_cache;
     e->head.no_page = 0x8000000012345000;

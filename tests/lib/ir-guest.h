@@ -23,7 +23,7 @@ typedef struct IrGuestEnv {
     uint8_t mem[IRG_MEM_SIZE + IRG_MEM_PAD];
     uint64_t slow_calls;                             /* accesses that took a slow path */
     TlbEntry tlb[TCG_MMU_MODES][IRG_TLB_ENTRIES];
-    JumpCacheEntry jump_cache[JUMP_CACHE_SIZE];
+    JumpCacheEntry jump_cache[JUMP_CACHE_SLOTS];
 } IrGuestEnv;
 
 extern const TcgGuest ir_guest;

@@ -25,7 +25,7 @@ static void begin(void)
     env->head.mxcsr_run = 0x1f80;
     for (unsigned i = 0; i < 16; i++)
         env->head.gpr[i] = 0x100 * i;
-    for (unsigned i = 0; i < JUMP_CACHE_SIZE; i++)
+    for (unsigned i = 0; i < JUMP_CACHE_SLOTS; i++)
         env->jump_cache[i].pc = jump_cache_empty(i);
 }
 
@@ -114,8 +114,8 @@ static void goto_ptr_case(bool constant, uint64_t pc, uint64_t cs_base, bool is_
     env->head.eip = 0;
     env->head.gpr[reg] = pc; /* the counting TB may have changed it */
     /* as an exit request does it */
-    JumpCacheEntry *none = g_new0(JumpCacheEntry, JUMP_CACHE_SIZE);
-    none[0].pc = jump_cache_empty(0);
+    JumpCacheEntry *none = g_new0(JumpCacheEntry, JUMP_CACHE_SLOTS);
+    none[0].pc = none[JUMP_CACHE_SIZE].pc = jump_cache_empty(0);
     env->head.jump_cache = none;
     g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
     env->head.jump_cache = env->jump_cache;
@@ -143,10 +143,11 @@ static void test_goto_ptr(void)
 /* A goto_ptr that misses asks C code; what that answers goes on with all guest registers. */
 static const void *found;
 static unsigned nb_lookups;
+static uint64_t want_eip = 0x7fff12345678;
 static const void *look_up(void *e)
 {
     g_assert_true(e == env);
-    g_assert_cmphex(env->head.eip, ==, 0x7fff12345678);
+    g_assert_cmphex(env->head.eip, ==, want_eip);
     nb_lookups++;
     return found;
 }
@@ -181,6 +182,29 @@ static void test_search(void)
         }
     }
     g_assert_cmpint(nb_lookups, ==, 32);
+    /* One that is among the victims C code is not asked for, unless eip is not the linear pc. */
+    g_autoptr(GRand) r = g_rand_new_with_seed(26);
+    found = NULL;
+    for (unsigned i = 0; i < 600; i++) {
+        static const uint64_t some[] = { 0, ~0ull, 0x1000, 0xffff, 0x400000, 0xffffffff81000000 };
+        uint64_t pc = i < ARRAY_SIZE(some) ? some[i] : (uint64_t)g_rand_int(r) << g_rand_int_range(r, 0, 33) | g_rand_int(r);
+        bool based = i % 8 == 7;
+        begin();
+        s->cs_base = based ? 0x10000 : 0;
+        tcg_gen_goto_ptr(s, G(3));
+        uint8_t *tb = compile();
+        env->head.gpr[3] = pc;
+        want_eip = pc - s->cs_base;
+        nb_lookups = 0;
+        g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP); /* nothing there */
+        g_assert_cmpint(nb_lookups, ==, 1);
+        env->jump_cache[jump_cache_victim(pc)] = (JumpCacheEntry){ pc, next };
+        env->jump_cache[jump_cache_victim(want_eip)] = (JumpCacheEntry){ want_eip, next };
+        g_assert_cmphex(enter(tb), ==, based ? COOKIE | TB_EXIT_LOOKUP : 0x5000 | TB_EXIT_LOOKUP);
+        g_assert_cmpint(nb_lookups, ==, 1 + based);
+        g_assert_cmpuint(jump_cache_victim(pc), <, JUMP_CACHE_SLOTS);
+        g_assert_cmpuint(jump_cache_victim(pc), >=, JUMP_CACHE_SIZE);
+    }
     tcg_context_free(s);
     codebuf_free(buf);
     buf = old_buf;
