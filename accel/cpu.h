@@ -103,7 +103,7 @@ struct CPUState {
     struct CpuTlb *tlb;        /* cputlb.c */
     struct JumpCaches *jumps;  /* jump-cache.c */
     struct {
-        uint64_t tlb_fills, tlb_victim_hits, tlb_slow, tlb_flushes, tlb_page_flushes, tlb_spaces_kept, mmio, jc_misses, hash_hits, exits,
+        uint64_t tlb_fills, tlb_victim_hits, tlb_slow, tlb_flushes, tlb_page_flushes, tlb_spaces_kept, mmio, jc_misses, hash_hits, jc_victims, exits,
             chained, notdirty;
     } stats;
 };

@@ -16,7 +16,7 @@
 #include "host/base/barrier.h"
 #include <sys/mman.h>
 
-enum { MAX_CACHES = 8, IDLE_CHANGES = 8, JC_PAGE_BITS = 13 };
+enum { MAX_CACHES = 8, IDLE_CHANGES = 8, JC_PAGE_BITS = 13, VICTIM_PATIENCE = 15 };
 
 /* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A
  * slot in use is in the list of its kind, and may be left over in the other. Beside that the slots of each page are
@@ -181,17 +181,6 @@ static JumpCache *select_cache(CPUState *cpu, uint64_t key)
     return c;
 }
 
-TB *jump_cache_find(CPUState *cpu, const TbState *st)
-{
-    JumpCache *c = select_cache(cpu, key_of(st));
-    uint32_t i = jump_cache_index(st->pc), v;
-
-    if (c->e[i].pc == st->pc)
-        return c->info[i].tb;
-    v = jump_cache_victim(st->pc);
-    return c->e[v].pc == st->pc ? c->info[v].tb : NULL;
-}
-
 static unsigned chain_of(vaddr page) { return (page >> TCG_PAGE_BITS) * 0x9e3779b97f4a7c15ULL >> (64 - JC_PAGE_BITS); }
 
 static void chain_remove(JumpCache *c, uint32_t i)
@@ -260,6 +249,34 @@ static void enter(JumpCache *c, vaddr pc, TB *tb, bool global)
     if (c->e[jump_cache_victim(pc)].pc == pc)
         entry_clear(c, jump_cache_victim(pc));
     place(c, i, pc, tb, global);
+}
+
+/* Of two that want one slot the one that is used more often is to have it, which is the one found here when patience ends. */
+static TB *promote(CPUState *cpu, JumpCache *c, uint32_t v, vaddr pc)
+{
+    TB *tb = c->info[v].tb;
+
+    if (cpu_head(cpu)->victim_patience >= 0)
+        return tb;
+    cpu_head(cpu)->victim_patience = VICTIM_PATIENCE;
+    cpu->stats.jc_victims += VICTIM_PATIENCE + 1;
+    enter(c, pc, tb, kind_of(c, v));
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (!__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
+        return tb;
+    jump_cache_forget(cpu, tb);
+    return NULL;
+}
+
+TB *jump_cache_find(CPUState *cpu, const TbState *st)
+{
+    JumpCache *c = select_cache(cpu, key_of(st));
+    uint32_t i = jump_cache_index(st->pc), v;
+
+    if (c->e[i].pc == st->pc)
+        return c->info[i].tb;
+    v = jump_cache_victim(st->pc);
+    return c->e[v].pc == st->pc ? promote(cpu, c, v, st->pc) : NULL;
 }
 
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)

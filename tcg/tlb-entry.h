@@ -80,7 +80,7 @@ typedef struct TcgEnvHead {
     int32_t exit_request;   /* non-zero: leave at the next poll. Set by any thread: cpu_request_exit() */
     uint32_t mxcsr_run;     /* host MXCSR while translated code runs: guest's modes and sticky flags, all masked */
     uint32_t mxcsr_host;    /* saved by the prologue, restored by the epilogue */
-    uint32_t pad;
+    int32_t victim_patience; /* jumps to victims before one asks C code, which may put it where jumps look first */
     uint64_t pc_page;       /* of the floating TB that runs: its linear page (docs/floating-tbs.md) */
     StackPage stack[TCG_MMU_MODES];
     uint64_t no_page;       /* a page where no access can succeed; not known to the guest */

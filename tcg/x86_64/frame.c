@@ -332,9 +332,12 @@ static void gen_search(Emit *e, const void *fn, const uint8_t *epilogue_rx, bool
         x86_alu_rm(e, X86_ADD, true, R9, ENV(jump_cache));
         x86_alu_rm(e, X86_CMP, true, R8, mem_at(R9, first + offsetof(JumpCacheEntry, pc)));
         uint8_t *none = x86_jcc(e, CC_NE);
+        x86_alu_mi(e, X86_SUB, 4, false, ENV(victim_patience), 1);
+        uint8_t *promote = x86_jcc(e, CC_S);
         x86_mov_rr(e, true, FLOAT_PC, R8);
         x86_jmp_m(e, mem_at(R9, first + offsetof(JumpCacheEntry, code)));
         x86_patch_here(e, none);
+        x86_patch_here(e, promote);
     }
     move_pinned(e, true, REGS_PIN_CLOBBERED);
     x86_store(e, 8, save, R11);

@@ -415,6 +415,41 @@ static void test_jump_cache_kinds(void)
     harness_stop();
 }
 
+/* What is found among the victims when patience ends changes places with what has the slot. */
+static void test_jump_cache_promote(void)
+{
+    static TB tb[3];
+    TcgEnvHead *head;
+    const vaddr a = 0x410130, b = 0x420130;
+
+    start();
+    head = cpu_head(cpu);
+    jc_put(&tb[0], a, false, false);
+    jc_put(&tb[1], b, true, false);
+    const JumpCacheEntry *e = &head->jump_cache[jump_cache_index(a)];
+    head->victim_patience = 0;
+    g_assert_true(jc_has(a) && jc_has(b));
+    g_assert_cmphex(e->pc, ==, b);
+    for (unsigned i = 0; i < 4; i++) {
+        head->victim_patience = -1;
+        g_assert_true(jc_has(i & 1 ? b : a));
+        g_assert_cmphex(e->pc, ==, i & 1 ? b : a);
+        g_assert_cmpint(head->victim_patience, >, 0);
+        g_assert_true(jc_has(a) && jc_has(b));
+    }
+    /* Each still goes with its own kind of page, and with its TB. */
+    jump_cache_clear(cpu, true);
+    g_assert_true(!jc_has(a) && jc_has(b));
+    jc_put(&tb[0], a, false, false);
+    tb[1].invalid = true;
+    head->victim_patience = -1;
+    g_assert_false(jc_has(b)); /* seen only now: whoever invalidates it has not come here yet */
+    g_assert_false(jc_has(b));
+    g_assert_true(jc_has(a));
+    jump_cache_clear(cpu, false);
+    harness_stop();
+}
+
 /* Entries come, change their slot's page and kind, and go by page, kind and TB: what is left is what a model says. What
  * another entry has displaced may be among the victims. */
 static void test_jump_cache_random(void)
@@ -717,6 +752,7 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/tlb/protect-victim", test_protect_victim);
     g_test_add_func("/accel/tlb/stack-pages", test_stack_pages);
     g_test_add_func("/accel/tlb/jump-cache", test_jump_cache);
+    g_test_add_func("/accel/tlb/jump-cache-promote", test_jump_cache_promote);
     g_test_add_func("/accel/tlb/jump-cache-kinds", test_jump_cache_kinds);
     g_test_add_func("/accel/tlb/jump-cache-random", test_jump_cache_random);
     g_test_add_func("/accel/tlb/random", test_random);

@@ -386,9 +386,9 @@ void ir_random_program(TcgContext *s, GRand *r, unsigned nb_ops, unsigned featur
     if (features & IR_RANDOM_LOOP) {
         Tv n = tcg_temp(s);
         TcgLabel l = tcg_label(s);
-        tcg_gen_ld(s, n, tcg_env(s), offsetof(TcgEnvHead, pad), 4, false);
+        tcg_gen_ld(s, n, tcg_env(s), offsetof(TcgEnvHead, victim_patience), 4, false);
         tcg_gen_subi(s, TCG_I32, n, n, 1);
-        tcg_gen_st(s, n, tcg_env(s), offsetof(TcgEnvHead, pad), 4);
+        tcg_gen_st(s, n, tcg_env(s), offsetof(TcgEnvHead, victim_patience), 4);
         tcg_gen_brcondi(s, TCG_I32, TCG_COND_NE, n, 0, l);
         tcg_gen_goto_tb(s, 0, any_value(&g));
         tcg_gen_label(s, l);

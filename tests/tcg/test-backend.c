@@ -56,7 +56,7 @@ static void one(Fixture *f, const Variant *v, uint32_t seed)
     ir_guest_env_copy(f->a, f->initial);
     ir_guest_env_copy(f->b, f->initial);
     bool loop = v->features & IR_RANDOM_LOOP;
-    f->a->head.pad = f->b->head.pad = 1 + seed % 5;
+    f->a->head.victim_patience = f->b->head.victim_patience = 1 + seed % 5;
     f->a->head.exit_request = f->b->head.exit_request = loop && seed % 7 == 0;
     uint64_t want = tcg_interpret(s, f->a);
     while (loop && want == (s->tb_cookie | TB_EXIT_SLOT1))

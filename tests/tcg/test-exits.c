@@ -195,6 +195,7 @@ static void test_search(void)
         uint8_t *tb = compile();
         env->head.gpr[3] = pc;
         want_eip = pc - s->cs_base;
+        env->head.victim_patience = 2;
         nb_lookups = 0;
         g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP); /* nothing there */
         g_assert_cmpint(nb_lookups, ==, 1);
@@ -202,6 +203,11 @@ static void test_search(void)
         env->jump_cache[jump_cache_victim(want_eip)] = (JumpCacheEntry){ want_eip, next };
         g_assert_cmphex(enter(tb), ==, based ? COOKIE | TB_EXIT_LOOKUP : 0x5000 | TB_EXIT_LOOKUP);
         g_assert_cmpint(nb_lookups, ==, 1 + based);
+        g_assert_cmpint(env->head.victim_patience, ==, 1 + based);
+        env->head.victim_patience = 0; /* until patience ends */
+        env->head.gpr[3] = pc;
+        enter(tb);
+        g_assert_cmpint(nb_lookups, ==, 2 + based);
         g_assert_cmpuint(jump_cache_victim(pc), <, JUMP_CACHE_SLOTS);
         g_assert_cmpuint(jump_cache_victim(pc), >=, JUMP_CACHE_SIZE);
     }
