@@ -14,16 +14,16 @@
 
 /* --- the fault map --- */
 
-static uint8_t *put_u(uint8_t *p, uint64_t v)
+static inline uint8_t *put_u(uint8_t *p, uint64_t v)
 {
-    while (v >= 0x80) {
+    while (unlikely(v >= 0x80)) {
         *p++ = v | 0x80;
         v >>= 7;
     }
     *p++ = v;
     return p;
 }
-static uint8_t *put_s(uint8_t *p, int64_t v) { return put_u(p, (uint64_t)v << 1 ^ (uint64_t)(v >> 63)); }
+static inline uint8_t *put_s(uint8_t *p, int64_t v) { return put_u(p, (uint64_t)v << 1 ^ (uint64_t)(v >> 63)); }
 static uint64_t get_u(const uint8_t **p)
 {
     uint64_t v = 0;
@@ -45,15 +45,18 @@ enum { MAP_ENTRY_MAX = 5 + 10 + 10 };
 static uint8_t *encode_map(uint8_t *p, const TcgInsnMap *map, unsigned n, uint64_t data[2])
 {
     uint32_t last = 0;
+    uint64_t d0 = data[0], d1 = data[1]; /* bytes that are written might be data's for all the compiler knows */
     p = put_u(p, n);
-    for (unsigned i = 0; i < n; i++) {
-        p = put_u(p, map[i].host_end - last);
-        p = put_s(p, map[i].data[0] - data[0]);
-        p = put_s(p, map[i].data[1] - data[1]);
-        last = map[i].host_end;
-        data[0] = map[i].data[0];
-        data[1] = map[i].data[1];
+    for (const TcgInsnMap *end = map + n; map < end; map++) {
+        p = put_u(p, map->host_end - last);
+        p = put_s(p, map->data[0] - d0);
+        p = put_s(p, map->data[1] - d1);
+        last = map->host_end;
+        d0 = map->data[0];
+        d1 = map->data[1];
     }
+    data[0] = d0;
+    data[1] = d1;
     return p;
 }
 

@@ -221,8 +221,10 @@ static inline void live_plain_op(TcgContext *s, Live *v, TcgOp *op, const TcgOpI
         if (info->outs == 2)
             set_dead(v, op->arg[1]);
     }
-    if (info->flags & TCG_OPF_FAULT)
+    if (info->flags & TCG_OPF_FAULT) {
         all_globals_live(v);
+        s->nb_accesses += op->opc != TCG_OP_guest_rmw && op->opc != TCG_OP_guest_cmpxchg && op->opc != TCG_OP_guest_x87;
+    }
     live_inputs(s, v, op, info->outs, info->ins, true);
 }
 
@@ -296,6 +298,7 @@ void tcg_liveness(TcgContext *s)
 
     place_results(s);
     begin(&v, s);
+    s->nb_accesses = 0;
     for (unsigned i = s->nb_ops; i-- > 0;) {
         TcgOp *op = &s->ops[i];
         if (op->opc == TCG_OP_insn_start)

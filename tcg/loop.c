@@ -25,13 +25,13 @@ static bool find_loop(Ra *l, uint64_t *used, uint64_t *written)
     *used = *written = 0;
     if (!last || last->opc != TCG_OP_goto_tb)
         return false;
+    for (start = s->ops; start < last && start->opc != TCG_OP_insn_start;)
+        start++;
+    if (start == last || !is_jump_back(s, last, start->arg[0]))
+        return false; /* the usual answer, before the long look */
     for (const TcgOp *op = s->ops; op < last; op++) {
         const TcgOpInfo *info = &tcg_op_info[op->opc];
         switch (op->opc) {
-        case TCG_OP_insn_start:
-            if (!start)
-                start = op;
-            break;
         case TCG_OP_brcond: branches++; break;
         case TCG_OP_set_label: labels++; break;
         case TCG_OP_goto_tb:
@@ -59,7 +59,7 @@ static bool find_loop(Ra *l, uint64_t *used, uint64_t *written)
                 *written |= 1ull << t;
         }
     }
-    return start && branches == 1 && exits == 1 && labels == 1 && is_jump_back(s, last, start->arg[0]);
+    return branches == 1 && exits == 1 && labels == 1;
 }
 
 void ra_loop_begin(Ra *l)

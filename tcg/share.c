@@ -189,12 +189,15 @@ static void add_access(Share *h, unsigned index, const TcgOp *op)
 void tcg_find_shared_checks(Ra *l)
 {
     TcgContext *s = l->s;
-    Share h = { .l = l, .epoch = l->share_epoch, .next_root = CONST_ROOT + 1 };
+    unsigned accesses = s->nb_accesses;
 
-    forget(&h);
     l->nb_groups = 1; /* 0: none */
     memset(l->group_of, 0, s->nb_ops * sizeof l->group_of[0]);
-    for (unsigned i = 0; i < s->nb_ops; i++) {
+    if (accesses < 2)
+        return;
+    Share h = { .l = l, .epoch = l->share_epoch, .next_root = CONST_ROOT + 1 };
+    forget(&h);
+    for (unsigned i = 0; i < s->nb_ops && accesses; i++) {
         const TcgOp *op = &s->ops[i];
         const TcgOpInfo *info = &tcg_op_info[op->opc];
         switch (op->opc) {
@@ -202,6 +205,7 @@ void tcg_find_shared_checks(Ra *l)
             continue;
         case TCG_OP_guest_ld: case TCG_OP_guest_st: case TCG_OP_guest_ldv: case TCG_OP_guest_stv:
             add_access(&h, i, op);
+            accesses--;
             break;
         default:
             if (op->opc == TCG_OP_call || info->flags & TCG_OPF_ENDS_BB) {

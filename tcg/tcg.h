@@ -208,6 +208,7 @@ struct TcgContext {
     TcgTempIdx env_temp;
     TcgOp ops[TCG_MAX_OPS];
     unsigned nb_ops, nb_labels;
+    unsigned nb_accesses; /* loads and stores of guest memory but for read-modify-write: tcg_liveness() counts. Before: UINT_MAX */
     bool overflow; /* ran out of temps, ops or labels: compile answers TCG_TOO_BIG */
     uint16_t const_head[256];            /* hash of a constant's value -> its temp, 0xffff: none */
     uint16_t const_next[TCG_MAX_TEMPS];  /* next constant in the same hash bucket */

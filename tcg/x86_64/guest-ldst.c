@@ -474,10 +474,8 @@ void stub_return_address(Ra *l, const Stub *st)
 
 void stub_zero_groups(Ra *l, const Stub *st)
 {
-    for (Reg r = R8; r <= R11; r++) {
-        if (st->zero_regs >> (r - R8) & 1)
-            x86_zero(&l->e, r);
-    }
+    for (unsigned m = st->zero_regs; m; m &= m - 1)
+        x86_zero(&l->e, R8 + __builtin_ctz(m));
     for (unsigned i = 0; i < st->nb_zero; i++)
         x86_store_imm(&l->e, 8, mem_at(RSP, st->zero_slot[i]), 0);
 }

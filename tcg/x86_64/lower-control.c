@@ -551,7 +551,11 @@ uint8_t *lower_finish(Ra *l)
         store_eip(l, l->tail[i].eip);
         leave_tb(l, s->no_chain ? TB_EXIT_LOOKUP : slot == 0 ? TB_EXIT_SLOT0 : TB_EXIT_SLOT1);
     }
-    for (unsigned reason = 0; reason <= TB_EXIT_MASK && l->nb_exits; reason++) {
+    unsigned reasons = 0;
+    for (unsigned i = 0; i < l->nb_exits; i++)
+        reasons |= 1u << l->exit[i].reason;
+    for (; reasons; reasons &= reasons - 1) {
+        unsigned reason = __builtin_ctz(reasons);
         bool used = false;
         for (unsigned i = 0; i < l->nb_exits; i++) {
             /* a jump to the next instruction need not be */
