@@ -123,15 +123,18 @@ typedef enum TcgTempKind {
     TCG_TEMP_ENV,    /* the env pointer itself */
 } TcgTempKind;
 
-typedef struct TcgTemp {
-    TcgTempKind kind;
-    TcgType type;        /* TCG_I64, TCG_V128 or TCG_V256 */
+typedef struct TcgTemp { /* small: every pass looks at them all the time */
+    TcgTempKind kind : 8;
+    TcgType type : 8;    /* TCG_I64, TCG_V128 or TCG_V256 */
     bool pinned;         /* global that lives in a host register at TB boundaries */
     uint8_t pin_reg;     /* host register then */
     uint32_t env_offset; /* globals */
-    uint64_t value;      /* constants */
-    const char *name;    /* globals */
+    union {
+        uint64_t value;   /* constants */
+        const char *name; /* globals, env */
+    };
 } TcgTemp;
+_Static_assert(sizeof(TcgTemp) == 16, "small");
 
 typedef struct TcgOp {
     uint8_t opc, type;
