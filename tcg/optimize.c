@@ -38,7 +38,7 @@ static void forget_all(Optimizer *o)
 }
 
 /* d now holds the value of a (all 64 bits of it). */
-static void set_copy(Optimizer *o, TcgTempIdx d, unsigned value)
+static __attribute__((noinline)) void set_copy(Optimizer *o, TcgTempIdx d, unsigned value)
 {
     Value *v = &o->value[value];
     int slot = -1;
@@ -69,7 +69,7 @@ static uint64_t ones_of_memop(MemOp op, bool zero_extended)
 }
 
 /* The bits of output 0 that may be one, from those of the inputs. */
-static uint64_t result_ones(Optimizer *o, const TcgOp *op)
+static __attribute__((noinline)) uint64_t result_ones(Optimizer *o, const TcgOp *op)
 {
     uint64_t tm = type_mask(op->type), a, b, c = 0;
     const uint64_t *k = &op->arg[2]; /* the constants of the ops with one input */
@@ -134,11 +134,27 @@ static uint64_t result_ones(Optimizer *o, const TcgOp *op)
 
 /* ---- the pass ---- */
 
-/* Inputs are replaced by constants and better homes. A simd op's old destination must stay in place. */
-static void replace_inputs(Optimizer *o, TcgOp *op)
-{
-    const TcgOpInfo *info = &tcg_op_info[op->opc];
+#define COLD __attribute__((noinline)) /* out of the way of the registers that the usual case needs */
 
+static COLD void replace_input(Optimizer *o, TcgOp *op, unsigned i, unsigned value)
+{
+    const Value *v = &o->value[value];
+
+    if (v->is_const) {
+        TcgTempIdx c;
+        bool narrow = op->type == TCG_I32 && op->opc != TCG_OP_mov;
+        if (const_temp(o, narrow ? (uint64_t)(int32_t)v->ones : v->ones, &c))
+            op->arg[i] = c;
+    } else {
+        TcgTempIdx h = best_home(o, value);
+        if (h != TCG_NO_TEMP)
+            op->arg[i] = h;
+    }
+}
+
+/* Inputs are replaced by constants and better homes. A simd op's old destination must stay in place. */
+static inline void replace_inputs(Optimizer *o, TcgOp *op, const TcgOpInfo *info)
+{
     unsigned end = info->outs + info->ins;
 
     for (unsigned i = info->outs; i < end; i++) {
@@ -147,20 +163,14 @@ static void replace_inputs(Optimizer *o, TcgOp *op)
             continue;
         if (i == 1 && op->opc == TCG_OP_simd)
             continue;
-        unsigned n = value_index(o, t);
-        const Value *v = &o->value[n];
-        if (v->home[0] == t && v->home[1] == TCG_NO_TEMP && v->home[2] == TCG_NO_TEMP && !v->is_const)
-            continue; /* nobody else has it: the usual case */
-        if (o->value[n].is_const) {
-            TcgTempIdx c;
-            bool narrow = op->type == TCG_I32 && op->opc != TCG_OP_mov;
-            if (const_temp(o, narrow ? (uint64_t)(int32_t)o->value[n].ones : o->value[n].ones, &c))
-                op->arg[i] = c;
-        } else {
-            TcgTempIdx h = best_home(o, n);
-            if (h != TCG_NO_TEMP)
-                op->arg[i] = h;
+        if (!is_current(o, t)) {
+            new_value(o, t); /* nothing is known of it, and nobody else has it */
+            continue;
         }
+        unsigned n = o->temp[t].value;
+        const Value *v = &o->value[n];
+        if (v->home[0] != t || v->home[1] != TCG_NO_TEMP || v->home[2] != TCG_NO_TEMP || v->is_const)
+            replace_input(o, op, i, n);
     }
 }
 
@@ -212,7 +222,7 @@ static void drop_label_ref(Optimizer *o, uint64_t label)
 }
 
 /* brcond: 1 keep, 0 delete. It may become a br. */
-static bool rewrite_brcond(Optimizer *o, TcgOp *op)
+static COLD bool rewrite_brcond(Optimizer *o, TcgOp *op)
 {
     int r = tcg_optimize_cond(o, op, 0, &op->arg[2]);
 
@@ -242,7 +252,7 @@ static void count_label_refs(Optimizer *o)
 }
 
 /* One reachable op. false: delete it. */
-static bool optimize_op(Optimizer *o, TcgOp *op)
+static COLD bool optimize_op(Optimizer *o, TcgOp *op)
 {
     const TcgOpInfo *info = &tcg_op_info[op->opc];
 
@@ -252,7 +262,7 @@ static bool optimize_op(Optimizer *o, TcgOp *op)
         new_value(o, op->arg[0]);
         return true;
     }
-    replace_inputs(o, op);
+    replace_inputs(o, op, info);
     if (op->opc == TCG_OP_brcond)
         return rewrite_brcond(o, op);
     bool copy = op->opc == TCG_OP_mov && op->type == TCG_I64; /* nothing is cheaper */
