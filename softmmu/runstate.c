@@ -4,10 +4,8 @@
 
 static GMutex lock;
 static RunState state = RUN_STATE_PRELAUNCH;
-static ShutdownCause reset_request, shutdown_request;
+static int reset_request, shutdown_request, powerdown_request, stop_request, suspend_request, wakeup_request; /* 0: none */
 static int shutdown_code;
-static bool powerdown_request, stop_request, suspend_request;
-static WakeupReason wakeup_request;
 static RunState stop_reason;
 static PanicAction panic_action;
 static void (*request_notify)(void), (*suspend_hook)(void);
@@ -49,13 +47,27 @@ static void notify(void)
         fn();
 }
 
-void system_reset_request(ShutdownCause cause)
+static void ask(int *request, int what)
 {
     g_mutex_lock(&lock);
-    reset_request = cause;
+    *request = what;
     g_mutex_unlock(&lock);
     notify();
 }
+
+static int take(int *request)
+{
+    g_mutex_lock(&lock);
+    int what = *request;
+    *request = 0;
+    g_mutex_unlock(&lock);
+    return what;
+}
+
+void system_reset_request(ShutdownCause cause) { ask(&reset_request, cause); }
+void system_shutdown_request(ShutdownCause cause) { system_shutdown_request_with_code(cause, 0); }
+void system_powerdown_request(void) { ask(&powerdown_request, 1); }
+void system_wakeup_request(WakeupReason why) { ask(&wakeup_request, why); }
 
 void system_shutdown_request_with_code(ShutdownCause cause, int exit_code)
 {
@@ -68,23 +80,10 @@ void system_shutdown_request_with_code(ShutdownCause cause, int exit_code)
     notify();
 }
 
-void system_shutdown_request(ShutdownCause cause)
-{
-    system_shutdown_request_with_code(cause, 0);
-}
-
-void system_powerdown_request(void)
-{
-    g_mutex_lock(&lock);
-    powerdown_request = true;
-    g_mutex_unlock(&lock);
-    notify();
-}
-
 void system_stop_request(RunState why)
 {
     g_mutex_lock(&lock);
-    stop_request = true;
+    stop_request = 1;
     stop_reason = why;
     g_mutex_unlock(&lock);
     notify();
@@ -93,7 +92,7 @@ void system_stop_request(RunState why)
 void system_suspend_request(void)
 {
     g_mutex_lock(&lock);
-    suspend_request = true;
+    suspend_request = 1;
     wakeup_request = WAKEUP_NONE; /* what came before the sleep does not end it */
     g_mutex_unlock(&lock);
     if (suspend_hook)
@@ -101,13 +100,7 @@ void system_suspend_request(void)
     notify();
 }
 
-void system_wakeup_request(WakeupReason why)
-{
-    g_mutex_lock(&lock);
-    wakeup_request = why;
-    g_mutex_unlock(&lock);
-    notify();
-}
+_Static_assert(CAUSE_NONE == 0 && WAKEUP_NONE == 0, "take() leaves 0");
 
 void system_set_suspend_hook(void (*stop_this_vcpu)(void))
 {
@@ -138,14 +131,10 @@ void system_guest_panicked(void)
     }
 }
 
-ShutdownCause system_take_reset_request(void)
-{
-    g_mutex_lock(&lock);
-    ShutdownCause c = reset_request;
-    reset_request = CAUSE_NONE;
-    g_mutex_unlock(&lock);
-    return c;
-}
+ShutdownCause system_take_reset_request(void) { return take(&reset_request); }
+bool system_take_powerdown_request(void) { return take(&powerdown_request); }
+bool system_take_suspend_request(void) { return take(&suspend_request); }
+WakeupReason system_take_wakeup_request(void) { return take(&wakeup_request); }
 
 ShutdownCause system_take_shutdown_request(int *exit_code)
 {
@@ -153,19 +142,9 @@ ShutdownCause system_take_shutdown_request(int *exit_code)
     ShutdownCause c = shutdown_request;
     if (c != CAUSE_NONE && exit_code)
         *exit_code = shutdown_code;
-    shutdown_request = CAUSE_NONE;
-    shutdown_code = 0;
+    shutdown_request = shutdown_code = 0;
     g_mutex_unlock(&lock);
     return c;
-}
-
-bool system_take_powerdown_request(void)
-{
-    g_mutex_lock(&lock);
-    bool r = powerdown_request;
-    powerdown_request = false;
-    g_mutex_unlock(&lock);
-    return r;
 }
 
 bool system_take_stop_request(RunState *why)
@@ -174,25 +153,7 @@ bool system_take_stop_request(RunState *why)
     bool r = stop_request;
     if (r && why)
         *why = stop_reason;
-    stop_request = false;
-    g_mutex_unlock(&lock);
-    return r;
-}
-
-bool system_take_suspend_request(void)
-{
-    g_mutex_lock(&lock);
-    bool r = suspend_request;
-    suspend_request = false;
-    g_mutex_unlock(&lock);
-    return r;
-}
-
-WakeupReason system_take_wakeup_request(void)
-{
-    g_mutex_lock(&lock);
-    WakeupReason r = wakeup_request;
-    wakeup_request = WAKEUP_NONE;
+    stop_request = 0;
     g_mutex_unlock(&lock);
     return r;
 }

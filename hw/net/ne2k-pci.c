@@ -105,15 +105,9 @@ static void count_missed(Ne2kState *s)
 /* DP8390D 10.0: the upper 6 bits of the address's CRC choose the bit in MAR. */
 static bool multicast_listed(const Ne2kState *s, const uint8_t *a)
 {
-    uint32_t crc = ~0u;
+    unsigned h = nic_multicast_hash(a);
 
-    for (int i = 0; i < 6; i++)
-        for (int bit = 0; bit < 8; bit++) {
-            bool carry = (crc >> 31 ^ a[i] >> bit) & 1;
-            crc = crc << 1 ^ (carry ? 0x04c11db7 : 0);
-        }
-    crc >>= 26;
-    return s->mult[crc / 8] >> (crc & 7) & 1;
+    return s->mult[h / 8] >> (h & 7) & 1;
 }
 
 static bool accepted(const Ne2kState *s, const uint8_t *f)

@@ -109,3 +109,15 @@ void nic_finalize(NicState *n)
         memory_region_destroy(&n->rom);
     n->have_rom = false;
 }
+
+unsigned nic_multicast_hash(const uint8_t addr[6])
+{
+    uint32_t crc = ~0u;
+
+    for (int i = 0; i < 6; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            bool carry = (crc >> 31 ^ addr[i] >> bit) & 1;
+            crc = crc << 1 ^ (carry ? 0x04c11db7 : 0);
+        }
+    return crc >> 26;
+}

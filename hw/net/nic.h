@@ -36,6 +36,9 @@ typedef struct NicClient {
 /* In a NIC's init: takes the MAC, makes the client, connects it to netdev=. */
 bool nic_init(NicState *n, const NetClientOps *ops, GError **errp);
 void nic_finalize(NicState *n);
+/* The 6 bits of a destination address that choose one of 64 multicast filter bits in the DP8390D and its heirs: the upper
+ * ones of its CRC. */
+unsigned nic_multicast_hash(const uint8_t addr[6]);
 static inline NicState *nic_of(NetClient *nc) { return ((NicClient *)nc)->nic; }
 static inline bool nic_link_up(const NicState *n) { return n->nc && !n->nc->link_down; }
 

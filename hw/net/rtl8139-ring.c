@@ -84,15 +84,9 @@ void rtl_dump_tally(Rtl8139State *s, hwaddr to)
 /* 6.4: which 6 bits of the address's CRC choose the bit in MAR. */
 static bool multicast_listed(const Rtl8139State *s, const uint8_t *a)
 {
-    uint32_t crc = ~0u;
+    unsigned h = nic_multicast_hash(a);
 
-    for (int i = 0; i < 6; i++)
-        for (int bit = 0; bit < 8; bit++) {
-            bool carry = (crc >> 31 ^ a[i] >> bit) & 1;
-            crc = crc << 1 ^ (carry ? 0x04c11db7 : 0);
-        }
-    crc >>= 26;
-    return s->reg[R_MAR + crc / 8] >> (crc & 7) & 1;
+    return s->reg[R_MAR + h / 8] >> (h & 7) & 1;
 }
 
 static bool accepted(const Rtl8139State *s, const uint8_t *f, unsigned *status)

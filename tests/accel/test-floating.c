@@ -2,8 +2,7 @@
  * addresses of a program, with other pages around it. Every use of the pc must be that of the address it runs at:
  * operands relative to RIP, return addresses, direct and indirect jumps, faults, instructions on two pages; and writes
  * to the code are seen wherever it runs. Each test runs real 64-bit code at CPL 3 up to SYSCALL or a fault. */
-#include "../target-x86/sys-harness.h"
-#include "accel/internal.h"
+#include "tests/accel/code-harness.h"
 
 /* Two sets of page tables for 2 MiB each: linear BASE_LOW and BASE_A use the first, BASE_B and BASE_C the second. */
 enum {
@@ -12,25 +11,6 @@ enum {
 };
 static const vaddr BASE_LOW = 0, BASE_A = 0x555500000000, BASE_B = 0x7f1200000000, BASE_C = 0x7f9200000000, BASE_END = 0x7fff80000000;
 
-static CPUState *cpu;
-static hwaddr at;
-
-static void emit(const void *bytes, size_t n)
-{
-    physmem_write(&address_space_memory, at, bytes, n);
-    at += n;
-}
-#define EMIT(...)                                                                                  \
-    do {                                                                                           \
-        const uint8_t b_[] = {__VA_ARGS__};                                                        \
-        emit(b_, sizeof b_);                                                                       \
-    } while (0)
-static void emit32(uint32_t v) { emit(&v, 4); }
-static void mov_eax(uint32_t v)
-{
-    EMIT(0xb8);
-    emit32(v);
-}
 static void syscall_(void) { EMIT(0x0f, 0x05); }
 static void rel32(hwaddr to) { emit32(to - (at + 4)); }
 
@@ -305,12 +285,12 @@ static void check_writes(void)
     rel32(CODE + 0x800);
     at = CODE + 0x800;
     hwaddr imm = at + 1;
-    mov_eax(5);
+    emit_mov_eax(5);
     syscall_();
     at = CODE + 0xa00;
     EMIT(0xc7, 0x05, 1, 0, 0, 0); /* mov dword [rip + the next one's], 77: the next instruction of this TB */
     emit32(77);
-    mov_eax(5);
+    emit_mov_eax(5);
     syscall_();
     uint32_t v = 5;
     for (unsigned i = 0; i < 20; i++) {
@@ -337,7 +317,7 @@ static void check_remap(void)
         at = k ? OTHER + 0x2000 : CODE;
         EMIT(0xeb, 0x1e);
         at += 0x1e;
-        mov_eax(k + 1);
+        emit_mov_eax(k + 1);
         EMIT(0x48, 0x8d, 0x15, 0, 0, 0, 0); /* lea rdx, [rip] */
         syscall_();
     }
@@ -362,7 +342,7 @@ static void test_remap(void) { in_all_ways(check_remap); }
 static void test_shared(void)
 {
     start(false);
-    mov_eax(1);
+    emit_mov_eax(1);
     EMIT(0xe8);
     rel32(CODE + 0x40);
     syscall_();

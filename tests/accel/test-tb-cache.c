@@ -1,30 +1,11 @@
 /* test-tb-cache.c - translated code follows the bytes it was made of: stores by the guest, by itself and by
  * DMA, code on two pages, remapped pages, links between TBs, pages that are written over and over, the
  * reuse of host memory, a full flush. Each test runs real 64-bit code up to HLT. */
-#include "../target-x86/sys-harness.h"
-#include "accel/internal.h"
+#include "tests/accel/code-harness.h"
 #include "softmmu/dirty.h"
 
 enum { PML4 = 0x10000, PDPT = 0x11000, PD = 0x12000, PT = 0x13000, CODE = 0x100000, DATA = 0x180000 };
 
-static CPUState *cpu;
-static hwaddr at; /* where the assembler below writes, by DMA */
-
-static void emit(const void *bytes, size_t n)
-{
-    physmem_write(&address_space_memory, at, bytes, n);
-    at += n;
-}
-#define EMIT(...)                                                                                  \
-    do {                                                                                           \
-        const uint8_t b_[] = {__VA_ARGS__};                                                        \
-        emit(b_, sizeof b_);                                                                       \
-    } while (0)
-static void mov_eax(uint32_t v)
-{
-    EMIT(0xb8);
-    emit(&v, 4);
-}
 static void hlt(void) { EMIT(0xf4); }
 
 /* 4K pages for the first 2 MiB, so that tests can move single pages. */
@@ -60,7 +41,7 @@ static void test_patch(void)
 {
     start();
     at = CODE;
-    mov_eax(1);
+    emit_mov_eax(1);
     hlt();
     g_assert_cmpuint(run(CODE), ==, 1);
     for (unsigned i = 0; i < 100; i++) { /* also past the count that makes the page sticky */
@@ -80,7 +61,7 @@ static void test_beside(void)
 {
     start();
     at = CODE;
-    mov_eax(5);
+    emit_mov_eax(5);
     hlt();
     run(CODE);
     uint64_t was = jit_totals.invalidations;
@@ -212,7 +193,7 @@ static void test_cross_page(void)
     start();
     vaddr pc = CODE + 0xffd;
     at = pc;
-    mov_eax(0x11223344);
+    emit_mov_eax(0x11223344);
     hlt();
     g_assert_cmphex(run(pc), ==, 0x11223344);
     guest_store(CODE + 0x1000, 1, 0x77);
@@ -238,10 +219,10 @@ static void test_remap(void)
 {
     start();
     at = CODE;
-    mov_eax(1);
+    emit_mov_eax(1);
     hlt();
     at = DATA;
-    mov_eax(2);
+    emit_mov_eax(2);
     hlt();
     for (unsigned i = 0; i < 6; i++) {
         poke(PT + (CODE >> 12) * 8, 8, (i & 1 ? DATA : CODE) | 7);
@@ -275,7 +256,7 @@ static void test_links(void)
         EMIT(0xe9);
         emit(&rel, 4);
         at = b;
-        mov_eax(10);
+        emit_mov_eax(10);
         hlt();
         for (unsigned i = 0; i < 30; i++) {
             for (unsigned k = 0; k < 3; k++)
@@ -285,7 +266,7 @@ static void test_links(void)
         rel += 0x40; /* A changes: goes elsewhere */
         guest_store(CODE + 1, 4, (uint32_t)rel);
         at = b + 0x40;
-        mov_eax(99);
+        emit_mov_eax(99);
         hlt();
         g_assert_cmpuint(run(CODE), ==, 99);
     }
@@ -302,7 +283,7 @@ static void test_protect(void)
     tlb_flush_page(cpu, DATA);
     guest_store(DATA + 0x800, 4, 1); /* and so may its alias */
     at = CODE;
-    mov_eax(1);
+    emit_mov_eax(1);
     hlt();
     g_assert_cmpuint(run(CODE), ==, 1);
     g_assert_false(dirty_get(DIRTY_CODE, CODE));
@@ -329,7 +310,7 @@ static void test_flush_all(void)
 {
     start();
     at = CODE;
-    mov_eax(1);
+    emit_mov_eax(1);
     hlt();
     run(CODE);
     uint64_t was = jit_totals.translations;
@@ -347,7 +328,7 @@ static void test_flush_all(void)
     for (k = 0; k < 200 && jit_totals.flushes == flushes; k++)
         for (unsigned i = 0; i < 2000; i++) {
             at = CODE + i * 0x40;
-            mov_eax(i * 5 + k);
+            emit_mov_eax(i * 5 + k);
             hlt();
             g_assert_cmpuint(run(CODE + i * 0x40), ==, i * 5 + k);
         }

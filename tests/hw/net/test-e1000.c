@@ -1,66 +1,20 @@
 /* test-e1000.c - the 82540EM through its registers: EEPROM, PHY, filters, rings, offloads, interrupts, and
  * random descriptors. Spec: Intel 317453. A fake backend is the other end of the cable. */
-#include "tests/lib/bus-harness.h"
-#include "host/base/bitops.h"
+#include "tests/hw/net/nic-harness.h"
 #include "hw/net/e1000-internal.h"
 #include "hw/net/e1000.h"
 
-enum { RX_RING = 0x10000, TX_RING = 0x20000, RX_BUF = 0x40000, TX_BUF = 0x80000, RING = 16, BAR = 0x40000000 };
+enum { RX_RING = 0x10000, TX_RING = 0x20000, RX_BUF = 0x40000, TX_BUF = 0x80000, RING = 16 };
 
-static MemoryRegion ram, pci_mem;
-static PciBus *bus;
 static E1000State *nic;
-static TestLine line;
-static GPtrArray *sent; /* of GBytes *: what the backend saw */
-static NetClient *peer;
 
-static bool peer_receive(NetClient *nc, const uint8_t *buf, size_t len)
-{
-    g_ptr_array_add(sent, g_bytes_new(buf, len));
-    return true;
-}
-static const NetClientOps peer_ops = {.type = "test", .size = sizeof(NetClient), .receive = peer_receive};
-
-static void rd_wr(unsigned off, uint32_t v) { writel(BAR + off, v); }
-static uint32_t rd(unsigned off) { return readl(BAR + off); }
-
-static void set_pirq(void *opaque, int n, int level) { test_line_set(&line, 0, level); }
+static void rd_wr(unsigned off, uint32_t v) { writel(NIC_MMIO + off, v); }
+static uint32_t rd(unsigned off) { return readl(NIC_MMIO + off); }
 
 static void start(void)
 {
-    GError *err = NULL;
-    Device *d;
-
-    harness_start();
-    g_main_context_acquire(g_main_context_default());
-    memset(&line, 0, sizeof line);
-    g_assert_true(memory_region_init_ram(&ram, "ram", 4 * MiB, NULL));
-    memory_region_init(&pci_mem, "pci", UINT64_MAX);
-    memory_region_add(address_space_memory.root, 0, &ram, 0);
-    memory_region_add(address_space_memory.root, 0, &pci_mem, -1);
-    bus = pci_bus_new("pci.0", &pci_mem, address_space_io.root, set_pirq, NULL);
-    sent = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
-    peer = net_client_new(&peer_ops, "peer", NULL);
-    d = device_new(&e1000_class, NULL);
-    nic = (E1000State *)d;
-    nic->nic.pci.bus = bus;
-    nic->nic.pci.devfn = 24;
-    g_assert_true(device_set_prop(d, "netdev", "peer", NULL));
-    g_assert_true(device_realize(d, &err));
-    pci_config_write(bus, 24, PCI_BAR0, BAR, 4);
-    pci_config_write(bus, 24, PCI_BAR0 + 4, 0xc000, 4);
-    pci_config_write(bus, 24, PCI_COMMAND, 7, 2);
-}
-
-static void stop(void)
-{
-    harness_stop();
-    net_client_free(peer);
-    g_ptr_array_unref(sent);
-    pci_bus_free(bus);
-    memory_region_destroy(&ram);
-    memory_region_destroy(&pci_mem);
-    g_main_context_release(g_main_context_default());
+    nic_start(&e1000_class, 1, 0);
+    nic = (E1000State *)nh_nic;
 }
 
 static void start_rings(void)
@@ -82,12 +36,6 @@ static void put_tx(unsigned i, uint64_t lo, uint64_t hi)
 {
     dma_st(TX_RING + 16 * i, 8, lo);
     dma_st(TX_RING + 16 * i + 8, 8, hi);
-}
-
-static const uint8_t *sent_frame(guint i, gsize *len)
-{
-    g_assert_cmpuint(sent->len, >, i);
-    return g_bytes_get_data(sent->pdata[i], len);
 }
 
 static unsigned mic_bits(unsigned value, int n)
@@ -125,7 +73,7 @@ static void test_eeprom(void)
     g_assert_cmphex(rd(R_RA + 4), ==, 0x80005634);
     rd_wr(R_EECD, EECD_REQ);
     g_assert_true(rd(R_EECD) & EECD_GNT);
-    stop();
+    nic_stop();
 }
 
 static void test_phy(void)
@@ -144,7 +92,7 @@ static void test_phy(void)
     g_assert_cmphex(rd(R_ICR), ==, 0); /* reading clears */
     net_set_link(nic->nic.nc, true);
     g_assert_true(rd(R_STATUS) & STATUS_LU);
-    stop();
+    nic_stop();
 }
 
 static void test_interrupts(void)
@@ -153,20 +101,20 @@ static void test_interrupts(void)
     rd_wr(R_ITR, 1000); /* 256 us */
     rd_wr(R_IMS, ICR_RXT0);
     rd_wr(R_ICS, ICR_TXDW);
-    g_assert_cmpint(line.level, ==, 0); /* masked */
+    g_assert_cmpint(nh_line.level, ==, 0); /* masked */
     rd_wr(R_ICS, ICR_RXT0);
-    g_assert_cmpint(line.level, ==, 1);
+    g_assert_cmpint(nh_line.level, ==, 1);
     g_assert_cmphex(rd(R_ICR), ==, ICR_RXT0 | ICR_TXDW);
-    g_assert_cmpint(line.level, ==, 0);
+    g_assert_cmpint(nh_line.level, ==, 0);
     rd_wr(R_ICS, ICR_RXT0); /* too early */
-    g_assert_cmpint(line.level, ==, 0);
+    g_assert_cmpint(nh_line.level, ==, 0);
     step(255000);
-    g_assert_cmpint(line.level, ==, 0);
+    g_assert_cmpint(nh_line.level, ==, 0);
     step(2000);
-    g_assert_cmpint(line.level, ==, 1);
+    g_assert_cmpint(nh_line.level, ==, 1);
     rd_wr(R_IMC, ICR_RXT0);
-    g_assert_cmpint(line.level, ==, 0);
-    stop();
+    g_assert_cmpint(nh_line.level, ==, 0);
+    nic_stop();
 }
 
 static void test_legacy_transmit(void)
@@ -182,7 +130,7 @@ static void test_legacy_transmit(void)
     put_tx(1, TX_BUF + 20, (uint64_t)0x09000014);         /* EOP, RS, 20 bytes */
     rd_wr(R_TDT, 2);
     f = sent_frame(0, &len);
-    g_assert_cmpuint(sent->len, ==, 1);
+    g_assert_cmpuint(nh_sent->len, ==, 1);
     g_assert_cmpuint(len, ==, 60); /* padded */
     for (unsigned i = 0; i < 60; i++)
         g_assert_cmpuint(f[i], ==, i < 40 ? i : 0);
@@ -191,7 +139,7 @@ static void test_legacy_transmit(void)
     g_assert_cmphex(rd(R_ICR) & (ICR_TXDW | ICR_TXQE), ==, ICR_TXDW | ICR_TXQE);
     g_assert_cmpuint(rd(S_GPTC), ==, 1);
     g_assert_cmpuint(rd(S_GPTC), ==, 0);
-    stop();
+    nic_stop();
 }
 
 static uint32_t sum_of(const uint8_t *p, size_t n, uint32_t s)
@@ -227,7 +175,7 @@ static void test_segmentation(void)
     start();
     start_rings();
     put_segmented(head, 2500);
-    g_assert_cmpuint(sent->len, ==, 3);
+    g_assert_cmpuint(nh_sent->len, ==, 3);
     for (unsigned i = 0; i < 3; i++) {
         gsize len;
         const uint8_t *f = sent_frame(i, &len);
@@ -241,7 +189,7 @@ static void test_segmentation(void)
         g_assert_cmpuint(f[54], ==, (uint8_t)(i * 1000 * 7));
         seq += want[i];
     }
-    stop();
+    nic_stop();
 }
 
 /* A network that takes large frames gets the data in one; the counters are the wire's. */
@@ -253,12 +201,12 @@ static void test_large_frame(void)
     gsize len;
 
     start();
-    large_ops = *peer->ops;
+    large_ops = *nh_peer->ops;
     large_ops.takes_large = true;
-    peer->ops = &large_ops;
+    nh_peer->ops = &large_ops;
     start_rings();
     put_segmented(head, 2500);
-    g_assert_cmpuint(sent->len, ==, 1);
+    g_assert_cmpuint(nh_sent->len, ==, 1);
     const uint8_t *f = sent_frame(0, &len);
     g_assert_cmpuint(len, ==, 54 + 2500);
     g_assert_cmpuint(ldb16(f + 16), ==, 40 + 2500);
@@ -269,14 +217,7 @@ static void test_large_frame(void)
     g_assert_cmpuint(f[54 + 2400], ==, (uint8_t)(2400 * 7));
     g_assert_cmpuint(rd(0x4080), ==, 3);
     g_assert_cmpuint(rd(0x4090), ==, 3 * (54 + 4) + 2500);
-    stop();
-}
-
-static void send_to_nic(const uint8_t *f, size_t len)
-{
-    net_send(peer, f, len);
-    while (g_main_context_iteration(NULL, FALSE))
-        ;
+    nic_stop();
 }
 
 static void test_receive(void)
@@ -310,7 +251,7 @@ static void test_receive(void)
     rd_wr(R_MTA + 4 * (0x341 >> 5), 1u << (0x341 & 31));
     send_to_nic(f, 60);
     g_assert_cmpuint(rd(R_RDH), ==, 4);
-    stop();
+    nic_stop();
 }
 
 /* Frames wait while the ring is empty and come when the driver moves the tail. */
@@ -324,23 +265,22 @@ static void test_backpressure(void)
         send_to_nic(f, sizeof f);
     g_assert_cmpuint(rd(R_RDH), ==, 15);
     rd_wr(R_RDT, 5);
-    while (g_main_context_iteration(NULL, FALSE))
-        ;
+    nic_settle();
     g_assert_cmpuint(rd(R_RDH), ==, 4); /* 20 altogether */
-    stop();
+    nic_stop();
 }
 
 static void test_reset(void)
 {
     start();
     start_rings();
-    outl(0xc000, R_CTRL); /* through the ports, as Linux does it */
-    outl(0xc004, CTRL_RST);
+    outl(NIC_PORT, R_CTRL); /* through the ports, as Linux does it */
+    outl(NIC_PORT + 4, CTRL_RST);
     g_assert_cmphex(rd(R_RCTL), ==, 0);
     g_assert_cmphex(rd(R_CTRL) & CTRL_RST, ==, 0);
     g_assert_cmphex(rd(R_RA), ==, 0x12005452);
     contract_check(&nic->nic.pci.dev);
-    stop();
+    nic_stop();
 }
 
 /* A ring of no descriptors with head and tail apart must not keep the device busy without end; a good one goes on
@@ -357,8 +297,8 @@ static void test_endless_rings(void)
     put_tx(1, TX_BUF, 60 | 1u << 24);
     rd_wr(R_TDT, 2);
     step(1000000);
-    g_assert_cmpuint(sent->len, ==, 2);
-    stop();
+    g_assert_cmpuint(nh_sent->len, ==, 2);
+    nic_stop();
 }
 
 static void test_fuzz(void)
@@ -369,15 +309,15 @@ static void test_fuzz(void)
     for (unsigned round = 0; round < 3000; round++) {
         unsigned what = (unsigned)g_test_rand_int_range(0, 8);
         if (round % 50 == 0) {
-            pci_config_write(bus, 24, PCI_BAR0, BAR, 4);
-            pci_config_write(bus, 24, PCI_COMMAND, 7, 2);
+            pci_config_write(nh_bus, NIC_DEVFN, PCI_BAR0, NIC_MMIO, 4);
+            pci_config_write(nh_bus, NIC_DEVFN, PCI_COMMAND, 7, 2);
             start_rings();
             rd_wr(R_RCTL, (uint32_t)g_test_rand_int() | RCTL_EN);
         }
         if (what < 4) { /* descriptors anywhere, also over the registers */
             unsigned i = (unsigned)g_test_rand_int_range(0, RING);
             uint64_t addr = g_test_rand_bit() ? TX_BUF + (uint64_t)g_test_rand_int_range(0, 65536)
-                          : g_test_rand_bit() ? BAR + (uint64_t)g_test_rand_int_range(0, 0x6000)
+                          : g_test_rand_bit() ? NIC_MMIO + (uint64_t)g_test_rand_int_range(0, 0x6000)
                           : (uint64_t)g_test_rand_int() << 32 | (uint32_t)g_test_rand_int();
             put_tx(i, addr, (uint64_t)g_test_rand_int() << 32 | (uint32_t)g_test_rand_int());
             if (g_test_rand_bit())
@@ -393,11 +333,11 @@ static void test_fuzz(void)
         } else {
             step(g_test_rand_int_range(0, 1000000));
         }
-        if (sent->len > 1000)
-            g_ptr_array_set_size(sent, 0);
+        if (nh_sent->len > 1000)
+            g_ptr_array_set_size(nh_sent, 0);
     }
     contract_check(&nic->nic.pci.dev);
-    stop();
+    nic_stop();
 }
 
 int main(int argc, char **argv)
