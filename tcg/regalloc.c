@@ -33,7 +33,7 @@ X86Mem ra_home(Ra *l, TcgTempIdx t)
     RaTemp *rt = &l->t[t];
 
     if (likely(rt->kind == RA_GLOBAL || rt->kind == RA_PINNED))
-        return mem_at(RBP, l->s->temps[t].env_offset);
+        return mem_env(l->s->temps[t].env_offset);
     if (!rt->slot || (rt->slot_bb != l->bb && rt->kind == RA_EBB)) {
         rt->slot_bb = l->bb;
         int size = is_vec(l, t) ? 32 : 8;
@@ -290,8 +290,11 @@ Reg ra_in(Ra *l, TcgTempIdx t)
         return use(l, r);
     if (rt->loc == LOC_REG)
         return use(l, rt->reg);
-    if (rt->kind == RA_ENV)
-        return RBP;
+    if (rt->kind == RA_ENV) { /* seldom: most uses are as the base of an address, or a helper's argument */
+        r = ra_tmp(l);
+        x86_lea(&l->e, true, r, mem_env(0));
+        return r;
+    }
     if (ra_is_const(l, t, &v)) {
         r = ra_tmp(l);
         load_const(l, r, v);
@@ -353,7 +356,7 @@ Opnd ra_in_any(Ra *l, TcgTempIdx t)
     if (r != NOREG)
         return (Opnd){ OPND_REG, .reg = use(l, r) };
     if (l->t[t].kind == RA_ENV)
-        return (Opnd){ OPND_REG, .reg = RBP };
+        return (Opnd){ OPND_REG, .reg = ra_in(l, t) };
     if (ra_is_const(l, t, &v))
         return (Opnd){ OPND_IMM, .reg = NOREG, .imm = v };
     if (l->t[t].loc == LOC_REG)
@@ -495,11 +498,6 @@ void ra_out_alias(Ra *l, TcgTempIdx t, TcgTempIdx src)
     Reg r = ra_in(l, src);
     ra_kill(l);
     ra_release(l, t);
-    if (r == RBP) { /* the env pointer itself has no list of holders */
-        Reg c = ra_out(l, t, NOREG);
-        x86_mov_rr(&l->e, true, c, RBP);
-        return;
-    }
     Reg home = ra_loop_home(l, t);
     if (home != NOREG && !(l->locked >> home & 1)) { /* a copy that is made now is none to make at the jump back */
         emit_vec_move(l, l->s->temps[t].type, home, r);

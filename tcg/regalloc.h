@@ -212,6 +212,8 @@ static inline unsigned ra_next_op(Ra *l, unsigned i)
     return i;
 }
 
+/* Where env is: rbp points into the middle of what is used most. */
+static inline X86Mem mem_env(int32_t off) { return mem_at(RBP, off - TCG_ENV_BIAS); }
 static inline bool fits32(int64_t v) { return v == (int32_t)v; }
 
 /* lower*.c: one op each */

@@ -71,20 +71,10 @@ typedef struct StackPage {
     uint64_t addend;
 } StackPage;
 
-/* The first member of every guest's env; host rbp points at it while translated code runs. */
+/* The first member of every guest's env. */
 enum { X87_LIVE_FLAGS = 1 /* in the host's status word */, X87_LIVE_SIDE_EXIT = 2 /* a side_exit op left */ };
 
 typedef struct TcgEnvHead {
-    TlbFast tlb[TCG_MMU_MODES];
-    const JumpCacheEntry *jump_cache; /* one without entries while there is an exit request: goto_ptr polls by that */
-    int32_t exit_request;   /* non-zero: leave at the next poll. Set by any thread: cpu_request_exit() */
-    uint32_t mxcsr_run;     /* host MXCSR while translated code runs: guest's modes and sticky flags, all masked */
-    uint32_t mxcsr_host;    /* saved by the prologue, restored by the epilogue */
-    int32_t victim_patience; /* jumps to victims before one asks C code, which may put it where jumps look first */
-    uint64_t pc_page;       /* of the floating TB that runs: its linear page (docs/floating-tbs.md) */
-    StackPage stack[TCG_MMU_MODES];
-    uint64_t no_page;       /* a page where no access can succeed; not known to the guest */
-    uint64_t gpr[16];       /* guest general registers; pinned ones are stale while translated code runs */
     uint64_t eip;           /* architectural instruction pointer; stale inside a TB, right at every exit */
     void *cpu;              /* CPUState of accel */
     /* x87: while translated code runs the host's control word is x87_cw, and its status flags may hold guest flags
@@ -95,6 +85,20 @@ typedef struct TcgEnvHead {
     uint8_t x87_modes;      /* x87_cw may differ from the host's default */
     uint8_t vec_high;       /* V256 globals from the ninth on may have upper halves that are not zero; set before one is written */
     uint8_t x87_live;       /* 0 or X87_LIVE_*: what there is to do when translated code is left */
+    uint32_t mxcsr_run;     /* host MXCSR while translated code runs: guest's modes and sticky flags, all masked */
+    uint32_t mxcsr_host;    /* saved by the prologue, restored by the epilogue */
+    uint64_t no_page;       /* a page where no access can succeed; not known to the guest */
+    /* From gpr[10], the first that is not pinned, on: what translated code is full of, so that its displacement from
+     * rbp, which is env + TCG_ENV_BIAS, takes one byte. The guest's next fields are near enough, too. */
+    uint64_t gpr[16];       /* guest general registers; pinned ones are stale while translated code runs */
+    TlbFast tlb[TCG_MMU_MODES];
+    const JumpCacheEntry *jump_cache; /* one without entries while there is an exit request: goto_ptr polls by that */
+    int32_t exit_request;   /* non-zero: leave at the next poll. Set by any thread: cpu_request_exit() */
+    int32_t victim_patience; /* jumps to victims before one asks C code, which may put it where jumps look first */
+    uint64_t pc_page;       /* of the floating TB that runs: its linear page (docs/floating-tbs.md) */
+    StackPage stack[TCG_MMU_MODES];
 } TcgEnvHead;
+enum { TCG_ENV_BIAS = 256 };
+_Static_assert(offsetof(TcgEnvHead, gpr[10]) == TCG_ENV_BIAS - 128 && sizeof(TcgEnvHead) <= TCG_ENV_BIAS + 128 - 48, "near rbp");
 
 #endif

@@ -2,14 +2,14 @@
  * Spec: System V AMD64 ABI; Intel SDM vol. 3, 9.1.3 (an aligned 4-byte store into code that runs elsewhere
  * is seen whole).
  *
- * Inside translated code: rbp = env, rsp 16-aligned with the frame of regs.h, pinned guest registers in
+ * Inside translated code: rbp = env + TCG_ENV_BIAS, rsp 16-aligned with the frame of regs.h, pinned guest registers in
  * their host registers, MXCSR as the guest's. A slow path that raises longjmps away from inside a thunk;
  * the pinned registers are in env then, and mxcsr is still the guest's. */
 #include "host/base/barrier.h"
 #include "tcg/regalloc.h"
 #include <cpuid.h>
 
-#define ENV(field) mem_at(RBP, offsetof(TcgEnvHead, field))
+#define ENV(field) mem_env(offsetof(TcgEnvHead, field))
 
 HostFeatures host_features;
 
@@ -76,7 +76,7 @@ static void gen_enter(Emit *e)
     for (unsigned i = 0; i < ARRAY_SIZE(callee_saved); i++)
         x86_push(e, callee_saved[i]);
     x86_alu_ri(e, X86_SUB, true, RSP, FRAME_SIZE);
-    x86_mov_rr(e, true, RBP, RDI);
+    x86_lea(e, true, RBP, mem_at(RDI, TCG_ENV_BIAS));
     x86_mov_rr(e, true, R11, RSI);
     /* Loading MXCSR is slow, and mostly it holds the guest's value still: see gen_epilogue(). */
     x86_stmxcsr(e, ENV(mxcsr_host));
@@ -132,7 +132,7 @@ static void gen_thunk(Emit *e, const void *fn, unsigned kind, unsigned vec)
         if (vec == 2)
             x86_vzeroupper(e);
     }
-    x86_mov_rr(e, true, RDI, RBP);
+    x86_lea(e, true, RDI, mem_env(0));
     x86_load(e, 8, EXT_ZERO, RSI, mem_at(RSP, DOWN + FRAME_ARG0));
     x86_load(e, 8, EXT_ZERO, R10, mem_at(RSP, 8));
     switch (kind) {
@@ -197,8 +197,8 @@ static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
     x86_load(e, 8, EXT_ZERO, R8, addr);
     x86_lea(e, true, R9, mem_at(R8, size - 1));
     x86_shift_ri(e, X86_SHR, true, R8, TCG_PAGE_BITS - TLB_ENTRY_BITS);
-    x86_alu_rm(e, X86_AND, true, R8, mem_at(RBP, fast + offsetof(TlbFast, mask)));
-    x86_alu_rm(e, X86_ADD, true, R8, mem_at(RBP, fast + offsetof(TlbFast, table)));
+    x86_alu_rm(e, X86_AND, true, R8, mem_env(fast + offsetof(TlbFast, mask)));
+    x86_alu_rm(e, X86_ADD, true, R8, mem_env(fast + offsetof(TlbFast, table)));
     x86_alu_ri(e, X86_AND, true, R9, (int32_t)TCG_PAGE_MASK);
     x86_alu_rm(e, X86_CMP, true, R9, mem_at(R8, write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read)));
     uint8_t *miss = x86_jcc(e, CC_NE);
@@ -265,7 +265,7 @@ static void gen_stack_page(Emit *e, unsigned mmu)
 {
     enum { DOWN = 8 }; /* our return address */
     int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast), at = offsetof(TcgEnvHead, stack) + mmu * sizeof(StackPage);
-    X86Mem page = mem_at(RBP, at + offsetof(StackPage, page)), addend = mem_at(RBP, at + offsetof(StackPage, addend));
+    X86Mem page = mem_env(at + offsetof(StackPage, page)), addend = mem_env(at + offsetof(StackPage, addend));
     X86Mem save8 = mem_at(RSP, DOWN + FRAME_REGS), save9 = mem_at(RSP, DOWN + FRAME_REGS + 8);
     uint8_t *out[3], *undo;
 
@@ -278,8 +278,8 @@ static void gen_stack_page(Emit *e, unsigned mmu)
     uint8_t *same = x86_jcc(e, CC_E);
     x86_mov_rr(e, true, R9, R8);
     x86_shift_ri(e, X86_SHR, true, R9, TCG_PAGE_BITS - TLB_ENTRY_BITS);
-    x86_alu_rm(e, X86_AND, true, R9, mem_at(RBP, fast + offsetof(TlbFast, mask)));
-    x86_alu_rm(e, X86_ADD, true, R9, mem_at(RBP, fast + offsetof(TlbFast, table)));
+    x86_alu_rm(e, X86_AND, true, R9, mem_env(fast + offsetof(TlbFast, mask)));
+    x86_alu_rm(e, X86_ADD, true, R9, mem_env(fast + offsetof(TlbFast, table)));
     x86_alu_rm(e, X86_CMP, true, R8, mem_at(R9, offsetof(TlbEntry, addr_read)));
     out[0] = x86_jcc(e, CC_NE);
     x86_alu_rm(e, X86_CMP, true, R8, mem_at(R9, offsetof(TlbEntry, addr_write)));
@@ -297,7 +297,7 @@ static void gen_stack_page(Emit *e, unsigned mmu)
     x86_test_rr(e, true, RSP, RSP); /* not equal */
     uint8_t *restore = x86_jmp(e);
     x86_patch_here(e, undo);
-    x86_load(e, 8, EXT_ZERO, R8, mem_at(RBP, offsetof(TcgEnvHead, no_page)));
+    x86_load(e, 8, EXT_ZERO, R8, mem_env(offsetof(TcgEnvHead, no_page)));
     x86_store(e, 8, page, R8);
     for (unsigned i = 0; i < ARRAY_SIZE(out); i++)
         x86_patch_here(e, out[i]);
@@ -343,7 +343,7 @@ static void gen_search(Emit *e, const void *fn, const uint8_t *epilogue_rx, bool
     x86_store(e, 8, save, R11);
     if (host_features.avx)
         x86_vzeroupper(e);
-    x86_mov_rr(e, true, RDI, RBP);
+    x86_lea(e, true, RDI, mem_env(0));
     x86_mov_ri(e, RAX, (uintptr_t)fn);
     x86_call_r(e, RAX);
     x86_mov_rr(e, true, R10, RAX);

@@ -58,10 +58,10 @@ static bool stack_check(Ra *l, Stub *st, Reg a, int64_t first, int64_t last, uns
         x86_mov_rr(e, true, t, a);
     else
         x86_lea(e, true, t, mem_at(a, first));
-    x86_alu_rm(e, X86_XOR, true, t, mem_at(RBP, at + offsetof(StackPage, page)));
+    x86_alu_rm(e, X86_XOR, true, t, mem_env(at + offsetof(StackPage, page)));
     x86_alu_ri(e, X86_CMP, true, t, TCG_PAGE_SIZE - (last - first + 1));
     stub_from(st, x86_jcc(e, CC_A));
-    x86_load(e, 8, EXT_ZERO, t, mem_at(RBP, at + offsetof(StackPage, addend)));
+    x86_load(e, 8, EXT_ZERO, t, mem_env(at + offsetof(StackPage, addend)));
     return true;
 }
 
@@ -85,8 +85,8 @@ static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size
         int64_t page = addr & TCG_PAGE_MASK;
         if (fits32(page) && !(((addr + size - 1) ^ addr) & TCG_PAGE_MASK) && !(addr & align)) {
             x86_mov_ri(e, t, addr >> 7 & INT32_MAX); /* no table is larger */
-            x86_alu_rm(e, X86_AND, true, t, mem_at(RBP, fast + offsetof(TlbFast, mask)));
-            x86_alu_rm(e, X86_ADD, true, t, mem_at(RBP, fast + offsetof(TlbFast, table)));
+            x86_alu_rm(e, X86_AND, true, t, mem_env(fast + offsetof(TlbFast, mask)));
+            x86_alu_rm(e, X86_ADD, true, t, mem_env(fast + offsetof(TlbFast, table)));
             x86_alu_mi(e, X86_CMP, 8, false, mem_at(t, tag), page);
             stub_from(st, x86_jcc(e, CC_NE));
             x86_load(e, 8, EXT_ZERO, t, mem_at(t, offsetof(TlbEntry, addend)));
@@ -104,8 +104,8 @@ static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size
             x86_lea(e, true, t, mem_at(a, first));
         x86_shift_ri(e, X86_SHR, true, t, 7);
     }
-    x86_alu_rm(e, X86_AND, true, t, mem_at(RBP, fast + offsetof(TlbFast, mask)));
-    x86_alu_rm(e, X86_ADD, true, t, mem_at(RBP, fast + offsetof(TlbFast, table)));
+    x86_alu_rm(e, X86_AND, true, t, mem_env(fast + offsetof(TlbFast, mask)));
+    x86_alu_rm(e, X86_ADD, true, t, mem_env(fast + offsetof(TlbFast, table)));
     if (last == 0) {
         x86_mov_rr(e, true, u, a);
     } else if (fits32(last)) {

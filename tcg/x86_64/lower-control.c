@@ -6,7 +6,7 @@
  * the same reason share the code that loads the TB's cookie. */
 #include "tcg/regalloc.h"
 
-#define ENV(field) mem_at(RBP, offsetof(TcgEnvHead, field))
+#define ENV(field) mem_env(offsetof(TcgEnvHead, field))
 
 
 static void to_label(Ra *l, uint8_t *pos, unsigned label)
@@ -93,11 +93,11 @@ static void lazy_state(Ra *l, const TcgLazyExit *z, Snapshot snap, Reg tmp)
         load_cold(l, R11, z->a);
         load_cold(l, R10, z->b);
         x86_alu_rr(e, X86_SUB, true, R11, R10);
-        x86_store(e, 8, mem_at(RBP, l->s->temps[d].env_offset), R11);
-        x86_store(e, 8, mem_at(RBP, l->s->temps[sub].env_offset), R10);
+        x86_store(e, 8, mem_env(l->s->temps[d].env_offset), R11);
+        x86_store(e, 8, mem_env(l->s->temps[sub].env_offset), R10);
     }
     if (z->off)
-        x86_store_imm(e, 4, mem_at(RBP, z->off), z->value);
+        x86_store_imm(e, 4, mem_env(z->off), z->value);
 }
 
 /* The patchable jump of a goto_tb; its state is in env already, but for a lazy exit's and a loop's values. */
@@ -260,7 +260,7 @@ static void lower_call(Ra *l, const TcgOp *op)
     if (!(h->flags & HELPER_NO_VEC))
         ra_drop_vectors(l);
     for (; n < 6 && op->arg[1 + n] != TCG_NO_TEMP; n++)
-        in[n] = ra_in_any(l, op->arg[1 + n]);
+        in[n] = l->t[op->arg[1 + n]].kind == RA_ENV ? (Opnd){ OPND_REG, .reg = RBP } : ra_in_any(l, op->arg[1 + n]);
     ra_kill(l);
     ra_drop_scratch(l); /* values that live on go to memory; the registers still hold them for the moves below */
     if (writes) {
@@ -277,14 +277,16 @@ static void lower_call(Ra *l, const TcgOp *op)
         move_pinned(l, REGS_PIN_CLOBBERED & ~(pin == NOREG ? 0 : REG_BIT(pin)), true);
 
     for (unsigned i = 0; i < n; i++) {
-        if (in[i].kind == OPND_REG) {
+        if (in[i].kind == OPND_REG && in[i].reg != RBP) {
             dst[moves] = arg_reg[i];
             src[moves++] = in[i].reg;
         }
     }
     parallel_moves(l, dst, src, moves);
     for (unsigned i = 0; i < n; i++) {
-        if (in[i].kind == OPND_IMM && in[i].imm == 0)
+        if (in[i].kind == OPND_REG && in[i].reg == RBP) /* env */
+            x86_lea(e, true, arg_reg[i], mem_env(0));
+        else if (in[i].kind == OPND_IMM && in[i].imm == 0)
             x86_zero(e, arg_reg[i]);
         else if (in[i].kind != OPND_REG)
             ra_move_opnd(l, arg_reg[i], in[i]);

@@ -87,12 +87,12 @@ static void lower_vzeroupper(Ra *l, const TcgOp *op)
             if (!in_memory)
                 x86_simd_vex(e, SIMD_MAP_0F | 0x57, zero & 15, zero & 15, zero & 15, 0);
             in_memory = true;
-            x86_vec_store(e, 16, mem_at(RBP, l->s->temps[t].env_offset + 16), zero);
+            x86_vec_store(e, 16, mem_env(l->s->temps[t].env_offset + 16), zero);
         }
     }
     if (op->arg[1] <= FIRST_HIGH)
         return;
-    x86_alu_mi(e, X86_CMP, 1, false, mem_at(RBP, offsetof(TcgEnvHead, vec_high)), 0);
+    x86_alu_mi(e, X86_CMP, 1, false, mem_env(offsetof(TcgEnvHead, vec_high)), 0);
     Stub *st = stub_new(l, TCG_OP_vzeroupper);
     stub_from(st, x86_jcc(e, CC_NE));
     st->tmp = zero;
@@ -109,8 +109,8 @@ void vzeroupper_stub(Ra *l, const Stub *st)
     x86_patch_here(e, st->from[0]);
     x86_simd_vex(e, SIMD_MAP_0F | 0x57, zero, zero, zero, 0);
     for (unsigned i = FIRST_HIGH; i < st->rmw; i++)
-        x86_vec_store(e, 16, mem_at(RBP, st->disp + 32 * i), st->tmp);
-    x86_store_imm(e, 1, mem_at(RBP, offsetof(TcgEnvHead, vec_high)), 0);
+        x86_vec_store(e, 16, mem_env(st->disp + 32 * i), st->tmp);
+    x86_store_imm(e, 1, mem_env(offsetof(TcgEnvHead, vec_high)), 0);
     x86_jmp_to(e, st->back);
 }
 

@@ -10,7 +10,7 @@
  * end keeps one. Spec: Intel SDM vol. 1 chapter 8. */
 #include "tcg/regalloc.h"
 
-#define ENV(field) mem_at(RBP, offsetof(TcgEnvHead, field))
+#define ENV(field) mem_env(offsetof(TcgEnvHead, field))
 
 void x87_stub_state(Ra *l, const Stub *st, bool on)
 {

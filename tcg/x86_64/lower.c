@@ -447,6 +447,8 @@ static void lower_movcond(Ra *l, const TcgOp *op, bool w)
 
 X86Mem lower_host_mem(Ra *l, TcgTempIdx base, int64_t off)
 {
+    if (l->t[base].kind == RA_ENV && fits32(off - TCG_ENV_BIAS))
+        return mem_env(off);
     Reg b = ra_in(l, base);
     if (fits32(off))
         return mem_at(b, off);
