@@ -2,24 +2,19 @@
  *   fuzz-vnc [--seed N] [--count N | --seconds N]
  * The screen changes its size meanwhile. Wrong is: a crash, a sanitizer report, a server that serves nobody any more.
  * A failing case is named by its seed; timing between the threads is not repeated. */
-#include "host/base/osdep.h"
+#include "tests/fuzz/fuzz.h"
 #include "host/display/console.h"
 #include "host/display/input.h"
 #include "host/display/vnc.h"
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 enum { CASE_SECONDS = 60 };
-static GRand *rnd;
-static uint64_t seed;
 static char *path;
 static Surface *surface;
 static int dev;
-
-static uint32_t below(uint32_t n) { return n ? g_rand_int(rnd) % n : 0; }
 
 static void update(void *opaque)
 {
@@ -42,7 +37,7 @@ static int connect_client(void)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     g_strlcpy(un.sun_path, path, sizeof un.sun_path);
     if (connect(fd, (struct sockaddr *)&un, sizeof un) < 0)
-        g_error("seed %" PRIu64 ": the server does not listen any more: %s", seed, g_strerror(errno));
+        g_error("seed %" PRIu64 ": the server does not listen any more: %s", fuzz_seed, g_strerror(errno));
     fcntl(fd, F_SETFL, O_NONBLOCK);
     return fd;
 }
@@ -59,7 +54,7 @@ static uint32_t field(void)
 {
     static const uint32_t v[] = {0, 1, 2, 15, 16, 32, 64, 255, 256, 320, 720, 1024, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff,
                                  0x80000000, 0xffffffff};
-    return below(3) ? v[below(ARRAY_SIZE(v))] : g_rand_int(rnd);
+    return ANY_OR_ONE_OF(v);
 }
 
 static void message(GByteArray *b)
@@ -222,12 +217,12 @@ static void good_client(void)
     }
     close(fd);
     if (!got)
-        g_error("seed %" PRIu64 ": a good client gets nothing any more", seed);
+        g_error("seed %" PRIu64 ": a good client gets nothing any more", fuzz_seed);
 }
 
 static void one_case(void)
 {
-    alarm(CASE_SECONDS);
+    alarm(CASE_SECONDS); /* clients wait for each other: longer than a case of other devices */
     for (unsigned n = 1 + below(3); n; n--)
         one_client();
     if (!below(6))
@@ -236,57 +231,29 @@ static void one_case(void)
         input_add_pointer("p", below(2) ? &tablet : &mouse, &dev);
     if (!below(10))
         input_remove_pointer(&dev);
-    if (seed % 20 == 0)
+    if (fuzz_seed % 20 == 0)
         good_client();
     alarm(0);
 }
 
-static void on_signal(int sig)
-{
-    printf("fuzz-vnc: seed %" PRIu64 ": %s\n", seed, sig == SIGALRM ? "takes too long" : "crashed");
-    fflush(stdout);
-    signal(sig, SIG_DFL);
-    raise(sig);
-}
-
 int main(int argc, char **argv)
 {
-    gint64 first = 1, count = 0, seconds = 0, k = 0;
-    const GOptionEntry entries[] = {{"seed", 0, 0, G_OPTION_ARG_INT64, &first, "first case", NULL},
-        {"count", 0, 0, G_OPTION_ARG_INT64, &count, "cases", NULL}, {"seconds", 0, 0, G_OPTION_ARG_INT64, &seconds, "time", NULL}, {0}};
-    GOptionContext *c = g_option_context_new(NULL);
-    GError *err = NULL;
+    int r = 0;
 
-    g_option_context_add_main_entries(c, entries, NULL);
-    if (!g_option_context_parse(c, &argc, &argv, &err)) {
-        fprintf(stderr, "fuzz-vnc: %s\n", err->message);
-        return 2;
-    }
-    g_option_context_free(c);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGALRM, on_signal);
-    signal(SIGABRT, on_signal);
 #if CONFIG_VNC
     path = g_strdup_printf("/tmp/vireo-fuzz-vnc-%d", (int)getpid());
     g_autofree char *opt = g_strdup_printf("unix:%s,key-delay-ms=0,share=ignore", path);
+    GError *err = NULL;
     console_attach(&ops, &dev);
     surface = console_resize(720, 400);
     input_set_keyboard(&kbd, &dev);
     if (!vnc_display_start(opt, "fuzz", &err))
         g_error("%s", err->message);
-    gint64 end = seconds ? g_get_monotonic_time() + seconds * G_USEC_PER_SEC : G_MAXINT64;
-    if (!count && !seconds)
-        count = 100;
-    for (; (!count || k < count) && g_get_monotonic_time() < end; k++) {
-        seed = (uint64_t)(first + k);
-        rnd = g_rand_new_with_seed((guint32)seed);
-        one_case();
-        g_rand_free(rnd);
-    }
+    r = fuzz_main("fuzz-vnc", argc, argv, one_case);
     vnc_display_stop();
     input_remove_pointer(&dev);
     console_detach(&dev);
 #endif
-    printf("fuzz-vnc: %" PRIi64 " cases (seeds from %" PRIi64 "), nothing wrong\n", k, first);
-    return 0;
+    return r;
 }

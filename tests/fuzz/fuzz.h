@@ -13,11 +13,14 @@ static const char *fuzz_name;
 
 static inline uint32_t below(uint32_t n) { return n ? g_rand_int(rnd) % n : 0; }
 
-static inline uint32_t value(void) /* often one at an edge */
+/* Mostly one of a list of edges. */
+#define ANY_OR_ONE_OF(list) (below(3) ? (list)[below(ARRAY_SIZE(list))] : g_rand_int(rnd))
+
+static inline uint32_t value(void) /* often one at an edge of some register */
 {
     static const uint32_t v[] = {0, 1, 2, 3, 4, 7, 8, 0x0f, 0x10, 0x11, 0x1f, 0x20, 0x3f, 0x40, 0x50, 0x7f, 0x80, 0xa0, 0xfe, 0xff, 0x100, 0x1ff,
                                  0x200, 0x7ff, 0x800, 0xfff, 0x1000, 0x7fff, 0x8000, 0xfffe, 0xffff, 0x10000, 0xffffff, 0x80000000, 0xffffffff};
-    return below(3) ? v[below(ARRAY_SIZE(v))] : g_rand_int(rnd);
+    return ANY_OR_ONE_OF(v);
 }
 
 /* A state whose fields may hold anything: refused, or survived. */

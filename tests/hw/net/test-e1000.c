@@ -101,19 +101,19 @@ static void test_interrupts(void)
     rd_wr(R_ITR, 1000); /* 256 us */
     rd_wr(R_IMS, ICR_RXT0);
     rd_wr(R_ICS, ICR_TXDW);
-    g_assert_cmpint(nh_line.level, ==, 0); /* masked */
+    g_assert_cmpint(ph_line.level, ==, 0); /* masked */
     rd_wr(R_ICS, ICR_RXT0);
-    g_assert_cmpint(nh_line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     g_assert_cmphex(rd(R_ICR), ==, ICR_RXT0 | ICR_TXDW);
-    g_assert_cmpint(nh_line.level, ==, 0);
+    g_assert_cmpint(ph_line.level, ==, 0);
     rd_wr(R_ICS, ICR_RXT0); /* too early */
-    g_assert_cmpint(nh_line.level, ==, 0);
+    g_assert_cmpint(ph_line.level, ==, 0);
     step(255000);
-    g_assert_cmpint(nh_line.level, ==, 0);
+    g_assert_cmpint(ph_line.level, ==, 0);
     step(2000);
-    g_assert_cmpint(nh_line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     rd_wr(R_IMC, ICR_RXT0);
-    g_assert_cmpint(nh_line.level, ==, 0);
+    g_assert_cmpint(ph_line.level, ==, 0);
     nic_stop();
 }
 
@@ -309,8 +309,8 @@ static void test_fuzz(void)
     for (unsigned round = 0; round < 3000; round++) {
         unsigned what = (unsigned)g_test_rand_int_range(0, 8);
         if (round % 50 == 0) {
-            pci_config_write(nh_bus, NIC_DEVFN, PCI_BAR0, NIC_MMIO, 4);
-            pci_config_write(nh_bus, NIC_DEVFN, PCI_COMMAND, 7, 2);
+            pci_config_write(ph_bus, PH_DEVFN, PCI_BAR0, NIC_MMIO, 4);
+            pci_config_write(ph_bus, PH_DEVFN, PCI_COMMAND, 7, 2);
             start_rings();
             rd_wr(R_RCTL, (uint32_t)g_test_rand_int() | RCTL_EN);
         }

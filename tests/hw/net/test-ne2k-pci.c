@@ -139,9 +139,9 @@ static void test_remote_dma(void)
     g_assert_cmpint(memcmp(a + 256, b, 256), ==, 0);
     /* A count of zero is done at once; the interrupt follows the mask. */
     remote_setup(TX_PAGE << 8, 0, READ);
-    g_assert_cmpint(nh_line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     wr(ISR, RDC);
-    g_assert_cmpint(nh_line.level, ==, 0);
+    g_assert_cmpint(ph_line.level, ==, 0);
     /* Words and double words through the port. */
     remote_setup(TX_PAGE << 8, 8, READ);
     g_assert_cmphex(inl(NIC_PORT + DATA), ==, ldl32(a));
@@ -169,7 +169,7 @@ static void test_transmit(void)
     g_assert_cmphex(rd(ISR) & PTX, ==, PTX);
     g_assert_cmphex(rd(TPSR) & 1, ==, 1); /* TSR: sent */
     g_assert_cmphex(rd(CMD) & 4, ==, 0);
-    g_assert_cmpint(nh_line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     nic_stop();
 }
 
@@ -184,12 +184,12 @@ static void test_ring(void)
         frame(f, len, i);
         send_to_nic(f, len);
         g_assert_cmphex(rd(ISR) & (PRX | OVW), ==, PRX);
-        g_assert_cmpint(nh_line.level, ==, 1);
+        g_assert_cmpint(ph_line.level, ==, 1);
         g_assert_cmpuint(take(&at, got), ==, len);
         g_assert_cmpint(memcmp(f, got, len), ==, 0);
         g_assert_cmpuint(curr(), ==, at);
         wr(ISR, PRX);
-        g_assert_cmpint(nh_line.level, ==, 0);
+        g_assert_cmpint(ph_line.level, ==, 0);
     }
     nic_stop();
 }
@@ -256,7 +256,7 @@ static void test_overflow(void)
     }
     stored--;
     g_assert_cmpuint(stored, ==, (PAGES - 1) / 6);
-    g_assert_cmpint(nh_line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     g_assert_cmphex(rd(0xc) & 0x10, ==, 0x10); /* RSR: missed */
     g_assert_cmpuint(rd(0xf), ==, 1);
     g_assert_cmpuint(rd(0xf), ==, 0);
@@ -274,7 +274,7 @@ static void test_overflow(void)
     }
     g_assert_cmpuint(curr(), ==, at);
     wr(ISR, OVW);
-    g_assert_cmpint(nh_line.level, ==, 0);
+    g_assert_cmpint(ph_line.level, ==, 0);
     wr(TCR, 0);
     send_to_nic(f, sizeof f);
     g_assert_cmpuint(take(&at, got), ==, sizeof f);

@@ -92,9 +92,9 @@ static void test_phy(void)
     g_assert_cmphex(inw(NIC_PORT + R_BMSR) & 0x24, ==, 0);
     g_assert_cmphex(inb(NIC_PORT + R_MSR) & 4, ==, 4);
     g_assert_cmphex(inw(NIC_PORT + R_ISR), ==, 0x20);
-    g_assert_cmpint(nh_line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     outw(NIC_PORT + R_ISR, 0x20);
-    g_assert_cmpint(nh_line.level, ==, 0);
+    g_assert_cmpint(ph_line.level, ==, 0);
     outb(NIC_PORT + R_9346CR, 0xc0);
     outw(NIC_PORT + R_BMCR, 0x9200); /* reset, restart: done at once */
     g_assert_cmphex(inw(NIC_PORT + R_BMCR) & 0x8200, ==, 0);
@@ -119,7 +119,7 @@ static void test_transmit(void)
     }
     g_assert_cmphex(inw(NIC_PORT + R_ISR), ==, ISR_TOK);
     g_assert_cmphex(inw(NIC_PORT + R_TSAD_ALL), ==, 0xf00f);
-    g_assert_cmpint(nh_line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     outb(NIC_PORT + R_CR, 0); /* a transmitter that is off sends nothing */
     outl(NIC_PORT + R_TSD, 64);
     g_assert_cmpuint(nh_sent->len, ==, 4);
@@ -402,9 +402,9 @@ static void test_timer(void)
     outl(NIC_PORT + R_TCTR, 1);
     outl(NIC_PORT + R_TIMER_INT, 33000);
     step(999000);
-    g_assert_cmpint(nh_line.level, ==, 0);
+    g_assert_cmpint(ph_line.level, ==, 0);
     step(2000);
-    g_assert_cmpint(nh_line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     g_assert_cmphex(inw(NIC_PORT + R_ISR), ==, ISR_TIMEOUT);
     contract_check(&nh_nic->pci.dev);
     nic_stop();

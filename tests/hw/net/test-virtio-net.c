@@ -49,7 +49,7 @@ static void test_merge(void)
     g_assert_cmpuint(vd_used_len(RX, 3), ==, 112);
     for (unsigned i = 0; i < sizeof f; i++)
         g_assert_cmpuint(vd_ld(BUF + BUF_STEP * ((i + HDR) / 300) + (i + HDR) % 300, 1), ==, f[i]);
-    g_assert_cmpint(nh_line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     /* Too few: none is used, until there are enough. */
     rx_buffers(4, 3, 300);
     send_to_nic(f, sizeof f);

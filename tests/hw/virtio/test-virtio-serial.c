@@ -11,15 +11,11 @@ enum { RX0, TX0, CTRL_IN, CTRL_OUT, RX1, TX1, QUEUES };
 enum { READY, ADD, REMOVE, PORT_READY, CONSOLE, RESIZE, OPEN, NAME, MULTIPORT = 1 };
 enum { BUF = 0x100000, BUF_STEP = 0x1000, OUT = 0x180000 };
 
-static MemoryRegion ram, pci_mem;
-static PciBus *bus;
-static TestLine line;
 static Device *dev;
 static char *folder;
 static int client = -1;
 static unsigned in_seen;
 
-static void set_pirq(void *opaque, int n, int level) { test_line_set(&line, 0, level); }
 
 static void settle(void)
 {
@@ -30,33 +26,11 @@ static void settle(void)
 
 static void start(const DeviceClass *cls, const char *prop, const char *val)
 {
-    GError *err = NULL;
-
-    harness_start();
-    memset(&line, 0, sizeof line);
+    pci_harness_start();
     in_seen = 0;
-    g_assert_true(memory_region_init_ram(&ram, "ram", 4 * MiB, NULL));
-    memory_region_init(&pci_mem, "pci", UINT64_MAX);
-    memory_region_add(address_space_memory.root, 0, &ram, 0);
-    memory_region_add(address_space_memory.root, 0, &pci_mem, -1);
-    bus = pci_bus_new("pci.0", &pci_mem, address_space_io.root, set_pirq, NULL);
-    dev = device_new(cls, NULL);
-    ((PciDevice *)dev)->bus = bus;
-    ((PciDevice *)dev)->devfn = 24;
-    if (prop)
-        g_assert_true(device_set_prop(dev, prop, val, NULL));
-    device_realize(dev, &err);
-    g_assert_no_error(err);
-    pci_config_write(bus, 24, PCI_BAR0 + 16, VD_COMMON, 4);
-    pci_config_write(bus, 24, PCI_COMMAND, 7, 2);
-}
-
-static void stop(void)
-{
-    harness_stop();
-    pci_bus_free(bus);
-    memory_region_destroy(&ram);
-    memory_region_destroy(&pci_mem);
+    dev = pci_harness_add(cls, prop, val);
+    pci_harness_bar(4, VD_COMMON);
+    pci_harness_enable();
 }
 
 /* Port 0: a console into a ring buffer; port 1: "org.test" on a unix socket. */
@@ -88,7 +62,7 @@ static void stop_serial(void)
     if (client >= 0)
         close(client);
     client = -1;
-    stop();
+    pci_harness_stop();
     chardev_free(chardev_find("con"));
     chardev_free(chardev_find("port"));
     unlink(path);
@@ -149,7 +123,7 @@ static void test_control(void)
     tell(0, READY, 1);
     told(0, ADD, 1, NULL);
     told(1, ADD, 1, NULL);
-    g_assert_cmpint(line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     tell(0, PORT_READY, 1);
     told(0, CONSOLE, 1, NULL);
     told(0, OPEN, 1, NULL);
@@ -270,7 +244,7 @@ static void test_balloon_stats(void)
     g_assert_cmpuint(vd_used(STATS), ==, 0);
     step(200000000);
     g_assert_cmpuint(vd_used(STATS), ==, 1); /* new ones, please */
-    g_assert_cmpint(line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     vd_st(AT + 2, 8, 99);
     vd_offer(STATS, 0);
     vd_kick(STATS);
@@ -279,7 +253,7 @@ static void test_balloon_stats(void)
     vd_offer(STATS, 0); /* a second one is against the rules */
     vd_kick(STATS);
     g_assert_true(vd_broken());
-    stop();
+    pci_harness_stop();
 }
 
 int main(int argc, char **argv)

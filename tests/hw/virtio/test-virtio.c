@@ -1,6 +1,6 @@
 /* test-virtio.c - virtio over PCI as a driver sees it: both interfaces, rings, MSI-X, what malformed rings do; the block,
  * entropy and balloon devices. Spec: VIRTIO 1.1, 2.6, 4.1, 5.2. */
-#include "tests/lib/bus-harness.h"
+#include "tests/lib/pci-harness.h"
 #include "host/base/bitops.h"
 #include "hw/virtio/virtio-balloon.h"
 #include "hw/virtio/virtio-blk.h"
@@ -10,16 +10,12 @@ enum { BAR = 0x40000000, COMMON = BAR, ISR = BAR + 0x1000, CONFIG = BAR + 0x2000
 enum { DESC = 0x10000, AVAIL = 0x20000, USED = 0x30000, TABLE = 0x40000, DATA = 0x50000, STATUS_AT = 0x60000, SIZE = 256 };
 enum { NEXT = 1, WRITE = 2, INDIRECT = 4 };
 
-static MemoryRegion ram, pci_mem;
-static PciBus *bus;
-static TestLine line;
 static uint64_t msi_addr;
 static uint32_t msi_data;
 static int msi_count;
 static Device *dev;
 static uint16_t avail_count;
 
-static void set_pirq(void *opaque, int n, int level) { test_line_set(&line, 0, level); }
 static void message(void *opaque, uint64_t addr, uint32_t data)
 {
     msi_addr = addr;
@@ -31,37 +27,15 @@ static uint64_t ld(hwaddr a, unsigned size) { return physmem_ld(&address_space_m
 
 static void start(const DeviceClass *cls, const char *prop, const char *val)
 {
-    GError *err = NULL;
-
-    harness_start();
-    memset(&line, 0, sizeof line);
+    pci_harness_start();
     msi_count = 0;
     avail_count = 0;
-    g_assert_true(memory_region_init_ram(&ram, "ram", 4 * MiB, NULL));
-    memory_region_init(&pci_mem, "pci", UINT64_MAX);
-    memory_region_add(address_space_memory.root, 0, &ram, 0);
-    memory_region_add(address_space_memory.root, 0, &pci_mem, -1);
-    bus = pci_bus_new("pci.0", &pci_mem, address_space_io.root, set_pirq, NULL);
-    pci_bus_set_msi(bus, message, NULL);
-    dev = device_new(cls, NULL);
-    ((PciDevice *)dev)->bus = bus;
-    ((PciDevice *)dev)->devfn = 24;
-    if (prop)
-        g_assert_true(device_set_prop(dev, prop, val, NULL));
-    device_realize(dev, &err);
-    g_assert_no_error(err);
-    pci_config_write(bus, 24, PCI_BAR0, PORT, 4);
-    pci_config_write(bus, 24, PCI_BAR0 + 4, MSIX, 4);
-    pci_config_write(bus, 24, PCI_BAR0 + 16, BAR, 4);
-    pci_config_write(bus, 24, PCI_COMMAND, 7, 2);
-}
-
-static void stop(void)
-{
-    harness_stop();
-    pci_bus_free(bus);
-    memory_region_destroy(&ram);
-    memory_region_destroy(&pci_mem);
+    pci_bus_set_msi(ph_bus, message, NULL);
+    dev = pci_harness_add(cls, prop, val);
+    pci_harness_bar(0, PORT);
+    pci_harness_bar(1, MSIX);
+    pci_harness_bar(4, BAR);
+    pci_harness_enable();
 }
 
 static char *image;
@@ -82,7 +56,7 @@ static void start_blk(const DeviceClass *cls)
 
 static void stop_blk(void)
 {
-    stop();
+    pci_harness_stop();
     drive_close_all();
     unlink(image);
     g_free(image);
@@ -152,9 +126,9 @@ static void test_identity(void)
 
     for (unsigned i = 0; i < 3; i++) {
         start_blk(cls[i]);
-        g_assert_cmphex(pci_config_read(bus, 24, 0, 4), ==, i < 2 ? 0x10011af4 : 0x10421af4);
-        g_assert_cmphex(pci_config_read(bus, 24, PCI_SUBSYS_ID, 2), ==, i < 2 ? 2 : 0x1100);
-        g_assert_cmphex(pci_config_read(bus, 24, PCI_BAR0, 4) & 1, ==, i < 2);
+        g_assert_cmphex(pci_config_read(ph_bus, PH_DEVFN, 0, 4), ==, i < 2 ? 0x10011af4 : 0x10421af4);
+        g_assert_cmphex(pci_config_read(ph_bus, PH_DEVFN, PCI_SUBSYS_ID, 2), ==, i < 2 ? 2 : 0x1100);
+        g_assert_cmphex(pci_config_read(ph_bus, PH_DEVFN, PCI_BAR0, 4) & 1, ==, i < 2);
         stop_blk();
     }
 }
@@ -185,9 +159,9 @@ static void test_blk_modern(void)
     g_assert_cmpuint(request(0, 0, 100, true), ==, 1);
     g_assert_cmpuint(request(99, 0, 512, true), ==, 2);
     g_assert_cmpuint(request(11, 0, 16, false), ==, 2);             /* discard was not negotiated */
-    g_assert_cmpint(line.level, ==, 1);
+    g_assert_cmpint(ph_line.level, ==, 1);
     g_assert_cmphex(ld(ISR, 1), ==, 1);
-    g_assert_cmpint(line.level, ==, 0);
+    g_assert_cmpint(ph_line.level, ==, 0);
     g_assert_cmphex(ld(ISR, 1), ==, 0);
     stop_blk();
 }
@@ -285,10 +259,10 @@ static void test_msix(void)
     unsigned cap;
 
     start_blk(&virtio_blk_class);
-    for (cap = pci_config_read(bus, 24, PCI_CAP_POINTER, 1); pci_config_read(bus, 24, cap, 1) != 0x11;)
-        cap = pci_config_read(bus, 24, cap + 1, 1);
-    g_assert_cmphex(pci_config_read(bus, 24, cap + 2, 2), ==, 1); /* two vectors */
-    pci_config_write(bus, 24, cap + 2, 0x8000, 2);
+    for (cap = pci_config_read(ph_bus, PH_DEVFN, PCI_CAP_POINTER, 1); pci_config_read(ph_bus, PH_DEVFN, cap, 1) != 0x11;)
+        cap = pci_config_read(ph_bus, PH_DEVFN, cap + 1, 1);
+    g_assert_cmphex(pci_config_read(ph_bus, PH_DEVFN, cap + 2, 2), ==, 1); /* two vectors */
+    pci_config_write(ph_bus, PH_DEVFN, cap + 2, 0x8000, 2);
     modern_driver(BIT(VIRTIO_F_VERSION_1));
     st(COMMON + 26, 2, 1);
     g_assert_cmpuint(ld(COMMON + 26, 2), ==, 1);
@@ -307,12 +281,12 @@ static void test_msix(void)
     g_assert_cmphex(ld(MSIX + 0x800, 4), ==, 0);
     request(8, 0, 20, true);
     g_assert_cmpint(msi_count, ==, 2);
-    pci_config_write(bus, 24, cap + 2, 0xc000, 2);
+    pci_config_write(ph_bus, PH_DEVFN, cap + 2, 0xc000, 2);
     request(8, 0, 20, true);
     g_assert_cmpint(msi_count, ==, 2);
-    pci_config_write(bus, 24, cap + 2, 0x8000, 2);
+    pci_config_write(ph_bus, PH_DEVFN, cap + 2, 0x8000, 2);
     g_assert_cmpint(msi_count, ==, 3);
-    g_assert_cmpint(line.rises, ==, 0);
+    g_assert_cmpint(ph_line.rises, ==, 0);
     stop_blk();
 }
 
@@ -387,7 +361,7 @@ static void test_rng(void)
     g_assert_cmpuint(ld(USED + 2, 2), ==, 2);
     step(11 * 1000000);
     g_assert_cmpuint(ld(USED + 2, 2), ==, 3);
-    stop();
+    pci_harness_stop();
 }
 
 static void test_balloon(void)
@@ -406,7 +380,7 @@ static void test_balloon(void)
     g_assert_cmphex(ld(0x300000, 4), ==, 0);
     st(CONFIG + 4, 4, 1);
     g_assert_cmpuint(virtio_balloon_actual(dev, 4 * MiB), ==, 4 * MiB - 4096);
-    stop();
+    pci_harness_stop();
 }
 
 int main(int argc, char **argv)

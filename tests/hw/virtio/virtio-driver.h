@@ -5,7 +5,7 @@
 
 #include "host/base/bitops.h"
 #include "hw/virtio/virtio.h"
-#include "tests/lib/bus-harness.h"
+#include "tests/lib/pci-harness.h"
 
 enum { VD_COMMON = 0x40000000, VD_ISR = VD_COMMON + 0x1000, VD_CONFIG = VD_COMMON + 0x2000, VD_KICK = VD_COMMON + 0x3000 };
 enum { VD_QUEUE = 0x10000, VD_DESC = 0, VD_AVAIL = 0x4000, VD_USED = 0x8000, VD_STRIDE = 0x10000 }; /* rings of queue q */
