@@ -4,6 +4,7 @@
 #include <getopt.h>
 
 enum { CHUNK = 1 << 20 };
+static const struct option longs[] = {{"image-opts", 0, 0, 'i'}, {"force-share", 0, 0, 'U'}, {0}};
 
 /* Copy into img what reads otherwise through the new backing file than through the old one. */
 static int copy_differences(BlockImage *img, BlockNode *old_backing, BlockImage *new_backing, bool progress)
@@ -42,10 +43,10 @@ static int copy_differences(BlockImage *img, BlockNode *old_backing, BlockImage 
 int img_rebase(int argc, char **argv)
 {
     ImgOpen o = {.write = true};
-    const char *backing = NULL, *backing_format = NULL;
+    const char *backing = NULL, *backing_format = NULL, *src_cache = NULL;
     bool unsafe = false, progress = false;
     int c, rc = 1;
-    while ((c = getopt(argc, argv, "f:F:b:upqUt:T:")) != -1) {
+    while ((c = getopt_long(argc, argv, ":f:F:b:upqUt:T:", longs, NULL)) != -1) {
         switch (c) {
         case 'f': o.format = optarg; break;
         case 'F': backing_format = optarg; break;
@@ -53,14 +54,19 @@ int img_rebase(int argc, char **argv)
         case 'u': unsafe = true; break;
         case 'p': progress = true; break;
         case 'U': o.force_share = true; break;
-        case 'q': case 't': case 'T': break;
-        default: return 1;
+        case 'i': o.image_opts = true; break;
+        case 't': o.cache = optarg; break;
+        case 'T': src_cache = optarg; break;
+        case 'q': break;
+        default: return img_bad_option(c, argv);
         }
     }
     if (optind != argc - 1)
-        return img_error("Expecting one image file name");
+        return img_usage("Expecting one image file name");
     if (!unsafe && !backing)
-        return img_error("Must specify backing file (-b) or use simple rebase mode (-u)");
+        return img_usage("Must specify backing file (-b) or use unsafe mode (-u)");
+    if (!img_cache(o.cache, false) || !img_cache(src_cache, true))
+        return 1;
     if (backing && !backing[0])
         backing = NULL;
     o.no_backing = unsafe;
@@ -70,6 +76,10 @@ int img_rebase(int argc, char **argv)
     GError *err = NULL;
     if (!img_is_qcow2(img)) {
         img_error("Could not change the backing file to '%s': the image's format has no backing files", backing ? backing : "");
+        goto out;
+    }
+    if (backing && !backing_format) {
+        img_error("Could not change the backing file to '%s': backing format must be specified", backing);
         goto out;
     }
     if (!unsafe) {
@@ -110,20 +120,26 @@ int img_commit(int argc, char **argv)
     const char *base_name = NULL;
     bool quiet = false, drop = false, progress = false;
     g_autofree uint8_t *buf = g_malloc(CHUNK);
+    uint64_t rate;
     int c, rc = 1;
-    while ((c = getopt(argc, argv, "f:b:dpqt:r:")) != -1) {
+    while ((c = getopt_long(argc, argv, ":f:b:dpqt:r:", longs, NULL)) != -1) {
         switch (c) {
         case 'f': o.format = optarg; break;
         case 'b': base_name = optarg; drop = true; break;
         case 'd': drop = true; break;
         case 'p': progress = true; break;
         case 'q': quiet = true; break;
-        case 't': case 'r': break;
-        default: return 1;
+        case 'i': o.image_opts = true; break;
+        case 'U': return img_bad_option('?', argv);
+        case 't': o.cache = optarg; break;
+        case 'r': if (!img_size_of(optarg, "rate limit", &rate)) return 1; break; /* nothing else needs the disk here */
+        default: return img_bad_option(c, argv);
         }
     }
     if (optind != argc - 1)
-        return img_error("Expecting one image file name");
+        return img_usage("Expecting one image file name");
+    if (!img_cache(o.cache, false))
+        return 1;
     BlockImage *img = img_open(argv[optind], &o), *base = NULL;
     if (!img)
         return 1;

@@ -3,7 +3,7 @@
 #include "vl/img.h"
 #include <getopt.h>
 
-enum { COPY_BUF = 2 << 20, OPT_IMAGE_OPTS = 256, OPT_TARGET_ZERO, OPT_SALVAGE };
+enum { COPY_BUF = 2 << 20, OPT_IMAGE_OPTS = 256, OPT_TARGET_ZERO, OPT_SALVAGE, OPT_TARGET_OPTS, OPT_BITMAPS, OPT_SKIP_BROKEN, OPT_PATTERN, OPT_FLUSH, OPT_NO_DRAIN, MAX_SPARSE = 16 << 20 };
 
 /* Copy one run that has data: what is all zeros, in units of `sparse`, is not written. */
 static int copy_run(BlockImage *dst, uint64_t off, uint8_t *buf, uint64_t len, uint64_t sparse, bool target_zero)
@@ -142,16 +142,18 @@ static int copy_image(BlockImage *src, BlockImage *dst, uint64_t base, Copy *c)
 int img_convert(int argc, char **argv)
 {
     static const struct option longs[] = {{"image-opts", 0, 0, OPT_IMAGE_OPTS}, {"target-is-zero", 0, 0, OPT_TARGET_ZERO}, {"force-share", 0, 0, 'U'},
-                                          {"salvage", 0, 0, OPT_SALVAGE}, {0}};
+                                          {"salvage", 0, 0, OPT_SALVAGE}, {"target-image-opts", 0, 0, OPT_TARGET_OPTS}, {"bitmaps", 0, 0, OPT_BITMAPS},
+                                          {"skip-broken-bitmaps", 0, 0, OPT_SKIP_BROKEN}, {0}};
     ImgOpen in = {0};
     const char *out_format = "raw", *backing = NULL, *backing_format = NULL;
     g_autoptr(GString) opts = g_string_new("");
     Copy cp = {.sparse = 4096};
-    bool no_create = false, target_zero = false;
+    bool no_create = false, target_zero = false, target_opts = false, bitmaps = false, skip_broken = false, offload = false, explicit_sparse = false;
+    const char *out_cache = NULL;
     GError *err = NULL;
-    uint64_t threads = 4;
+    uint64_t threads = 4, rate;
     int c, rc = 1;
-    while ((c = getopt_long(argc, argv, "f:O:B:F:co:pqnS:m:WUt:T:l:r:C", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":f:O:B:F:co:pqnS:m:WUt:T:l:r:C", longs, NULL)) != -1) {
         switch (c) {
         case 'f': in.format = optarg; break;
         case 'O': out_format = optarg; break;
@@ -161,24 +163,55 @@ int img_convert(int argc, char **argv)
         case 'o': g_string_append_printf(opts, "%s%s", opts->len ? "," : "", optarg); break;
         case 'p': cp.progress = true; break;
         case 'n': no_create = true; break;
-        case 'S': if (!img_size(optarg, &cp.sparse)) return 1; if (cp.sparse % SECTOR || cp.sparse > COPY_BUF) return img_error("Invalid buffer size for sparse output specified. Valid sizes are multiples of 512 up to %d. Select 0 to disable sparse detection (fully allocates output).", COPY_BUF); break;
+        case 'S': 
+            if (!img_size_of(optarg, "buffer size for sparse output", &cp.sparse))
+                return 1;
+            if (cp.sparse % SECTOR || cp.sparse > MAX_SPARSE)
+                return img_error("Invalid buffer size for sparse output specified. Valid sizes are multiples of 512 up to %d. Select 0 to disable sparse detection (fully allocates output).", MAX_SPARSE);
+            explicit_sparse = true;
+            break;
         case 'U': in.force_share = true; break;
         case 'l': in.snapshot = optarg; break;
         case 'm':
-            if (!parse_uint("number of coroutines", optarg, 1, 16, &threads, &err))
-                return img_fail(err);
+            if (!parse_uint("number of coroutines", optarg, 1, 16, &threads, NULL))
+                return img_error("Invalid number of coroutines. Allowed number of coroutines is between 1 and 16");
             break;
         case 'W': cp.unordered = true; break;
         case OPT_SALVAGE: cp.salvage = true; break;
         case OPT_IMAGE_OPTS: in.image_opts = true; break;
         case OPT_TARGET_ZERO: target_zero = true; break;
-        case 'q': case 't': case 'T': case 'r': case 'C': break;
-        default: return 1;
+        case OPT_TARGET_OPTS: target_opts = true; break;
+        case OPT_BITMAPS: bitmaps = true; break;
+        case OPT_SKIP_BROKEN: skip_broken = true; break;
+        case 't': out_cache = optarg; break;
+        case 'T': in.cache = optarg; break;
+        case 'r': if (!img_size_of(optarg, "rate limit", &rate)) return 1; break; /* nothing else needs the disk here */
+        case 'C': offload = true; break;
+        case 'q': break;
+        default: return img_bad_option(c, argv);
         }
     }
     int n = argc - optind - 1;
+    if (img_wants_help(opts->str))
+        return img_options_help(out_format, n >= 0 ? argv[argc - 1] : NULL, false);
     if (n < 1)
         return img_error("Must specify image file name");
+    if (!img_cache(out_cache, false) || !img_cache(in.cache, true))
+        return 1;
+    if (target_zero && !no_create)
+        return img_error("--target-is-zero requires use of -n flag");
+    if (target_opts && !no_create)
+        return img_error("--target-image-opts requires use of -n flag");
+    if (offload && (cp.compressed || explicit_sparse))
+        return img_error("Cannot enable copy offloading when -%c is used", cp.compressed ? 'c' : 'S');
+    if (!target_opts && !g_str_equal(out_format, "raw") && !g_str_equal(out_format, "qcow2"))
+        return img_error("Unknown file format '%s' (supported: raw qcow2)", out_format);
+    if (bitmaps && g_str_equal(out_format, "raw"))
+        return img_error("Format driver 'raw' does not support bitmaps");
+    if (skip_broken && !bitmaps)
+        return img_error("Use of --skip-broken-bitmaps requires --bitmaps");
+    if (bitmaps && n > 1)
+        return img_error("Copying bitmaps only possible with single source");
     const char *out = argv[argc - 1];
     if (cp.compressed && !g_str_equal(out_format, "qcow2"))
         return img_error("Compression not supported for this file format");
@@ -195,8 +228,10 @@ int img_convert(int argc, char **argv)
     cp.threads = (unsigned)threads;
     Qcow2CreateOpts q = {.backing = backing, .backing_format = backing_format};
     GPtrArray *kv = keyval_parse(opts->str, NULL);
-    bool ok = img_qcow2_opts(kv, &q);
+    bool ok = img_qcow2_opts(kv, out_format, &q);
     q.size = cp.total;
+    if (ok && q.backing && !q.backing_format && !no_create)
+        ok = !img_error("Use of backing file requires explicit backing format");
     if (ok && q.backing && !g_str_equal(out_format, "qcow2"))
         ok = !img_error("Backing file not supported for file format '%s'", out_format);
     if (ok && !no_create && !img_make(out, out_format, &q, &err)) {
@@ -204,7 +239,7 @@ int img_convert(int argc, char **argv)
         g_error_free(err);
         ok = false;
     }
-    ImgOpen oo = {.format = out_format, .write = true, .discard = true};
+    ImgOpen oo = {.format = target_opts ? NULL : out_format, .write = true, .discard = true, .image_opts = target_opts, .cache = out_cache};
     BlockImage *dst = ok ? img_open(out, &oo) : NULL;
     if (dst && block_length(dst) < cp.total) {
         img_error("output file is smaller than input file");
@@ -218,9 +253,13 @@ int img_convert(int argc, char **argv)
         }
         if (!ret)
             ret = block_flush(dst);
-        if (ret)
+        if (ret) {
             img_error("error while converting to '%s': %s", out, strerror(-ret));
-        else
+        } else if (bitmaps && !qcow2_copy_bitmaps(block_node(src->pdata[0]), block_node(dst), skip_broken, &err)) {
+            img_error("Failed to copy bitmaps to '%s': %s", out, err->message);
+            g_error_free(err);
+            ret = -EIO;
+        } else
             img_progress(cp.progress, 1);
         rc = ret != 0;
     }
@@ -235,7 +274,7 @@ int img_compare(int argc, char **argv)
     ImgOpen a = {0}, b = {0};
     bool quiet = false, strict = false, progress = false;
     int c, rc = 0;
-    while ((c = getopt_long(argc, argv, "f:F:T:pqsU", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":f:F:T:pqsU", longs, NULL)) != -1) {
         switch (c) {
         case 'f': a.format = optarg; break;
         case 'F': b.format = optarg; break;
@@ -243,15 +282,15 @@ int img_compare(int argc, char **argv)
         case 'q': quiet = true; break;
         case 's': strict = true; break;
         case 'U': a.force_share = b.force_share = true; break;
-        case 'T': break;
+        case 'T': a.cache = b.cache = optarg; break;
         case OPT_IMAGE_OPTS: a.image_opts = b.image_opts = true; break;
-        default: return 2;
+        default: return img_bad_option(c, argv);
         }
     }
-    if (optind != argc - 2) {
-        img_error("Expecting two image file names");
+    if (optind != argc - 2)
+        return img_usage("Expecting two image file names");
+    if (!img_cache(a.cache, true))
         return 2;
-    }
     BlockImage *x = img_open(argv[optind], &a);
     if (!x)
         return 2;
@@ -266,11 +305,11 @@ int img_compare(int argc, char **argv)
         if (!quiet)
             printf("Strict mode: Image size mismatch!\n");
         rc = 1;
-    } else if (len != min && !quiet) {
-        printf("Warning: Image size mismatch!\n");
     }
     for (uint64_t at = 0; at < len && !rc;) {
-        uint64_t n = MIN(COPY_BUF, len - at);
+        uint64_t n = MIN(COPY_BUF, (at < min ? min : len) - at);
+        if (at == min && !quiet)
+            printf("Warning: Image size mismatch!\n");
         BlockStatus s, t;
         if (at < min && !block_status(x, at, min - at, &s) && !block_status(y, at, min - at, &t) && s.zero && t.zero) {
             at += MIN(s.len, t.len);
@@ -305,13 +344,13 @@ int img_dd(int argc, char **argv)
     const char *out_format = "raw", *src = NULL, *dst = NULL;
     uint64_t bs = 512, count = UINT64_MAX, skip = 0;
     int c;
-    while ((c = getopt_long(argc, argv, "f:O:U", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":f:O:U", longs, NULL)) != -1) {
         switch (c) {
         case 'f': in.format = optarg; break;
         case 'O': out_format = optarg; break;
         case 'U': in.force_share = true; break;
         case OPT_IMAGE_OPTS: in.image_opts = true; break;
-        default: return 1;
+        default: return img_bad_option(c, argv);
         }
     }
     for (int i = optind; i < argc; i++) {
@@ -325,18 +364,20 @@ int img_dd(int argc, char **argv)
         else if (g_str_equal(key, "of"))
             dst = eq + 1;
         else if (!num)
-            return img_error("unrecognized operand %s", argv[i]);
-        else if (!img_size(eq + 1, num))
+            return img_error("unrecognized operand %s", key);
+        else if (!img_size_of(eq + 1, key, num))
             return 1;
     }
     if (!src || !dst)
-        return img_error("Must specify both input and output file names");
+        return img_error("Must specify both input and output files");
     if (!bs || bs > (64 << 20))
-        return img_error("Invalid number: bs=%" PRIu64 " (allowed: 1 to 64M)", bs);
+        return img_error("Invalid bs specified. Must be between 1 and %d.", 64 << 20);
     BlockImage *a = img_open(src, &in);
     if (!a)
         return 1;
     uint64_t len = block_length(a), from = skip > len / bs ? len : skip * bs;
+    if (skip && from == len && skip * bs > len)
+        img_error("%s: cannot skip to specified offset", src);
     if (count != UINT64_MAX && count <= len / bs)
         len = MIN(len, from + count * bs);
     GError *err = NULL;
@@ -377,24 +418,43 @@ static void bench_done(void *opaque, int ret)
 int img_bench(int argc, char **argv)
 {
     ImgOpen o = {0};
-    uint64_t count = 75000, depth = 64, size = 4096, step = 0, offset = 0, in_flight = 0;
+    static const struct option longs[] = {{"image-opts", 0, 0, OPT_IMAGE_OPTS}, {"force-share", 0, 0, 'U'}, {"pattern", 1, 0, OPT_PATTERN},
+                                          {"flush-interval", 1, 0, OPT_FLUSH}, {"no-drain", 0, 0, OPT_NO_DRAIN}, {0}};
+    uint64_t count = 75000, depth = 64, size = 4096, step = 0, offset = 0, in_flight = 0, pattern = 0, flush = 0;
+    bool quiet = false, native = false, no_drain = false;
     int c;
-    while ((c = getopt(argc, argv, "c:d:f:no:qs:S:t:wU")) != -1) {
+    while ((c = getopt_long(argc, argv, ":c:d:f:i:no:qs:S:t:wU", longs, NULL)) != -1) {
         switch (c) {
-        case 'c': count = g_ascii_strtoull(optarg, NULL, 10); break;
-        case 'd': depth = g_ascii_strtoull(optarg, NULL, 10); break;
+        case 'c': if (!img_uint(optarg, "request count", UINT32_MAX, &count)) return 1; break;
+        case 'd': if (!img_uint(optarg, "queue depth", UINT32_MAX, &depth)) return 1; break;
         case 'f': o.format = optarg; break;
-        case 'o': if (!img_size(optarg, &offset)) return 1; break;
-        case 's': if (!img_size(optarg, &size)) return 1; break;
-        case 'S': if (!img_size(optarg, &step)) return 1; break;
+        case 'i':
+            if (!g_str_equal(optarg, "threads") && !g_str_equal(optarg, "native") && !g_str_equal(optarg, "io_uring"))
+                return img_error("Invalid aio option: %s", optarg);
+            break; /* worker threads in any case */
+        case 'n': native = true; break;
+        case 'o': if (!img_size_of(optarg, "offset", &offset)) return 1; break;
+        case 'q': quiet = true; break;
+        case 's': if (!img_size_of(optarg, "buffer size", &size)) return 1; break;
+        case 'S': if (!img_size_of(optarg, "step size", &step)) return 1; break;
+        case 't': if (!img_cache(o.cache = optarg, false)) return 1; break;
         case 'w': o.write = true; break;
         case 'U': o.force_share = true; break;
-        case 'n': case 'q': case 't': break;
-        default: return 1;
+        case OPT_PATTERN: if (!img_uint(optarg, "pattern byte", 255, &pattern)) return 1; break;
+        case OPT_FLUSH: if (!img_uint(optarg, "flush interval", UINT32_MAX, &flush)) return 1; break;
+        case OPT_NO_DRAIN: no_drain = true; break;
+        case OPT_IMAGE_OPTS: o.image_opts = true; break;
+        default: return img_bad_option(c, argv);
         }
     }
     if (optind != argc - 1)
-        return img_error("Expecting one image file name");
+        return img_usage("Expecting one image file name");
+    if (flush && !o.write)
+        return img_error("--flush-interval is only available in write tests");
+    if (flush && flush < depth)
+        return img_error("Flush interval can't be smaller than depth");
+    if (native && !o.cache)
+        o.cache = "none";
     BlockImage *img = img_open(argv[optind], &o);
     if (!img)
         return 1;
@@ -404,9 +464,13 @@ int img_bench(int argc, char **argv)
         return img_error("bench: buffer size or depth out of range");
     }
     step = step ? step : size;
-    printf("Sending %" PRIu64 " %s requests, %" PRIu64 " bytes each, %" PRIu64 " in parallel (starting at offset %" PRIu64 ", step size %" PRIu64 ")\n",
+    if (!quiet)
+        printf("Sending %" PRIu64 " %s requests, %" PRIu64 " bytes each, %" PRIu64 " in parallel (starting at offset %" PRIu64 ", step size %" PRIu64 ")\n",
            count, o.write ? "write" : "read", size, depth, offset, step);
-    g_autofree uint8_t *buf = g_malloc0(size);
+    if (!quiet && flush)
+        printf("Sending flush every %" PRIu64 " %srequests\n", flush, no_drain ? "" : "drained ");
+    g_autofree uint8_t *buf = g_malloc(size);
+    memset(buf, (int)pattern, size);
     struct iovec iov = {buf, size};
     gint64 t0 = g_get_monotonic_time();
     for (uint64_t i = 0; i < count || in_flight;) {
@@ -420,10 +484,17 @@ int img_bench(int argc, char **argv)
             else
                 block_aio_readv(img, offset, &iov, 1, bench_done, &in_flight);
             offset += step;
+            if (flush && i % flush == 0) {
+                if (!no_drain)
+                    block_drain(img);
+                in_flight++;
+                block_aio_flush(img, bench_done, &in_flight);
+            }
         }
         g_main_context_iteration(NULL, TRUE);
     }
-    printf("Run completed in %3.3f seconds.\n", (double)(g_get_monotonic_time() - t0) / 1e6);
+    if (!quiet)
+        printf("Run completed in %3.3f seconds.\n", (double)(g_get_monotonic_time() - t0) / 1e6);
     block_close(img);
     return bench_ret ? img_error("Failed request: %s", strerror(-bench_ret)) : 0;
 }

@@ -4,10 +4,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 
-#define QCOW2_KEYS "backing_file backing_fmt cluster_size compat compression_type extended_l2 lazy_refcounts " \
-                   "preallocation refcount_bits size encryption nocow"
-
-bool img_qcow2_opts(GPtrArray *kv, Qcow2CreateOpts *o)
+bool img_qcow2_opts(GPtrArray *kv, const char *format, Qcow2CreateOpts *o)
 {
     GError *err = NULL;
     const char *v;
@@ -15,7 +12,7 @@ bool img_qcow2_opts(GPtrArray *kv, Qcow2CreateOpts *o)
     uint64_t bits = 16;
     o->version = 3;
     o->cluster_size = 64 * KiB;
-    if (!keyval_check(kv, "qcow2", QCOW2_KEYS, &err) || !keyval_bool(kv, "lazy_refcounts", &o->lazy, &err) ||
+    if (!img_check_options(kv, format, false, &err) || !keyval_bool(kv, "lazy_refcounts", &o->lazy, &err) ||
         !keyval_bool(kv, "extended_l2", &o->ext_l2, &err) || !keyval_bool(kv, "encryption", &encryption, &err) ||
         !keyval_bool(kv, "nocow", &nocow, &err) || !keyval_uint(kv, "refcount_bits", 0, 1000, &bits, &err))
         return img_fail(err), false;
@@ -42,11 +39,16 @@ bool img_qcow2_opts(GPtrArray *kv, Qcow2CreateOpts *o)
         return img_error("Refcount width must be a power of two and may not exceed 64 bits"), false;
     o->refcount_bits = (unsigned)bits;
     if (o->version < 3 && (o->lazy || o->zstd || o->ext_l2 || bits != 16))
-        return img_error("%s only supported with compatibility level 1.1 and above (use version=v3 or greater)",
-                         o->lazy ? "Lazy refcounts" : o->zstd ? "Non-zlib compression type is" : o->ext_l2 ? "Extended L2 entries are" : "Different refcount widths than 16 bits require compatibility level 1.1 or above: they are"), false;
+        return img_error("%s (use version=v3 or greater)",
+                         o->lazy ? "Lazy refcounts only supported with compatibility level 1.1 and above"
+                         : o->zstd ? "Non-zlib compression type is only supported with compatibility level 1.1 and above"
+                         : o->ext_l2 ? "Extended L2 entries are only supported with compatibility level 1.1 and above"
+                                     : "Different refcount widths than 16 bits require compatibility level 1.1 or above"), false;
     if ((v = keyval_get(kv, "preallocation"))) {
         if (!g_str_equal(v, "off") && !g_str_equal(v, "metadata") && !g_str_equal(v, "falloc") && !g_str_equal(v, "full"))
             return img_error("Invalid parameter '%s' for preallocation (choices: off metadata falloc full)", v), false;
+        if (g_str_equal(format, "raw") && g_str_equal(v, "metadata"))
+            return img_error("Unsupported preallocation mode: metadata"), false;
         o->preallocation = v;
     }
     if ((v = keyval_get(kv, "backing_file")))
@@ -85,8 +87,9 @@ int img_create(int argc, char **argv)
     const char *format = "raw", *backing = NULL, *backing_format = NULL;
     g_autoptr(GString) opts = g_string_new("");
     bool quiet = false, unsafe = false;
+    static const struct option longs[] = {{0}};
     int c;
-    while ((c = getopt(argc, argv, "f:b:F:o:qu6")) != -1) {
+    while ((c = getopt_long(argc, argv, ":f:b:F:o:qu6", longs, NULL)) != -1) {
         switch (c) {
         case 'f': format = optarg; break;
         case 'b': backing = optarg; break;
@@ -94,18 +97,36 @@ int img_create(int argc, char **argv)
         case 'o': g_string_append_printf(opts, "%s%s", opts->len ? "," : "", optarg); break;
         case 'q': quiet = true; break;
         case 'u': unsafe = true; break;
-        default: return 1;
+        default: return img_bad_option(c, argv);
         }
     }
-    if (optind >= argc || argc - optind > 2)
-        return img_error(optind >= argc ? "Expecting image file name" : "Unexpected argument: %s", argv[optind + 2 < argc ? optind + 2 : argc - 1]);
+    if (img_wants_help(opts->str))
+        return img_options_help(format, optind < argc ? argv[optind] : NULL, false);
+    if (optind >= argc)
+        return img_usage("Expecting image file name");
+    if (argc - optind > 2)
+        return img_usage("Unexpected argument: %s", argv[optind + 2]);
     const char *filename = argv[optind];
     Qcow2CreateOpts o = {.backing = backing, .backing_format = backing_format};
     GPtrArray *kv = keyval_parse(opts->str, NULL);
     bool have_size = argc - optind > 1 || keyval_get(kv, "size");
-    if (!img_qcow2_opts(kv, &o) || (argc - optind > 1 && !img_size(argv[optind + 1], &o.size)))
+    if (!g_str_equal(format, "raw") && !g_str_equal(format, "qcow2"))
+        return img_error("%s: Unknown file format '%s' (supported: raw qcow2)", filename, format);
+    if (argc - optind > 1 && keyval_get(kv, "size"))
+        return img_error("%s: The image size must be specified only once", filename);
+    if (!img_qcow2_opts(kv, format, &o) || (argc - optind > 1 && !img_size(argv[optind + 1], &o.size)))
+        return 1;
+    const char *given = argc - optind > 1 ? argv[optind + 1] : keyval_get(kv, "size");
+    uint64_t shown = o.size;
+    if (given && !img_size(given, &shown))
         return 1;
     o.size = ROUND_UP(o.size, SECTOR);
+    if (!o.backing && o.backing_format)
+        return img_error("%s: Backing format cannot be used without backing file", filename);
+    if (o.backing && g_str_equal(o.backing, filename))
+        return img_error("%s: Error: Trying to create an image with the same filename as the backing file", filename);
+    if (o.backing && unsafe && !o.backing_format)
+        return img_error("%s: Backing file specified without backing format", filename);
     if (o.backing && g_str_equal(format, "raw"))
         return img_error("%s: Backing file not supported for file format 'raw'", filename);
     if (o.backing && !unsafe) {
@@ -126,25 +147,28 @@ int img_create(int argc, char **argv)
             return 1;
         }
         if (!have_size)
-            o.size = block_length(b);
+            o.size = shown = block_length(b);
         have_size = true;
         block_close(b);
     }
     if (!have_size)
-        return img_error("Image creation needs a size parameter");
+        return img_error("%s: Image creation needs a size parameter", filename);
     if (!quiet) {
         printf("Formatting '%s', fmt=%s", filename, format);
         if (g_str_equal(format, "qcow2"))
-            printf(" cluster_size=%" PRIu64 " extended_l2=%s compression_type=%s", o.cluster_size, o.ext_l2 ? "on" : "off", o.zstd ? "zstd" : "zlib");
-        if (o.preallocation)
+            printf(" cluster_size=%" PRIu64 " extended_l2=%s%s%s compression_type=%s", o.cluster_size, o.ext_l2 ? "on" : "off",
+                   o.preallocation ? " preallocation=" : "", o.preallocation ? o.preallocation : "", o.zstd ? "zstd" : "zlib");
+        printf(" size=%" PRIu64, shown);
+        if (g_str_equal(format, "raw") && o.preallocation)
             printf(" preallocation=%s", o.preallocation);
-        printf(" size=%" PRIu64, o.size);
+        if (g_str_equal(format, "raw") && keyval_get(kv, "nocow"))
+            printf(" nocow=%s", keyval_get(kv, "nocow"));
         if (o.backing)
             printf(" backing_file=%s", o.backing);
         if (o.backing && o.backing_format)
             printf(" backing_fmt=%s", o.backing_format);
         if (g_str_equal(format, "qcow2"))
-            printf("%s lazy_refcounts=%s refcount_bits=%u", o.version < 3 ? " compat=0.10" : keyval_get(kv, "compat") ? " compat=1.1" : "", o.lazy ? "on" : "off", o.refcount_bits);
+            printf("%s%s lazy_refcounts=%s refcount_bits=%u", keyval_get(kv, "compat") ? " compat=" : "", keyval_get(kv, "compat") ? keyval_get(kv, "compat") : "", o.lazy ? "on" : "off", o.refcount_bits);
         printf("\n");
         fflush(stdout);
     }
@@ -162,23 +186,23 @@ int img_resize(int argc, char **argv)
     const char *mode = "off";
     /* the size may begin with '-', which is no option: it is the last argument */
     if (argc < 3)
-        return img_error("Not enough arguments");
+        return img_usage("Not enough arguments");
     const char *size = argv[--argc];
     int c, sign = 0;
-    while ((c = getopt_long(argc, argv, "f:q", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":f:q", longs, NULL)) != -1) {
         switch (c) {
         case 'f': o.format = optarg; break;
         case 'q': quiet = true; break;
         case 's': shrink = true; break;
         case 'i': o.image_opts = true; break;
         case 'p': mode = optarg; break;
-        default: return 1;
+        default: return img_bad_option(c, argv);
         }
     }
     if (!g_str_equal(mode, "off") && !g_str_equal(mode, "metadata") && !g_str_equal(mode, "falloc") && !g_str_equal(mode, "full"))
         return img_error("Invalid preallocation mode '%s' (choices: off metadata falloc full)", mode);
     if (optind != argc - 1)
-        return img_error("Expecting image file name and size");
+        return img_usage("Expecting image file name and size");
     if (*size == '+' || *size == '-')
         sign = *size++ == '+' ? 1 : -1;
     uint64_t n;
@@ -219,21 +243,24 @@ int img_snapshot(int argc, char **argv)
     int action = 0, c;
     const char *name = NULL;
     GError *err = NULL;
-    while ((c = getopt(argc, argv, "la:c:d:qU")) != -1) {
+    static const struct option longs[] = {{"image-opts", 0, 0, 'i'}, {"force-share", 0, 0, 'U'}, {0}};
+    while ((c = getopt_long(argc, argv, ":la:c:d:qUf:", longs, NULL)) != -1) {
         switch (c) {
         case 'l': case 'a': case 'c': case 'd':
             if (action)
-                return img_error("Cannot mix '-l', '-a', '-c', '-d'");
+                return img_usage("Cannot mix '-l', '-a', '-c', '-d'");
             action = c;
             name = optarg;
             break;
         case 'q': break;
+        case 'f': o.format = optarg; break;
+        case 'i': o.image_opts = true; break;
         case 'U': o.force_share = true; break;
-        default: return 1;
+        default: return img_bad_option(c, argv);
         }
     }
     if (optind != argc - 1)
-        return img_error("Expecting one image file name");
+        return img_usage("Expecting one image file name");
     o.write = action && action != 'l';
     o.no_backing = action != 'a'; /* -a may have to resize: only that looks at the backing file */
     BlockImage *img = img_open(argv[optind], &o);
@@ -266,31 +293,37 @@ int img_measure(int argc, char **argv)
     const char *out = "raw", *opts = "";
     ImgOpen o = {0};
     bool json = false, have_size = false;
-    uint64_t size = 0, data = 0, required, full;
+    uint64_t size = 0, data = 0, required, full, bitmaps = 0;
     int c;
-    while ((c = getopt_long(argc, argv, "f:O:o:l:U", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":f:O:o:l:U", longs, NULL)) != -1) {
         switch (c) {
         case 'f': o.format = optarg; break;
         case 'O': out = optarg; break;
         case 'o': opts = optarg; break;
+        case 'l': o.snapshot = optarg; break;
         case 'U': o.force_share = true; break;
         case 'i': o.image_opts = true; break;
         case 'j': json = g_str_equal(optarg, "json"); break;
         case 's': if (!img_size(optarg, &size)) return 1; have_size = true; break;
-        default: return 1;
+        default: return img_bad_option(c, argv);
         }
     }
+    if (img_wants_help(opts))
+        return img_options_help(out, NULL, false);
+    if (have_size && optind < argc)
+        return img_error("--size N cannot be used together with a filename.");
     if (have_size == (optind < argc) || argc - optind > 1)
         return img_error("Either --size N or one filename must be specified.");
     Qcow2CreateOpts q = {0};
     GPtrArray *kv = keyval_parse(opts, NULL);
-    if (!img_qcow2_opts(kv, &q))
+    if (!img_qcow2_opts(kv, g_str_equal(out, "raw") ? "raw" : "qcow2", &q))
         return 1;
     if (!have_size) {
         BlockImage *img = img_open(argv[optind], &o);
         if (!img)
             return 1;
         size = block_length(img);
+        bitmaps = qcow2_bitmaps_size(block_node(img), q.cluster_size);
         uint64_t last = UINT64_MAX;
         for (uint64_t at = 0; at < size;) {
             BlockStatus st;
@@ -310,8 +343,6 @@ int img_measure(int argc, char **argv)
     uint64_t per = cs / (q.ext_l2 ? 16 : 8), l2 = (clusters + per - 1) / per, l1 = (l2 * 8 + cs - 1) / cs;
     if (g_str_equal(out, "raw")) {
         required = full = size;
-        if (!have_size)
-            required = MIN(size, data * cs);
     } else if (g_str_equal(out, "qcow2")) {
         uint64_t meta = qcow2_metadata_bytes(clusters, cs, (unsigned)__builtin_ctz(q.refcount_bits), l1 + l2);
         full = meta + clusters * cs;
@@ -321,10 +352,12 @@ int img_measure(int argc, char **argv)
     }
     keyval_free(kv);
     if (json && g_str_equal(out, "qcow2") && !have_size)
-        printf("{\n    \"bitmaps\": 0,\n    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n", required, full);
+        printf("{\n    \"bitmaps\": %" PRIu64 ",\n    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n", bitmaps, required, full);
     else if (json)
         printf("{\n    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n", required, full);
     else
         printf("required size: %" PRIu64 "\nfully allocated size: %" PRIu64 "\n", required, full);
+    if (!json && g_str_equal(out, "qcow2") && !have_size)
+        printf("bitmaps size: %" PRIu64 "\n", bitmaps);
     return 0;
 }

@@ -94,18 +94,18 @@ int img_info(int argc, char **argv)
     ImgOpen o = {.no_backing = true, .check = true};
     bool json = false, chain = false;
     int c;
-    while ((c = getopt_long(argc, argv, "f:U", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":f:U", longs, NULL)) != -1) {
         switch (c) {
         case 'f': o.format = optarg; break;
         case 'U': o.force_share = true; break;
         case OPT_OUTPUT: if (!output_is_json(optarg, &json)) return 1; break;
         case OPT_CHAIN: chain = true; break;
         case OPT_IMAGE_OPTS: o.image_opts = true; break;
-        default: return 1;
+        default: return img_bad_option(c, argv);
         }
     }
     if (optind != argc - 1)
-        return img_error("Expecting one image file name");
+        return img_usage("Expecting one image file name");
     o.no_backing = !chain;
     BlockImage *img = img_open(argv[optind], &o);
     if (!img)
@@ -134,24 +134,26 @@ int img_check(int argc, char **argv)
     bool json = false, quiet = false;
     unsigned fix = 0;
     int c;
-    while ((c = getopt_long(argc, argv, "f:r:qUT:", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":f:r:qUT:", longs, NULL)) != -1) {
         switch (c) {
         case 'f': o.format = optarg; break;
         case 'U': o.force_share = true; break;
         case 'q': quiet = true; break;
-        case 'T': break;
+        case 'T': o.cache = optarg; break;
         case OPT_OUTPUT: if (!output_is_json(optarg, &json)) return 1; break;
         case OPT_IMAGE_OPTS: o.image_opts = true; break;
         case 'r':
             if (!g_str_equal(optarg, "leaks") && !g_str_equal(optarg, "all"))
-                return img_error("Unknown option value for -r (expecting 'leaks' or 'all'): %s", optarg);
+                return img_usage("Unknown option value for -r (expecting 'leaks' or 'all'): %s", optarg);
             fix = g_str_equal(optarg, "all") ? FIX_LEAKS | FIX_ERRORS : FIX_LEAKS;
             break;
-        default: return 1;
+        default: return img_bad_option(c, argv);
         }
     }
     if (optind != argc - 1)
-        return img_error("Expecting one image file name");
+        return img_usage("Expecting one image file name");
+    if (!img_cache(o.cache, true))
+        return 1;
     o.write = fix != 0;
     BlockImage *img = img_open(argv[optind], &o);
     if (!img)
@@ -226,7 +228,7 @@ static void map_line(const BlockStatus *st, uint64_t start, uint64_t len, bool j
 {
     if (!json) {
         if (st->data && !st->zero && st->has_offset)
-            printf("0x%-14" PRIx64 "0x%-14" PRIx64 "0x%-14" PRIx64 "%s\n", start, len, st->offset, st->file);
+            printf("%#-16" PRIx64 "%#-16" PRIx64 "%#-16" PRIx64 "%s\n", start, len, st->offset, st->file);
         return;
     }
     printf("%s{ \"start\": %" PRIu64 ", \"length\": %" PRIu64 ", \"depth\": %u, \"present\": %s, \"zero\": %s, \"data\": %s", *first ? "[" : ",\n",
@@ -244,19 +246,19 @@ int img_map(int argc, char **argv)
     uint64_t at = 0, max = UINT64_MAX, start = 0, run = 0;
     BlockStatus cur = {0};
     int c, ret = 0;
-    while ((c = getopt_long(argc, argv, "f:s:l:U", longs, NULL)) != -1) {
+    while ((c = getopt_long(argc, argv, ":f:s:l:U", longs, NULL)) != -1) {
         switch (c) {
         case 'f': o.format = optarg; break;
         case 'U': o.force_share = true; break;
-        case 's': if (!img_size(optarg, &at)) return 1; break;
-        case 'l': if (!img_size(optarg, &max)) return 1; break;
+        case 's': if (!img_size_of(optarg, "start offset", &at)) return 1; break;
+        case 'l': if (!img_size_of(optarg, "max length", &max)) return 1; break;
         case OPT_OUTPUT: if (!output_is_json(optarg, &json)) return 1; break;
         case OPT_IMAGE_OPTS: o.image_opts = true; break;
-        default: return 1;
+        default: return img_bad_option(c, argv);
         }
     }
     if (optind != argc - 1)
-        return img_error("Expecting one image file name");
+        return img_usage("Expecting one image file name");
     BlockImage *img = img_open(argv[optind], &o);
     if (!img)
         return 1;

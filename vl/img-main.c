@@ -1,6 +1,6 @@
 /* img-main.c - vireo-img: makes, shows, checks and changes disk images; the command line of qemu-img.
  * Commands are in img-*.c; this file has the table of commands and what they share.
- * Not modelled: bitmaps, encryption (--object secrets), writing of other formats than raw and qcow2. */
+ * Not modelled: encryption (--object secrets), writing of other formats than raw and qcow2. */
 #include "host/base/osdep.h"
 #include "vl/img.h"
 #include <getopt.h>
@@ -11,7 +11,7 @@ static const struct {
 } commands[] = {
     {"amend", "[-q] [-f fmt] [-p] -o options filename", img_amend},
     {"bench", "[-c count] [-d depth] [-f fmt] [-s buffer_size] [-w] filename", img_bench},
-    {"bitmap", "(persistent bitmaps are not supported)", img_bitmap},
+    {"bitmap", "(--merge SOURCE | --add | --remove | --clear | --enable | --disable)... [-b source_file [-F source_fmt]] [-g granularity] [-f fmt] filename bitmap", img_bitmap},
     {"check", "[-q] [-f fmt] [--output=ofmt] [-r [leaks | all]] [-U] filename", img_check},
     {"commit", "[-q] [-f fmt] [-b base] [-d] [-p] filename", img_commit},
     {"compare", "[-f fmt] [-F fmt] [-p] [-q] [-s] [-U] filename1 filename2", img_compare},
@@ -49,6 +49,11 @@ BlockImage *img_open(const char *filename, const ImgOpen *o)
     BlockOpenOpts opts = {.filename = filename, .format = o->format, .read_only = !o->write, .lock = !o->force_share,
                           .no_backing = o->no_backing, .no_repair = o->no_repair, .check = o->check, .discard_unmap = o->discard,
                           .share_writers = true};
+    if (o->cache) {
+        opts.direct = g_str_equal(o->cache, "none") || g_str_equal(o->cache, "off") || g_str_equal(o->cache, "directsync");
+        opts.no_flush = g_str_equal(o->cache, "unsafe");
+        opts.writethrough = g_str_equal(o->cache, "writethrough") || g_str_equal(o->cache, "directsync");
+    }
     BlockOptions *table = NULL;
     if (o->image_opts) {
         opts.filename = NULL;
@@ -80,16 +85,6 @@ BlockImage *img_open(const char *filename, const ImgOpen *o)
 }
 
 bool img_is_qcow2(BlockImage *img) { return block_node(img)->fmt == &qcow2_format; }
-
-bool img_size(const char *text, uint64_t *out)
-{
-    GError *err = NULL;
-    if (parse_size("image size", text, 1, out, &err))
-        return true;
-    img_fail(err);
-    img_error("Invalid image size specified. You may use k, M, G, T, P or E suffixes for kilobytes, megabytes, gigabytes, terabytes, petabytes and exabytes.");
-    return false;
-}
 
 void img_progress(bool on, double part)
 {
@@ -128,11 +123,8 @@ static void usage(FILE *f)
 int main(int argc, char **argv)
 {
     error_set_progname("vireo-img");
-    if (argc < 2) {
-        img_error("Not enough arguments");
-        fprintf(stderr, "Try 'vireo-img --help' for more information\n");
-        return 1;
-    }
+    if (argc < 2)
+        return img_usage("Not enough arguments");
     if (g_str_equal(argv[1], "--help") || g_str_equal(argv[1], "-h")) {
         usage(stdout);
         return 0;
@@ -141,10 +133,24 @@ int main(int argc, char **argv)
         printf("qemu-img version 7.2.22 (Vireo %s)\n", VIREO_VERSION);
         return 0;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        if (g_str_equal(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
-    img_error("Command not found: %s", argv[1]);
-    fprintf(stderr, "Try 'vireo-img --help' for more information\n");
-    return 1;
+    while (argc > 2 && (g_str_equal(argv[1], "-T") || g_str_equal(argv[1], "--trace") || g_str_has_prefix(argv[1], "--trace="))) {
+        int n = argv[1][1] == '-' && strchr(argv[1], '=') ? 1 : 2;
+        warn_report("there are no trace events; '%s' is ignored", argv[1]);
+        argc -= MIN(n, argc - 1);
+        argv += n;
+    }
+    if (argc < 2)
+        return img_usage("Not enough arguments");
+    for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (!g_str_equal(argv[1], commands[i].name))
+            continue;
+        for (int k = 2; k < argc && !g_str_equal(argv[k], "--"); k++)
+            if (g_str_equal(argv[k], "-h") || g_str_equal(argv[k], "--help")) {
+                usage(stdout);
+                return 0;
+            }
+        opterr = 0; /* the commands tell what is wrong */
+        return commands[i].run(argc - 1, argv + 1);
+    }
+    return argv[1][0] == '-' ? img_usage("unrecognized option '%s'", argv[1]) : img_usage("Command not found: %s", argv[1]);
 }

@@ -1,7 +1,7 @@
 /* qcow2-bitmaps.c - persistent bitmaps of other programs: shown, counted by a check, kept by it
  * Spec: qcow2 "Bitmaps extension". They hold only while autoclear bit 0 is set; opening an image for writing clears it,
  * because what the guest writes is not noted here. Their clusters are leaked then, which a check gives back.
- * Not modelled: making, reading and keeping up such bitmaps. */
+ * Making and changing them: qcow2-bitmap-edit.c. Not modelled: keeping them up while a guest writes. */
 #include "host/base/osdep.h"
 #include "host/block/qcow2.h"
 

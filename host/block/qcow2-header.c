@@ -208,6 +208,13 @@ uint8_t *qcow2_make_header(const Qcow2Header *h, const char *backing, const char
         }
         put_ext(a, EXT_FEATURES, t, sizeof t);
     }
+    if (h->bitmaps && (h->autoclear & AUTOCLEAR_BITMAPS)) {
+        uint8_t e[24] = {0};
+        stb32(e, h->bitmaps);
+        stb64(e + 8, h->bitmaps_bytes);
+        stb64(e + 16, h->bitmaps_off);
+        put_ext(a, EXT_BITMAPS, e, sizeof e);
+    }
     put_ext(a, EXT_END, NULL, 0);
     if (backing) {
         stb64(a->data + 8, a->len);

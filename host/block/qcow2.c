@@ -1,6 +1,6 @@
 /* qcow2.c - qcow2 images: opening with all its checks, reading, writing, zeroing, flushing.
  * Spec: qemu's docs/interop/qcow2.txt. Overview of the files and of the order on disk: qcow2.h.
- * Not modelled: encryption, external data files, persistent bitmaps (qcow2-bitmaps.c). */
+ * Not modelled: encryption, external data files, bitmaps that are kept up (qcow2-bitmaps.c). */
 #include "host/base/osdep.h"
 #include "host/block/qcow2.h"
 

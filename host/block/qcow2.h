@@ -33,7 +33,7 @@ enum { MAX_L1_BYTES = 32 << 20, MAX_REFTABLE_BYTES = 8 << 20, MAX_SNAPSHOTS = 65
 typedef struct Qcow2Header {
     uint32_t version, backing_len, cluster_bits, crypt, l1_size, reft_clusters, snapshots, refcount_order, header_len;
     uint64_t backing_off, size, l1_off, reft_off, snapshots_off, incompat, compat, autoclear;
-    uint32_t bitmaps;       /* of the bitmaps extension: their number, their directory; not written */
+    uint32_t bitmaps;       /* of the bitmaps extension: their number (0: no extension is written), their directory */
     uint64_t bitmaps_off, bitmaps_bytes;
     uint8_t compression;
 } Qcow2Header;
@@ -131,6 +131,15 @@ uint8_t *qcow2_make_header(const Qcow2Header *h, const char *backing, const char
 void qcow2_load_bitmaps(Qcow2 *s, const Qcow2Header *h);
 /* Calls use for every range of the file that bitmaps lie in; `use` says whether it lies in the file. 0 or -errno. */
 int qcow2_use_bitmaps(Qcow2 *s, bool (*use)(void *opaque, uint64_t offset, uint64_t len), void *opaque);
+
+/* qcow2-bitmap-edit.c: of an image that was opened for a check and for writing; not locked. */
+bool qcow2_bitmap_add(BlockNode *n, const char *name, uint64_t granularity, GError **errp); /* 0: as the cluster size has it */
+bool qcow2_bitmap_remove(BlockNode *n, const char *name, GError **errp);
+bool qcow2_bitmap_clear(BlockNode *n, const char *name, GError **errp);
+bool qcow2_bitmap_enable(BlockNode *n, const char *name, bool on, GError **errp);
+bool qcow2_bitmap_merge(BlockNode *n, const char *name, BlockNode *src, const char *src_name, GError **errp);
+bool qcow2_copy_bitmaps(BlockNode *from, BlockNode *to, bool skip_broken, GError **errp);
+uint64_t qcow2_bitmaps_size(BlockNode *n, uint64_t cluster_size); /* bytes that they take in an image with such clusters */
 
 /* qcow2-cache.c: under lock */
 int qcow2_get_table(Qcow2 *s, uint64_t offset, bool is_l2, MetaTable **t);

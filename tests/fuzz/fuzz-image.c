@@ -227,6 +227,23 @@ static void write_some(BlockImage *img, const uint8_t *disk)
     }
 }
 
+/* As `bitmap` does, with the bitmaps that the image says it has. */
+static void edit_bitmaps(BlockNode *n)
+{
+    Qcow2 *s = n->state;
+    for (unsigned i = 0; i < 6; i++) {
+        g_autofree char *name = s->bitmaps->len ? g_strdup(g_array_index(s->bitmaps, Qcow2Bitmap, below(s->bitmaps->len)).name) : g_strdup("b");
+        switch (below(6)) {
+        case 0: qcow2_bitmap_add(n, i & 1 ? "new" : "other", 512ULL << below(24), NULL); break;
+        case 1: qcow2_bitmap_remove(n, name, NULL); break;
+        case 2: qcow2_bitmap_clear(n, name, NULL); break;
+        case 3: qcow2_bitmap_enable(n, name, below(2), NULL); break;
+        case 4: qcow2_bitmap_merge(n, name, n, i & 1 ? "new" : name, NULL); break;
+        default: qcow2_bitmaps_size(n, 512ULL << below(12)); break;
+        }
+    }
+}
+
 static void on_alarm(int sig)
 {
     static const char msg[] = "fuzz-image: a case takes too long\n";
@@ -279,6 +296,8 @@ static void one_case(unsigned f, const uint8_t *disk)
     if (f == 0 && block_node(img)->fmt == &qcow2_format && check) {
         Qcow2Check r;
         qcow2_check(block_node(img), &r, write ? below(4) : 0, NULL);
+        if (write)
+            edit_bitmaps(block_node(img));
     }
     read_some(img);
     if (write && block_node(img)->fmt == &qcow2_format) {

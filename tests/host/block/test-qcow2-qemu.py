@@ -249,7 +249,7 @@ def _():
     assert data()['compat'] == '0.10', data()
     both_clean('a.qcow2')
     run(QIMG, 'compare', '-F', 'raw', 'a.qcow2', 'want.raw')
-    assert 'cluster size' in run(IMG, 'amend', '-o', 'cluster_size=4096', 'a.qcow2', ok=(1,))
+    assert 'only supported for image creation' in run(IMG, 'amend', '-o', 'cluster_size=4096', 'a.qcow2', ok=(1,))
     assert 'compat=1.1' in run(IMG, 'amend', '-o', 'refcount_bits=64', 'a.qcow2', ok=(1,))
     assert 'nosuch' in run(IMG, 'amend', '-o', 'nosuch=1', 'a.qcow2', ok=(1,))
 
