@@ -114,7 +114,7 @@ static Tv indirect_target(DisasContext *dc)
     unsigned size = dc->insn.osize;
     Tv v = gen_operand(dc, 0), t;
 
-    if (dc->code64 || !(dc->flags & HF_FLAT_CS) || !dc->all_flat)
+    if ((dc->code64 && dc->nb_insns == 1) || (!dc->code64 && !(dc->flags & HF_FLAT_CS)) || !dc->all_flat)
         t = tcg_temp_local(dc->s);
     else
         t = tcg_temp(dc->s);

@@ -141,7 +141,7 @@ void xstack_begin_group(DisasContext *dc)
     x->mask_op = s->nb_ops;
     tcg_emit(s, TCG_OP_and, TCG_I64, 3, (uint64_t)tags.i, (uint64_t)tags.i, any);
     x->exit_op = s->nb_ops;
-    tcg_gen_side_exit(s, TCG_I64, TCG_COND_NE, tags, (Tv){any}, dc_op_eip(dc, dc_eip(dc)));
+    tcg_gen_side_exit(s, TCG_I64, TCG_COND_NE, tags, (Tv){any}, dc_op_eip(dc, dc_eip(dc)), true);
     s->barrier = barrier;
     s->barrier_opaque = dc;
 }
@@ -404,7 +404,7 @@ bool gen_x87_fldcw(DisasContext *dc)
     gen_sync_cc_op(dc);
     flush_note(dc);
     tcg_gen_andi(s, TCG_I32, m, v, FPUS_EXC);
-    tcg_gen_side_exit(s, TCG_I32, TCG_COND_NE, m, tcg_const(s, FPUS_EXC), dc_op_eip(dc, dc_eip(dc)));
+    tcg_gen_side_exit(s, TCG_I32, TCG_COND_NE, m, tcg_const(s, FPUS_EXC), dc_op_eip(dc, dc_eip(dc)), true);
     tcg_gen_andi(s, TCG_I32, v, v, 0x1f3f);
     tcg_gen_ori(s, TCG_I32, v, v, 0x40);
     tcg_gen_st(s, v, tcg_env(s), ENV_OFF(fpuc), 2);

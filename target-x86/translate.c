@@ -298,6 +298,20 @@ void gen_check_call_target(DisasContext *dc, Tv eip)
     check_target_limit(dc, eip, true);
     if (!dc->code64 || tcg_is_const(s, eip, &v))
         return; /* a direct one's target was looked at when it was translated */
+    if (dc->nb_insns > 1) {
+        /* Is it where such code calls? If not, the same instruction at the start of a TB looks closely. */
+        Tv want = eip;
+        gen_sync_cc_op(dc);
+        if (dc->cpl == 3) {
+            tcg_gen_shri(s, TCG_I64, extended, eip, 47);
+            want = tcg_const(s, 0);
+        } else {
+            tcg_gen_shli(s, TCG_I64, extended, eip, 16);
+            tcg_gen_sari(s, TCG_I64, extended, extended, 16);
+        }
+        tcg_gen_side_exit(s, TCG_I64, TCG_COND_NE, extended, want, dc_op_eip(dc, dc_eip(dc)), false);
+        return;
+    }
     TcgLabel ok = tcg_label(s);
     tcg_gen_shli(s, TCG_I64, extended, eip, 16);
     tcg_gen_sari(s, TCG_I64, extended, extended, 16);

@@ -457,6 +457,11 @@ uint64_t tcg_interpret(TcgContext *s, void *env)
                 return s->tb_cookie | TB_EXIT_POLL;
             }
             break;
+        case TCG_OP_side_exit: /* not x87's: TcgContext.no_x87 */
+            if (!tcg_fold_cond(a[2], op->type, get(&in, a[0]), get(&in, a[1])))
+                break;
+            head->eip = eip_base + a[3];
+            return s->tb_cookie | TB_EXIT_LOOKUP;
         case TCG_OP_goto_tb:
             run_lazy_exit(&in, op);
             head->eip = eip_base + a[1];

@@ -572,9 +572,11 @@ void tcg_gen_guest_x87(TcgContext *s, Tv addr, int32_t disp, uint64_t insn, MemO
     emit4(s, TCG_OP_guest_x87, TCG_I64, addr.i, (int64_t)disp, insn, oi);
 }
 
-TcgOp *tcg_gen_side_exit(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64_t eip)
+TcgOp *tcg_gen_side_exit(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64_t eip, bool x87)
 {
-    return tcg_emit(s, TCG_OP_side_exit, t, 4, (uint64_t)a.i, (uint64_t)b.i, (uint64_t)c, eip);
+    if (!x87 && s->barrier)
+        s->barrier(s->barrier_opaque);
+    return tcg_emit(s, TCG_OP_side_exit, t, 5, (uint64_t)a.i, (uint64_t)b.i, (uint64_t)c, eip, (uint64_t)x87);
 }
 
 /* ---- ways out ---- */

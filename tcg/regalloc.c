@@ -675,7 +675,7 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
 
     if (s->overflow)
         return TCG_TOO_BIG;
-    s->buf->ptr = (uint8_t *)ROUND_UP((uintptr_t)s->buf->ptr, 16);
+    s->buf->ptr = (uint8_t *)ROUND_UP((uintptr_t)s->buf->ptr, 4);
     if (s->buf->ptr + 64 >= s->buf->end)
         return TCG_BUFFER_FULL;
     if (s->floating)

@@ -504,6 +504,13 @@ void x86_jmp_m(Emit *e, X86Mem m) { any_rm(e, 0xff, 4, m); }
 void x86_call_r(Emit *e, Reg r) { any_rr(e, 0xff, 2, r); }
 void x86_ret(Emit *e) { insn_begin(e); put8(e, 0xc3); }
 
+void x86_patchable(Emit *e, unsigned opcode_bytes)
+{
+    uint8_t *rel32 = e->p + opcode_bytes;
+    if (((uintptr_t)rel32 & 7) > 4)
+        x86_align_nop(e, 8, opcode_bytes);
+}
+
 void x86_align_nop(Emit *e, unsigned align, unsigned offset)
 {
     static const uint8_t nops[8][8] = { /* SDM vol. 2, NOP: recommended multi-byte forms */

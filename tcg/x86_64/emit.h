@@ -100,6 +100,7 @@ void x86_jmp_r(Emit *e, Reg r);
 void x86_jmp_m(Emit *e, X86Mem m);
 void x86_call_r(Emit *e, Reg r);
 void x86_ret(Emit *e);
+void x86_patchable(Emit *e, unsigned opcode_bytes); /* of the jump that follows: its rel32 will lie in one aligned quadword */
 void x86_align_nop(Emit *e, unsigned align, unsigned offset); /* until (p + offset) % align == 0 */
 /* vectors; registers are XMM0 + n */
 void x86_x87_m(Emit *e, uint8_t esc, unsigned reg, X86Mem m); /* D8-DF with a memory operand */

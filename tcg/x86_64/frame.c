@@ -1,6 +1,6 @@
 /* frame.c - the code around TBs: prologue, epilogue, slow-path thunks, jump patching, host features.
- * Spec: System V AMD64 ABI; Intel SDM vol. 3, 9.1.3 (an aligned 4-byte store into code that runs elsewhere
- * is seen whole).
+ * Spec: System V AMD64 ABI; Intel SDM vol. 3, 9.1.3 (a store inside an aligned quadword, into code that
+ * runs elsewhere, is seen whole).
  *
  * Inside translated code: rbp = env + TCG_ENV_BIAS, rsp 16-aligned with the frame of regs.h, pinned guest registers in
  * their host registers, MXCSR as the guest's. A slow path that raises longjmps away from inside a thunk;

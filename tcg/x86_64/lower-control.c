@@ -1,6 +1,6 @@
 /* lower-control.c - labels, branches, helper calls, and the ways out of a TB.
  *
- * goto_tb is a jump whose rel32 is 4-aligned, so that another thread can patch it with one store; unlinked
+ * goto_tb is a jump whose rel32 lies in one aligned quadword, so that another thread can patch it with one store; unlinked
  * it leads to a tail at the end of the TB. When a brcond only chooses between two such jumps, the
  * conditional jump itself is the patchable one: a taken guest branch is one taken host branch. Exits for
  * the same reason share the code that loads the TB's cookie. */
@@ -124,7 +124,7 @@ static void chain_jump(Ra *l, const TcgOp *op, int cc /* -1: always */)
         return;
     }
     if (!s->no_chain)
-        x86_align_nop(&l->e, 4, cc < 0 ? 1 : 2);
+        x86_patchable(&l->e, cc < 0 ? 1 : 2);
     uint8_t *jump = cc < 0 ? x86_jmp(&l->e) : x86_jcc(&l->e, cc);
     if (!s->no_chain)
         s->goto_tb_jump[slot] = jump - l->e.start;
@@ -334,6 +334,7 @@ static void lower_side_exit(Ra *l, const TcgOp *op)
 {
     X86Cond cc = lower_compare(l, op->type, op->arg[2], op->arg[0], op->arg[1]);
     Stub *st = stub_new(l, TCG_OP_side_exit);
+    st->oi = op->arg[4];
     st->snap = ra_snapshot(l, 0);
     st->data[0] = op->arg[3];
     st->tmp = NOREG;
@@ -473,7 +474,8 @@ static void exit_stub(Ra *l, const Stub *st)
     if (st->opc == TCG_OP_side_exit) {
         stub_store_snapshot(l, st->snap, st->tmp);
         x87_stub_state(l, st, true);
-        x86_alu_mi(e, X86_OR, 1, false, ENV(x87_live), X87_LIVE_SIDE_EXIT);
+        if (st->oi)
+            x86_alu_mi(e, X86_OR, 1, false, ENV(x87_live), X87_LIVE_SIDE_EXIT);
         store_eip(l, st->data[0]);
         lower_exit(l, x86_jmp(e), TB_EXIT_LOOKUP);
         return;
@@ -542,7 +544,7 @@ uint8_t *lower_finish(Ra *l)
         x86_patch_here(e, l->tail[i].jump);
         if (l->tail[i].loop_exit) {
             stub_store_snapshot(l, l->tail[i].values, NOREG);
-            x86_align_nop(e, 4, 1);
+            x86_patchable(e, 1);
             uint8_t *jump = x86_jmp(e);
             s->goto_tb_jump[slot] = jump - e->start;
             x86_patch_here(e, jump);
