@@ -253,6 +253,9 @@ enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, THUNK
 /* An access of a group, by itself: THUNK_LD, _ST, _LDV or _STV, size bytes at FRAME_ARG0. Returns with equal: it is done, as the
  * thunk of the slow path would; without: it needs that. Changes no register. */
 const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu);
+/* cross.c: the same for an access on two pages. buf: 8 bytes, of a vector 32. 0: done. Changes no vector register. */
+enum { CROSS_SIZE = 0x3f, CROSS_WRITE = 1 << 6, CROSS_ZERO = 1 << 7 /* a load fills 32 bytes */, CROSS_MMU_SHIFT = 8 };
+uint32_t frame_cross(const TcgEnvHead *env, uint64_t addr, void *buf, uint32_t ctl);
 const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live); /* of a slow path */
 const uint8_t *frame_store_pinned(const CodeBuf *b); /* all pinned registers to env; changes none */
 const uint8_t *frame_load_pinned(const CodeBuf *b);  /* and back, except rax */

@@ -183,6 +183,31 @@ static void gen_thunk(Emit *e, const void *fn, unsigned kind, unsigned vec)
     x86_ret(e);
 }
 
+/* The part of gen_try() for an access on two pages, with r8 and r9 free. Out: as there. */
+static void gen_cross(Emit *e, unsigned kind, unsigned size, unsigned mmu)
+{
+    enum { DOWN = 16 }; /* gen_try()'s return address, and 8 bytes to align */
+    bool vec = kind == THUNK_LDV || kind == THUNK_STV;
+    uint32_t ctl = size | (kind == THUNK_ST || kind == THUNK_STV ? CROSS_WRITE : 0) | (kind == THUNK_LDV ? CROSS_ZERO : 0) |
+                   mmu << CROSS_MMU_SHIFT;
+
+    x86_lea(e, true, RSP, mem_at(RSP, -8));
+    move_pinned(e, true, REGS_PIN_CLOBBERED);
+    x86_store(e, 8, mem_at(RSP, DOWN + FRAME_REGS + 16), R10);
+    x86_store(e, 8, mem_at(RSP, DOWN + FRAME_REGS + 24), R11);
+    x86_lea(e, true, RDI, mem_env(0));
+    x86_load(e, 8, EXT_ZERO, RSI, mem_at(RSP, DOWN + FRAME_ARG0));
+    x86_lea(e, true, RDX, mem_at(RSP, DOWN + (vec ? FRAME_VBUF : kind == THUNK_LD ? FRAME_RES : FRAME_ARG1)));
+    x86_mov_ri(e, RCX, ctl);
+    x86_mov_ri(e, RAX, (uintptr_t)frame_cross);
+    x86_call_r(e, RAX);
+    x86_test_rr(e, false, RAX, RAX);
+    move_pinned(e, false, REGS_PIN_CLOBBERED);
+    x86_load(e, 8, EXT_ZERO, R10, mem_at(RSP, DOWN + FRAME_REGS + 16));
+    x86_load(e, 8, EXT_ZERO, R11, mem_at(RSP, DOWN + FRAME_REGS + 24));
+    x86_lea(e, true, RSP, mem_at(RSP, 8));
+}
+
 /* The access at FRAME_ARG0 of a group whose check does not hold, if the TLB has its page. Out: equal: it is done, result in
  * FRAME_RES or FRAME_VBUF. No register changes. */
 static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
@@ -223,7 +248,20 @@ static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
             x86_store(e, write ? MIN(size, 8u) : 8, write ? m : v, R9);
         }
     }
+    uint8_t *out = x86_jmp(e);
     x86_patch_here(e, miss);
+    if (size > 1) {
+        x86_load(e, 8, EXT_ZERO, R8, addr);
+        x86_alu_ri(e, X86_AND, true, R8, (int32_t)TCG_PAGE_MASK);
+        x86_alu_rr(e, X86_CMP, true, R8, R9);
+        uint8_t *one_page = x86_jcc(e, CC_E);
+        gen_cross(e, kind, size, mmu);
+        uint8_t *crossed = x86_jmp(e);
+        x86_patch_here(e, one_page);
+        x86_test_rr(e, true, RSP, RSP); /* not equal */
+        x86_patch_here(e, crossed);
+    }
+    x86_patch_here(e, out);
     x86_load(e, 8, EXT_ZERO, R8, save8);
     x86_load(e, 8, EXT_ZERO, R9, save9);
     x86_ret(e);

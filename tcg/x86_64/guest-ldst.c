@@ -174,6 +174,8 @@ Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes
     st->tmp = t;
     st->arg[0] = (Opnd){ OPND_REG, .reg = a };
     st->shared = g != NULL;
+    if ((st->opc == TCG_OP_guest_ldv || st->opc == TCG_OP_guest_stv) && !memop_align_mask(memopidx_op(oi)))
+        st->shared = true; /* by itself it may cross pages, as copies do: that is less than a slow path */
     st->leader = g && !follower;
     st->write = write;
     note_zeros(l, st);
