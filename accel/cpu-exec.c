@@ -92,6 +92,8 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
         if (!accel_parallel && tb_reclaim())
             *last = NULL;
         tb = tb_generate(cpu, &st, cflags, phys_pc);
+        if (*last) /* a jump that is about to be linked: hardly one of those that need the cache */
+            return tb;
     }
     if (!(tb->cflags & (CF_NOCACHE | CF_NOCHAIN)) && cflags == 0) {
         /* The second page was looked up a moment ago: this does not fault. */
