@@ -56,19 +56,15 @@ INLINE uint8_t *put_prefixes(Emit *e, uint32_t op, unsigned reg, unsigned index,
     return p;
 }
 
-static uint8_t *put_modrm_no_base(uint8_t *p, unsigned reg, X86Mem m) /* SIB with base 101 and mod 00 means disp32 */
-{
-    *p++ = reg | 4;
-    *p++ = m.scale << 6 | (m.index < 0 ? 4 : m.index & 7) << 3 | 5;
-    memcpy(p, &m.disp, 4);
-    return p + 4;
-}
-
-static inline uint8_t *put_modrm_mem(uint8_t *p, unsigned reg, X86Mem m)
+static uint8_t *put_modrm_mem(uint8_t *p, unsigned reg, X86Mem m)
 {
     reg = (reg & 7) << 3;
-    if (unlikely(m.base < 0))
-        return put_modrm_no_base(p, reg, m);
+    if (m.base < 0) { /* no base: SIB with base 101 and mod 00 means disp32 */
+        *p++ = reg | 4;
+        *p++ = m.scale << 6 | (m.index < 0 ? 4 : m.index & 7) << 3 | 5;
+        memcpy(p, &m.disp, 4);
+        return p + 4;
+    }
     /* rbp and r13 as base have no form without displacement */
     unsigned base = m.base & 7, mod, size;
     if (m.disp == 0 && base != RBP)
@@ -87,6 +83,26 @@ static inline uint8_t *put_modrm_mem(uint8_t *p, unsigned reg, X86Mem m)
     return p + size;
 }
 
+/* [base + disp], as most are: of env and the frame. ModRM, SIB and displacement are written as one word. */
+INLINE uint8_t *put_modrm_base(uint8_t *p, unsigned reg, unsigned base, int32_t disp)
+{
+    unsigned modrm = (reg & 7) << 3 | (base & 7), more = 4;
+
+    if (fits8(disp)) {
+        more = disp != 0 || (base & 7) == RBP;
+        modrm |= more << 6;
+    } else {
+        modrm |= 0x80;
+    }
+    if ((base & 7) == RSP) {
+        *p++ = modrm;
+        modrm = 0x24;
+    }
+    uint64_t v = (uint64_t)(uint32_t)disp << 8 | modrm;
+    memcpy(p, &v, 8);
+    return p + 1 + more;
+}
+
 INLINE void op_rr(Emit *e, uint32_t op, unsigned reg, unsigned rm)
 {
     uint8_t *p = put_prefixes(e, op, reg, 0, rm, true);
@@ -94,10 +110,18 @@ INLINE void op_rr(Emit *e, uint32_t op, unsigned reg, unsigned rm)
     e->p = p;
 }
 
-INLINE void op_rm(Emit *e, uint32_t op, unsigned reg, X86Mem m)
+static __attribute__((noinline)) void op_rm_any(Emit *e, uint32_t op, unsigned reg, X86Mem m)
 {
     uint8_t *p = put_prefixes(e, op, reg, m.index < 0 ? 0 : m.index, m.base < 0 ? 0 : m.base, false);
     e->p = put_modrm_mem(p, reg, m);
+}
+
+INLINE void op_rm(Emit *e, uint32_t op, unsigned reg, X86Mem m)
+{
+    if (likely(m.index < 0 && m.base >= 0))
+        e->p = put_modrm_base(put_prefixes(e, op, reg, 0, m.base, false), reg, m.base, m.disp);
+    else
+        op_rm_any(e, op, reg, m);
 }
 
 /* The same with an opcode that is not constant, and rarer forms, without another copy of all that. */
@@ -266,8 +290,8 @@ void x86_pop(Emit *e, Reg r) { push_pop(e, 0x58, r); }
 
 /* ---- arithmetic ---- */
 
-void x86_alu_rr(Emit *e, X86Alu op, bool w, Reg d, Reg s) { op_rr(e, (op << 3 | 3) | W(w), d, s); }
-void x86_alu_rm(Emit *e, X86Alu op, bool w, Reg d, X86Mem m) { op_rm(e, (op << 3 | 3) | W(w), d, m); }
+void x86_alu_rr(Emit *e, X86Alu op, bool w, Reg d, Reg s) { op_rr(e, (uint8_t)(op << 3 | 3) | W(w), d, s); }
+void x86_alu_rm(Emit *e, X86Alu op, bool w, Reg d, X86Mem m) { op_rm(e, (uint8_t)(op << 3 | 3) | W(w), d, m); }
 
 void x86_alu_ri(Emit *e, X86Alu op, bool w, Reg d, int32_t imm)
 {
