@@ -667,6 +667,20 @@ static void end_op(Ra *l)
     l->locked = 0;
 }
 
+static inline void insn_start(Ra *l, const TcgOp *op)
+{
+    TcgContext *s = l->s;
+    if (s->nb_insns)
+        s->insn_map[s->nb_insns - 1].host_end = l->e.p - l->e.start;
+    if (s->nb_insns == TCG_MAX_INSNS) {
+        l->too_big = true;
+        return;
+    }
+    TcgInsnMap *m = &s->insn_map[s->nb_insns++];
+    m->data[0] = l->insn_data[0] = op->arg[0];
+    m->data[1] = l->insn_data[1] = op->arg[1];
+}
+
 TcgResult tcg_regalloc_and_emit(TcgContext *s)
 {
     if (!s->backend)
@@ -691,10 +705,12 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
     for (unsigned i = 0; i < s->nb_ops && !l->too_big && !l->e.full; i++) {
         l->op = &s->ops[i];
         l->op_index = i;
-        if (l->op->opc == TCG_OP_nop)
-            continue;
-        lower_op(l);
-        end_op(l);
+        if (l->op->opc == TCG_OP_insn_start) {
+            insn_start(l, l->op);
+        } else if (l->op->opc != TCG_OP_nop) {
+            lower_op(l);
+            end_op(l);
+        }
     }
     if (s->nb_insns)
         s->insn_map[s->nb_insns - 1].host_end = l->e.p - l->e.start;

@@ -28,20 +28,6 @@ void lower_exit(Ra *l, uint8_t *jump, unsigned reason)
     l->exit[l->nb_exits++] = (ExitTail){ jump, reason }; /* always a jmp, five bytes */
 }
 
-static void lower_insn_start(Ra *l, const TcgOp *op)
-{
-    TcgContext *s = l->s;
-    if (s->nb_insns)
-        s->insn_map[s->nb_insns - 1].host_end = l->e.p - l->e.start;
-    if (s->nb_insns == TCG_MAX_INSNS) {
-        l->too_big = true;
-        return;
-    }
-    TcgInsnMap *m = &s->insn_map[s->nb_insns++];
-    m->data[0] = l->insn_data[0] = op->arg[0];
-    m->data[1] = l->insn_data[1] = op->arg[1];
-}
-
 static void lower_label(Ra *l, const TcgOp *op)
 {
     if (l->label_off[op->arg[0]] == ~0u && l->label_refs[op->arg[0]] == 0) {
@@ -586,7 +572,6 @@ bool lower_control_op(Ra *l)
 {
     const TcgOp *op = l->op;
     switch (op->opc) {
-    case TCG_OP_insn_start: lower_insn_start(l, op); break;
     case TCG_OP_discard: ra_release(l, op->arg[0]); break;
     case TCG_OP_set_label: lower_label(l, op); break;
     case TCG_OP_br: lower_br(l, op); break;

@@ -520,10 +520,8 @@ bool lower_alu_op(Ra *l)
 
 void lower_op(Ra *l)
 {
-    /* Most ops by far are insn_start (control) and accesses; an op of the wrong family costs a switch. */
-    bool done = tcg_op_info[l->op->opc].flags & TCG_OPF_FAULT ? lower_guest_op(l)
-                : l->op->opc == TCG_OP_insn_start             ? lower_control_op(l)
-                                                              : lower_alu_op(l) || lower_control_op(l);
+    /* An op of the wrong family costs a switch. */
+    bool done = tcg_op_info[l->op->opc].flags & TCG_OPF_FAULT ? lower_guest_op(l) : lower_alu_op(l) || lower_control_op(l);
     if (!done && !lower_bits_op(l) && !lower_vec_op(l) && !lower_x87_op(l))
         g_error("back end: op %s is not lowered", tcg_op_info[l->op->opc].name);
 }
