@@ -170,36 +170,46 @@ static inline void all_globals_live(Live *v)
         v->live[w] |= v->globals[w];
 }
 
-/* Inputs of any op; those of most have no TCG_NO_TEMP, and are read. */
-static inline void live_inputs(TcgContext *s, Live *v, TcgOp *op, unsigned first, unsigned n, bool plain)
+/* 1: the temp dies at an op that reads it. A constant's bit among the live ones is never looked at without its kind. */
+static inline unsigned dies(const TcgContext *s, const Live *v, TcgTempIdx t)
 {
-    unsigned life = op->life;
+    return !is_live(v, t) && s->temps[t].kind < TCG_TEMP_CONST;
+}
 
+static void live_inputs(TcgContext *s, Live *v, TcgOp *op, unsigned first, unsigned n)
+{
     for (unsigned i = first; i < first + n; i++) { /* a temp that is given twice gets both bits */
-        TcgTempIdx t = op->arg[i];
-        if (!plain && (t == TCG_NO_TEMP || ignored_input(op, i)))
-            continue;
-        if (!is_live(v, t) && s->temps[t].kind < TCG_TEMP_CONST)
-            life |= 1 << i;
+        if (op->arg[i] != TCG_NO_TEMP && !ignored_input(op, i))
+            op->life |= dies(s, v, op->arg[i]) << i;
     }
-    op->life = life;
-    for (unsigned i = first; i < first + n; i++) { /* a constant's bit is never looked at without its kind */
-        TcgTempIdx t = op->arg[i];
-        if (plain || (t != TCG_NO_TEMP && !ignored_input(op, i)))
-            set_live(v, t);
+    for (unsigned i = first; i < first + n; i++) {
+        if (op->arg[i] != TCG_NO_TEMP && !ignored_input(op, i))
+            set_live(v, op->arg[i]);
     }
 }
 
-/* Ops without special rules here. */
-static bool is_plain(const TcgOp *op)
+/* The same where every input is there and read, as it is for most ops. */
+static inline void live_plain_inputs(TcgContext *s, Live *v, TcgOp *op, unsigned first, unsigned n)
 {
-    switch (op->opc) {
-    case TCG_OP_nop: case TCG_OP_discard: case TCG_OP_call: case TCG_OP_simd: case TCG_OP_simd_flags: case TCG_OP_mulu2:
-    case TCG_OP_muls2: case TCG_OP_addc: case TCG_OP_subb: case TCG_OP_vzeroupper: case TCG_OP_poll_exit:
-    case TCG_OP_side_exit: return false;
-    default: return true;
+    TcgTempIdx a = op->arg[first], b = op->arg[first + 1];
+
+    if (n == 0)
+        return;
+    if (n > 2) {
+        live_inputs(s, v, op, first, n);
+        return;
     }
+    op->life |= (dies(s, v, a) | (n == 2 ? dies(s, v, b) << 1 : 0)) << first;
+    set_live(v, a);
+    if (n == 2)
+        set_live(v, b);
 }
+
+static const bool special[TCG_OP_COUNT] = { /* ops with rules of their own here */
+    [TCG_OP_nop] = true, [TCG_OP_discard] = true, [TCG_OP_call] = true, [TCG_OP_simd] = true, [TCG_OP_simd_flags] = true,
+    [TCG_OP_mulu2] = true, [TCG_OP_muls2] = true, [TCG_OP_addc] = true, [TCG_OP_subb] = true, [TCG_OP_vzeroupper] = true,
+    [TCG_OP_poll_exit] = true, [TCG_OP_side_exit] = true,
+};
 
 static void live_op(TcgContext *s, Live *v, TcgOp *op);
 
@@ -225,7 +235,7 @@ static inline void live_plain_op(TcgContext *s, Live *v, TcgOp *op, const TcgOpI
         all_globals_live(v);
         s->nb_accesses += op->opc != TCG_OP_guest_rmw && op->opc != TCG_OP_guest_cmpxchg && op->opc != TCG_OP_guest_x87;
     }
-    live_inputs(s, v, op, info->outs, info->ins, true);
+    live_plain_inputs(s, v, op, info->outs, info->ins);
 }
 
 /* The others. */
@@ -234,7 +244,7 @@ static void live_op(TcgContext *s, Live *v, TcgOp *op)
     const TcgOpInfo *info = &tcg_op_info[op->opc];
     bool dead_op = info->outs > 0 && is_pure(op);
 
-    if (is_plain(op)) {
+    if (!special[op->opc]) { /* from a mul's or add's other self */
         live_plain_op(s, v, op, info);
         return;
     }
@@ -289,7 +299,7 @@ static void live_op(TcgContext *s, Live *v, TcgOp *op)
                 set_live(v, t);
         }
     }
-    live_inputs(s, v, op, info->outs, info->ins, false);
+    live_inputs(s, v, op, info->outs, info->ins);
 }
 
 void tcg_liveness(TcgContext *s)
@@ -303,7 +313,7 @@ void tcg_liveness(TcgContext *s)
         TcgOp *op = &s->ops[i];
         if (op->opc == TCG_OP_insn_start)
             op->life = 0;
-        else if (is_plain(op))
+        else if (!special[op->opc])
             live_plain_op(s, &v, op, &tcg_op_info[op->opc]);
         else
             live_op(s, &v, op);
