@@ -66,7 +66,8 @@ void ra_loop_begin(Ra *l)
 {
     uint64_t used, written;
 
-    l->loop = (RaLoop){ 0 };
+    l->loop.used = l->loop.written = 0;
+    l->loop.slot = 0;
     l->s->loop_entry = 0;
     if (!find_loop(l, &used, &written) || !used || __builtin_popcountll(used) > 16)
         return;

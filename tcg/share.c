@@ -67,7 +67,8 @@ static void set_value(Share *h, TcgTempIdx t, uint32_t root, uint64_t off)
 static void forget(Share *h)
 {
     h->epoch++;
-    memset(h->open, 0, sizeof h->open);
+    for (unsigned i = 0; i < MAX_OPEN; i++)
+        h->open[i] = (Open){ 0 };
 }
 
 /* The root of this result: as the last time, if the table still knows it. */
@@ -195,7 +196,13 @@ void tcg_find_shared_checks(Ra *l)
     memset(l->group_of, 0, s->nb_ops * sizeof l->group_of[0]);
     if (accesses < 2)
         return;
-    Share h = { .l = l, .epoch = l->share_epoch, .next_root = CONST_ROOT + 1 };
+    Share h;
+    h.l = l;
+    h.epoch = l->share_epoch;
+    h.next_root = CONST_ROOT + 1;
+    h.clock = 0;
+    for (unsigned i = 0; i < MAX_KNOWN; i++)
+        h.known[i].epoch = 0; /* never the current one */
     forget(&h);
     for (unsigned i = 0; i < s->nb_ops && accesses; i++) {
         const TcgOp *op = &s->ops[i];
