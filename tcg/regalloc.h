@@ -68,6 +68,9 @@ typedef struct Stub {
     int32_t zero_slot[4];
     int8_t out;                /* register that the result goes to, or NOREG */
     int8_t tmp;                /* free in the stub */
+    int8_t alu_reg;            /* a load is an operand in memory: alu_reg = alu_reg <alu> out. NOREG: it is not */
+    uint8_t alu;
+    bool alu_w;
     Opnd arg[3];               /* address, value(s) */
     int32_t disp;
     uint32_t oi, rmw;

@@ -31,6 +31,7 @@ Stub *stub_new(Ra *l, unsigned opc)
     st->opc = opc;
     st->out = NOREG;
     st->tmp = NOREG;
+    st->alu_reg = NOREG;
     st->data[0] = l->insn_data[0];
     st->data[1] = l->insn_data[1];
     st->x87_state = l->x87_state;
@@ -221,12 +222,50 @@ static X86Ext load_extension(MemOp mo)
     return mo & MO_SIGN32 ? EXT_SIGN32 : EXT_SIGN64;
 }
 
+/* The next op, if it is all that wants this load's result: g = g <alu> result, with g a pinned global. That is one instruction with an
+ * operand in memory. The stub loads the value into a register and does the same. */
+static TcgOp *only_operand(Ra *l, const TcgOp *op, X86Alu *alu)
+{
+    static const struct { bool can; uint8_t alu; } of[TCG_OP_COUNT] = {
+        [TCG_OP_add] = { true, X86_ADD }, [TCG_OP_sub] = { true, X86_SUB }, [TCG_OP_and] = { true, X86_AND },
+        [TCG_OP_or] = { true, X86_OR }, [TCG_OP_xor] = { true, X86_XOR },
+    };
+    TcgContext *s = l->s;
+    TcgTempIdx t = op->arg[0];
+    MemOp mo = memopidx_op(op->arg[3]);
+    unsigned i = ra_next_op(l, l->op_index);
+
+    if (s->temps[t].kind != TCG_TEMP_EBB || i >= s->nb_ops || !of[s->ops[i].opc].can || mo & MO_SIGN)
+        return NULL;
+    TcgOp *n = &s->ops[i];
+    unsigned k = n->arg[2] == t ? 2 : n->opc != TCG_OP_sub && n->arg[1] == t ? 1 : 0;
+    if (!k || n->arg[3 - k] != n->arg[0] || !(n->life >> k & 1) || ra_pin(l, n->arg[0]) == NOREG ||
+        memop_size(mo) != (n->type == TCG_I32 ? 4 : 8))
+        return NULL;
+    *alu = of[n->opc].alu;
+    return n;
+}
+
 static void lower_guest_ld(Ra *l, const TcgOp *op)
 {
     MemOp mo = memopidx_op(op->arg[3]);
     unsigned size = memop_size(mo);
     bool follower = is_follower(l);
-    Reg a = ra_in(l, op->arg[1]), pin = ra_pin(l, op->arg[0]);
+    X86Alu alu;
+    TcgOp *user = only_operand(l, op, &alu);
+    Reg a = ra_in(l, op->arg[1]), pin = ra_pin(l, user ? user->arg[0] : op->arg[0]);
+    if (user) {
+        Reg t = follower ? NOREG : ra_tmp(l), u = ra_tmp(l);
+        Stub *st = begin_access(l, op, a, op->arg[2], op->arg[3], false, pin, t, u);
+        st->out = u;
+        st->alu_reg = pin;
+        st->alu = alu;
+        st->alu_w = user->type != TCG_I32;
+        x86_alu_rm(&l->e, alu, st->alu_w, pin, mem_idx(st->tmp, a, 0, st->disp));
+        st->back = l->e.p;
+        user->opc = TCG_OP_nop;
+        return;
+    }
     Reg t = follower ? NOREG : ra_tmp(l), u = NOREG;
     if (!follower || pin == NOREG)
         u = lower_is_target(l, op->arg[0]) ? ra_tmp_at(l, FLOAT_PC) : ra_tmp(l);
@@ -565,6 +604,8 @@ static void guest_stub(Ra *l, const Stub *st)
     else if (st->out != NOREG)
         x86_load(e, st->shared ? MIN(size, 8u) : 8, st->shared ? load_extension(memopidx_op(st->oi)) : EXT_ZERO, st->out,
                  mem_at(RSP, FRAME_RES));
+    if (st->alu_reg != NOREG)
+        x86_alu_rr(e, st->alu, st->alu_w, st->alu_reg, st->out);
     x86_jmp_to(e, st->back);
 }
 

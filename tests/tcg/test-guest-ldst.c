@@ -553,6 +553,54 @@ static void test_two_pages(void)
     *entry_b() = saved;
 }
 
+/* A load that is the operand of one ALU op is part of the host's instruction: alone and in a group, as a hit, across pages, and by a
+ * slow path. */
+static void test_operands(void)
+{
+    typedef void Gen3(TcgContext *, TcgType, Tv, Tv, Tv);
+    static Gen3 *const gen[] = { tcg_gen_add, tcg_gen_sub, tcg_gen_and, tcg_gen_or, tcg_gen_xor };
+    unsigned bytes[2];
+
+    for (unsigned i = 0; i < 5 * 2 * 2 * 3 * 2; i++) {
+        unsigned op = i % 5, wide = i / 5 % 2, swap = i / 10 % 2, where = i / 20 % 3, group = i / 60;
+        if (swap && op == 1)
+            continue;
+        begin();
+        s->random_regs = i & 1;
+        uint64_t addr = IRG_MEM_BASE + 0x2000 - (where == 1 ? 3 : 0x40), m = 0, want, g = env->head.gpr[0] | 1ull << 40;
+        memcpy(&m, env->mem + (addr - IRG_MEM_BASE), wide ? 8 : 4);
+        env->head.gpr[0] = g;
+        env->head.gpr[6] = addr;
+        if (where == 2)
+            empty_tlb();
+        Tv t = tcg_temp(s), g0 = G(0);
+        TcgType type = wide ? TCG_I64 : TCG_I32;
+        if (group)
+            tcg_gen_guest_ld(s, G(7), G(6), -16, memopidx(MO_64, 1));
+        tcg_gen_guest_ld(s, t, G(6), 0, memopidx(wide ? MO_64 : MO_32, 1));
+        gen[op](s, type, g0, swap ? t : g0, swap ? g0 : t);
+        want = op == 0 ? g + m : op == 1 ? g - m : op == 2 ? (g & m) : op == 3 ? (g | m) : g ^ m;
+        go();
+        g_assert_cmphex(env->head.gpr[0], ==, wide ? want : (uint32_t)want);
+        g_assert_cmphex(env->head.gpr[6], ==, addr);
+        if (where == 2)
+            ir_guest_env_map(env);
+    }
+    s->random_regs = false;
+    for (unsigned i = 0; i < 2; i++) { /* the same without: what is added is wanted elsewhere */
+        begin();
+        Tv t = tcg_temp(s);
+        tcg_gen_guest_ld(s, t, G(6), 0, memopidx(MO_64, 1));
+        tcg_gen_add(s, TCG_I64, G(0), G(0), t);
+        if (i)
+            tcg_gen_add(s, TCG_I64, G(1), G(1), t);
+        tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+        g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
+        bytes[i] = s->in_asm_host_size[0];
+    }
+    g_assert_cmpuint(bytes[1] - bytes[0], >, 3); /* one addition, and the load of its own */
+}
+
 static void test_rmw_arguments(void)
 {
     begin();
@@ -743,6 +791,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/guest-ldst/loads", test_loads);
     g_test_add_func("/tcg/guest-ldst/page-crossing", test_page_crossing);
     g_test_add_func("/tcg/guest-ldst/two-pages", test_two_pages);
+    g_test_add_func("/tcg/guest-ldst/operands", test_operands);
     g_test_add_func("/tcg/guest-ldst/alignment", test_alignment);
     g_test_add_func("/tcg/guest-ldst/tlb-flags-divert", test_flags_divert);
     g_test_add_func("/tcg/guest-ldst/fault-state", test_fault_state);
