@@ -1,8 +1,9 @@
 /* blkopts.c - tables of block options, see blkopts.h.
  * Spec: qemu's -blockdev syntax (key=value with dotted keys, or a JSON object) and its pseudo file names.
- * Not modelled: URLs of network protocols (refused by their names). */
+ * Not modelled: URLs of network protocols but nbd (refused by their names). */
 #include "host/base/osdep.h"
 #include "host/block/blkopts.h"
+#include "host/block/nbd.h"
 #include "host/base/keyval.h"
 
 enum { MAX_JSON_DEPTH = 64 };
@@ -236,8 +237,10 @@ bool blkopts_add_filename(BlockOptions *o, const char *name, GError **errp)
         return true;
     }
     g_autofree char *proto = blkopts_protocol(name);
+    if (proto && (g_str_equal(proto, "nbd") || g_str_has_prefix(proto, "nbd+")))
+        return nbd_parse_name(o, name, errp);
     if (proto && !g_str_equal(proto, "file"))
-        return error_set(errp, "'%s': Unknown protocol '%s' (supported: file host_device host_cdrom fat null-co blkdebug json; a file of that name is ./%s)",
+        return error_set(errp, "'%s': Unknown protocol '%s' (supported: file host_device host_cdrom fat nbd null-co blkdebug json; a file of that name is ./%s)",
                          name, proto, name);
     if (proto)
         name += 5;

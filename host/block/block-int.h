@@ -22,6 +22,7 @@ typedef struct BlockFile {
     int direct_fd;    /* > 0: the same file past the host's page cache, for whole aligned pages (cache=none) */
     int64_t slow_until; /* host time in us: until then no write is tried in the submitter's thread (atomic) */
     bool is_null;     /* no file at all: reads as zeros (or what fat has), forgets what is written */
+    struct Nbd *nbd;  /* the bytes are on a server, or NULL (then fd is -1 and is_device set) */
     struct Vvfat *fat; /* a folder as a disk, or NULL */
     bool overlay;     /* writes go to a temporary overlay, as with -snapshot (fat:rw:) */
     dev_t dev;

@@ -25,7 +25,7 @@ static const struct {
 };
 
 /* What a drive's text may name of its block node; keys with a dot belong to the nodes below. */
-#define NODE_KEYS "node-name dir fat-type floppy label rw offset size filename backing config image latency-ns read-zeroes drop-cache force-share cache-size l2-cache-size " \
+#define NODE_KEYS "node-name host port path export dir fat-type floppy label rw offset size filename backing config image latency-ns read-zeroes drop-cache force-share cache-size l2-cache-size " \
                   "l2-cache-entry-size refcount-cache-size cache-clean-interval lazy-refcounts pass-discard-request pass-discard-snapshot " \
                   "pass-discard-other discard-no-unref overlap-check"
 #define DRIVE_KEYS "file format driver if media index bus unit id snapshot readonly read-only cache cache.direct cache.writeback " \

@@ -8,6 +8,7 @@
  * not write twice itself). Not modelled: files that change their size under another program. */
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
+#include "host/block/nbd.h"
 #include "host/block/vvfat.h"
 #include <fcntl.h>
 #include <linux/falloc.h>
@@ -110,6 +111,18 @@ static int read_fat(BlockFile *f, uint64_t offset, const struct iovec *iov, int 
     return ret;
 }
 
+static int rw_nbd(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t skip, uint64_t len, bool write)
+{
+    g_autofree struct iovec *part = g_new(struct iovec, iovcnt);
+    uint64_t end = nbd_length(f->nbd), at = f->base + offset, have = at < end ? MIN(len, end - at) : 0;
+    int n = iov_slice(iov, iovcnt, skip, len, part);
+    if (write && have < len)
+        return -EIO;
+    if (!write)
+        iov_zero(part, n, have);
+    return have ? nbd_rwv(f->nbd, at, part, n, have, write) : 0;
+}
+
 int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t skip, uint64_t len, bool write)
 {
     struct iovec part[IOV_CHUNK];
@@ -122,6 +135,8 @@ int file_rwv(BlockFile *f, uint64_t offset, const struct iovec *iov, int iovcnt,
         return ret;
     if (offset > INT64_MAX - f->base || len > INT64_MAX - f->base - offset)
         return write ? -EFBIG : -EIO;
+    if (f->nbd)
+        return file_nowait ? -EAGAIN : rw_nbd(f, offset, iov, iovcnt, skip, len, write);
     if (f->fat)
         return write ? -EROFS : file_nowait ? -EAGAIN : read_fat(f, offset, iov, iovcnt, skip, len);
     if (f->is_null) {
@@ -209,6 +224,8 @@ int file_sync(BlockFile *f)
     int ret = file_check(f, IO_FLUSH, 0, 0);
     if (ret || f->no_flush || f->read_only || f->is_null)
         return ret;
+    if (f->nbd)
+        return nbd_flush(f->nbd);
     while (fdatasync(f->fd) < 0)
         if (errno != EINTR)
             return errno == EINVAL || errno == EROFS ? 0 : -errno;
@@ -219,7 +236,7 @@ int file_truncate(BlockFile *f, uint64_t len)
 {
     if (len > INT64_MAX)
         return -EFBIG;
-    if (f->is_null || f->base)
+    if (f->is_null || f->base || f->nbd)
         return -ENOTSUP;
     if (ftruncate(f->fd, (off_t)len) < 0)
         return -errno;
@@ -230,7 +247,9 @@ int file_truncate(BlockFile *f, uint64_t len)
 void file_punch(BlockFile *f, uint64_t offset, uint64_t len)
 {
     /* Discard is a hint: where it cannot be done nothing is lost. */
-    if (!f->is_device && !f->is_null)
+    if (f->nbd)
+        (void)!nbd_trim(f->nbd, f->base + offset, len);
+    else if (!f->is_device && !f->is_null)
         (void)!fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(f->base + offset), (off_t)len);
 }
 
@@ -238,6 +257,8 @@ bool file_write_zeroes(BlockFile *f, uint64_t offset, uint64_t len)
 {
     if (f->is_null)
         return true;
+    if (f->nbd)
+        return nbd_write_zeroes(f->nbd, f->base + offset, len) == 0;
     return !f->is_device &&
            fallocate(f->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(f->base + offset), (off_t)len) == 0;
 }
@@ -260,7 +281,7 @@ int file_preallocate(BlockFile *f, uint64_t offset, uint64_t len, bool full)
 uint64_t file_allocated(const BlockFile *f)
 {
     struct stat st;
-    return !f->is_null && fstat(f->fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+    return !f->is_null && !f->nbd && fstat(f->fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
 }
 
 /* ---- locks ---- */
@@ -320,7 +341,7 @@ bool file_lock(BlockFile *f, unsigned flags, GError **errp)
     unsigned used = 1 << PERM_CONSISTENT_READ | (writes ? 1 << PERM_WRITE : 0);
     unsigned shared = 1 << PERM_CONSISTENT_READ | 1 << PERM_WRITE_UNCHANGED;
 
-    if (!(flags & FILE_LOCK) || f->is_null)
+    if (!(flags & FILE_LOCK) || f->is_null || f->nbd)
         return true;
     if (writes && (flags & FILE_LOCK_RESIZE))
         used |= 1 << PERM_RESIZE;
@@ -386,7 +407,7 @@ fail:
 
 void file_set_direct(BlockFile *f)
 {
-    if (f->is_null || f->direct_fd > 0)
+    if (f->is_null || f->nbd || f->direct_fd > 0)
         return;
     /* The open file again: its name may have been moved, and may be a descriptor's. */
     g_autofree char *path = g_strdup_printf("/proc/self/fd/%d", f->fd);
@@ -410,6 +431,7 @@ void file_close(BlockFile *f)
         close(f->direct_fd);
     if (f->fd >= 0)
         close(f->fd);
+    nbd_close(f->nbd);
     vvfat_free(f->fat);
     blkdebug_free(f->debug);
     g_free(f->driver);

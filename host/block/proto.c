@@ -1,12 +1,13 @@
-/* proto.c - protocol nodes: where the bytes of an image come from. A host file or device, a folder (vvfat), nothing at
- * all (null-co), or one of those with rules that make it fail (blkdebug).
+/* proto.c - protocol nodes: where the bytes of an image come from. A host file or device, a folder (vvfat), a server
+ * (nbd), nothing at all (null-co), or one of those with rules that make it fail (blkdebug).
  * Spec: the drivers and option names of qemu's -blockdev.
- * Not modelled: network protocols, iothreads; aio= is accepted: worker threads do the I/O in any case. */
+ * Not modelled: other network protocols, iothreads; aio= is accepted: worker threads do the I/O in any case. */
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
+#include "host/block/nbd.h"
 #include "host/block/vvfat.h"
 
-static const char *const drivers[] = {"file", "host_device", "host_cdrom", "null-co", "null-aio", "vvfat", "blkdebug", NULL};
+static const char *const drivers[] = {"file", "host_device", "host_cdrom", "null-co", "null-aio", "vvfat", "nbd", "blkdebug", NULL};
 
 bool proto_is_driver(const char *name) { return g_strv_contains(drivers, name); }
 
@@ -41,6 +42,24 @@ static BlockFile *open_null(BlockOptions *o, const char *driver, GError **errp)
     }
     BlockFile *f = g_new0(BlockFile, 1);
     *f = (BlockFile){.fd = -1, .is_null = true, .len = size, .refs = 1, .name = g_strdup_printf("%s://", driver), .driver = g_strdup(driver)};
+    return f;
+}
+
+static BlockFile *open_nbd(BlockOptions *o, unsigned flags, GError **errp)
+{
+    static ino_t number; /* the bytes of two connections are never taken for the same */
+    Nbd *n = nbd_open(o, errp);
+    if (!n)
+        return NULL;
+    bool ro = flags & FILE_READ_ONLY;
+    if (nbd_read_only(n) && !ro && !(flags & FILE_AUTO_READ_ONLY)) {
+        error_set(errp, "request on '%s' denied: the server's export is read-only (use readonly=on)", nbd_name(n));
+        nbd_close(n);
+        return NULL;
+    }
+    BlockFile *f = g_new0(BlockFile, 1);
+    *f = (BlockFile){.fd = -1, .nbd = n, .is_device = true, .read_only = ro || nbd_read_only(n), .len = nbd_length(n), .refs = 1, .ino = ++number,
+                     .name = g_strdup(nbd_name(n)), .driver = g_strdup("nbd")};
     return f;
 }
 
@@ -125,6 +144,8 @@ BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp)
     flags = (flags & ~(unsigned)(FILE_READ_ONLY | FILE_AUTO_READ_ONLY)) | (ro ? FILE_READ_ONLY : 0) | (auto_ro ? FILE_AUTO_READ_ONLY : 0);
     if (g_str_has_prefix(driver, "null-"))
         f = open_null(o, driver, errp);
+    else if (g_str_equal(driver, "nbd"))
+        f = open_nbd(o, flags, errp);
     else if (g_str_equal(driver, "vvfat"))
         f = open_vvfat(o, flags, errp);
     else if (g_str_equal(driver, "blkdebug"))
