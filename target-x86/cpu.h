@@ -90,7 +90,7 @@ typedef enum CCOp {
 #define CC_FAMILY(name) CC_OP_##name##B, CC_OP_##name##W, CC_OP_##name##L, CC_OP_##name##Q,
     CC_FAMILY(ADD) CC_FAMILY(ADC) CC_FAMILY(SUB) CC_FAMILY(SBB) CC_FAMILY(LOGIC) CC_FAMILY(INC) CC_FAMILY(DEC)
     CC_FAMILY(SHL) CC_FAMILY(SAR) CC_FAMILY(MUL) CC_FAMILY(BLSI) CC_FAMILY(BMILG) CC_FAMILY(NEG)
-    CC_FAMILY(SMUL) CC_FAMILY(ROT) CC_FAMILY(IMUL)
+    CC_FAMILY(SMUL) CC_FAMILY(ROT) CC_FAMILY(IMUL) CC_FAMILY(CMP)
 #undef CC_FAMILY
     CC_OP_CLR, CC_OP_POPCNT,
     /* Behind ADCX and ADOX, the last ones: cc_dst is CF and cc_src2 OF, 0 or 1; the others are as in cc_src, or follow from the

@@ -83,13 +83,14 @@ static inline NO_VEC uint32_t adx_af(uint64_t result, uint32_t op)
 
 NO_VEC uint64_t helper_cc_compute_all(uint64_t dst, uint64_t src, uint64_t src2, uint32_t op)
 {
+    uint64_t result = op >= CC_OP_CMPB && op <= CC_OP_CMPQ ? dst - src : dst;
     Parts p;
 
     switch (op) {
 #define ONE_SIZE(name, size, bits)                                                                                     \
     case CC_OP_##name##size:                                                                                           \
         p = eval_##name##size(dst, src, src2);                                                                         \
-        return zsp(dst, bits) | p.c * CC_C | p.o * CC_O | p.a * CC_A;
+        return zsp(result, bits) | p.c * CC_C | p.o * CC_O | p.a * CC_A;
 #define CC_OP(name, live, a, cf, of, af)                                                                               \
     ONE_SIZE(name, B, 8) ONE_SIZE(name, W, 16) ONE_SIZE(name, L, 32) ONE_SIZE(name, Q, 64)
 #include "target-x86/cc-ops.def"

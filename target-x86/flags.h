@@ -6,7 +6,7 @@
 
 enum { CCL_S = 1, CCL_2 = 2, CCL_S2 = 3 };
 
-static inline bool cc_op_has_size(CCOp op) { return op >= CC_OP_ADDB && op <= CC_OP_IMULQ; }
+static inline bool cc_op_has_size(CCOp op) { return op >= CC_OP_ADDB && op <= CC_OP_CMPQ; }
 static inline unsigned cc_op_size(CCOp op) { return (op - CC_OP_ADDB) & 3; }          /* MO_8 .. MO_64 */
 static inline CCOp cc_op_family(CCOp op) { return op - cc_op_size(op); }              /* its byte member */
 static inline CCOp cc_op_of(CCOp family_b, unsigned size) { return family_b + size; }

@@ -136,10 +136,8 @@ void gen_SBB(DisasContext *dc) { gen_with_carry(dc, tcg_gen_sub, CC_OP_SBBB); }
 static void finish_cmp(DisasContext *dc, Tv a, Tv b, unsigned size)
 {
     tcg_gen_mov(dc->s, TCG_I64, gen_cc_src(), b);
-    unsigned index = dc->s->nb_ops;
-    tcg_gen_sub(dc->s, type_of_size(size), gen_cc_dst(), a, b);
-    set_cc(dc, CC_OP_SUBB, size);
-    gen_note_carry_op(dc, index);
+    tcg_gen_mov(dc->s, TCG_I64, gen_cc_dst(), a);
+    set_cc(dc, CC_OP_CMPB, size);
     gen_note_cmp(dc, CMP_SUB, a, b);
 }
 

@@ -102,6 +102,7 @@ static void gen_rotate_flags(DisasContext *dc, Tv cf, Tv of, const Tv *count)
     Tv t = tcg_temp(s);
 
     if (cc_op_has_size(dc->cc_op)) {
+        gen_cmp_result(dc);
         CCOp op = cc_op_of(CC_OP_ROTB, cc_op_size(dc->cc_op));
         tcg_gen_shli(s, TCG_I64, t, of, 1);
         tcg_gen_or(s, TCG_I64, t, t, cf);
@@ -334,6 +335,7 @@ static void gen_bit_op(DisasContext *dc, int what)
     }
     /* CF is bit 0 of bits; ZF stays, the others are undefined: keep ZF's cc_dst and say "shifted right" */
     if (cc_op_has_size(dc->cc_op)) {
+        gen_cmp_result(dc);
         tcg_gen_mov(s, TCG_I64, gen_cc_src(), bits);
         gen_set_cc_op(dc, cc_op_of(CC_OP_SARB, cc_op_size(dc->cc_op)));
     } else {

@@ -93,6 +93,15 @@ typedef enum EvPart { EV_CF, EV_OF, EV_AF } EvPart;
 /* The sized op by which all flags, in OVER but CF, follow from this value. */
 static CCOp flags_op(const DisasContext *dc) { return cc_op_is_over(dc->cc_op) ? cc_op_over(dc->cc_op) : dc->cc_op; }
 static Tv flags_dst(const DisasContext *dc) { return cc_op_is_over(dc->cc_op) ? gen_cc_inc() : gen_cc_dst(); }
+/* What ZF, SF and PF follow. */
+static Tv flags_result(DisasContext *dc)
+{
+    if (!cc_op_has_size(dc->cc_op) || cc_op_family(dc->cc_op) != CC_OP_CMPB)
+        return flags_dst(dc);
+    Tv d = tcg_temp(dc->s);
+    tcg_gen_sub(dc->s, type_of_size(cc_op_size(dc->cc_op)), d, gen_cc_dst(), gen_cc_src());
+    return d;
+}
 
 /* CF as 0/1, a value with OF as the operand's sign bit, or a value with AF as bit 4. Sized cc_op only. */
 static Tv eval_part(DisasContext *dc, CCOp op, EvPart part)
@@ -337,6 +346,14 @@ Tv gen_compute_c(DisasContext *dc)
     return t;
 }
 
+void gen_cmp_result(DisasContext *dc)
+{
+    if (!cc_op_has_size(dc->cc_op) || cc_op_family(dc->cc_op) != CC_OP_CMPB)
+        return;
+    tcg_gen_mov(dc->s, TCG_I64, gen_cc_dst(), flags_result(dc));
+    gen_set_cc_op(dc, cc_op_of(CC_OP_SUBB, cc_op_size(dc->cc_op)));
+}
+
 Tv gen_af_bit(DisasContext *dc)
 {
     Tv t = tcg_temp(dc->s);
@@ -370,7 +387,7 @@ bool gen_cmp_operands(DisasContext *dc, Tv *a, Tv *b)
 {
     *a = dc->cmp_a;
     *b = dc->cmp_b;
-    return dc->cmp_kind == CMP_SUB && cc_op_has_size(dc->cc_op) && cc_op_family(dc->cc_op) == CC_OP_SUBB &&
+    return dc->cmp_kind == CMP_SUB && cc_op_has_size(dc->cc_op) && cc_op_family(dc->cc_op) == CC_OP_CMPB &&
            cmp_operands_good(dc);
 }
 
@@ -407,9 +424,9 @@ static Cond cond_dst(DisasContext *dc, unsigned size, bool want_sign)
     uint64_t mask = size == MO_8 ? 0xff : 0xffff;
 
     if (size >= MO_32)
-        return cond_make(t, want_sign ? TCG_COND_LT : TCG_COND_EQ, flags_dst(dc), tcg_const(s, 0));
-    return want_sign ? cond_make(t, TCG_COND_TSTNE, flags_dst(dc), tcg_const(s, mask ^ mask >> 1))
-                     : cond_make(t, TCG_COND_TSTEQ, flags_dst(dc), tcg_const(s, mask));
+        return cond_make(t, want_sign ? TCG_COND_LT : TCG_COND_EQ, flags_result(dc), tcg_const(s, 0));
+    return want_sign ? cond_make(t, TCG_COND_TSTNE, flags_result(dc), tcg_const(s, mask ^ mask >> 1))
+                     : cond_make(t, TCG_COND_TSTEQ, flags_result(dc), tcg_const(s, mask));
 }
 
 static Cond cond_parity(DisasContext *dc)
@@ -417,8 +434,9 @@ static Cond cond_parity(DisasContext *dc)
     TcgContext *s = dc->s;
     Tv a = tcg_temp(s), b = tcg_temp(s), c = tcg_temp(s);
 
-    tcg_gen_shri(s, TCG_I32, a, flags_dst(dc), 4);
-    tcg_gen_xor(s, TCG_I32, a, a, flags_dst(dc));
+    Tv r = flags_result(dc);
+    tcg_gen_shri(s, TCG_I32, a, r, 4);
+    tcg_gen_xor(s, TCG_I32, a, a, r);
     tcg_gen_andi(s, TCG_I32, b, a, 15);
     tcg_gen_shr(s, TCG_I32, c, tcg_const(s, 0x6996), b); /* bit n: n has odd parity */
     return cond_make(TCG_I32, TCG_COND_TSTEQ, c, tcg_const(s, 1));
@@ -458,7 +476,9 @@ static Cond cond_sized(DisasContext *dc, unsigned kind)
     bool no_of = family == CC_OP_LOGICB || family == CC_OP_BLSIB || family == CC_OP_BMILGB;
     Tv t;
 
-    if ((family == CC_OP_SUBB || family == CC_OP_LOGICB) && cmp_operands_good(dc)) {
+    if (family == CC_OP_CMPB && (dc->cmp_kind != CMP_SUB || !cmp_operands_good(dc)))
+        gen_note_cmp(dc, CMP_SUB, gen_cc_dst(), gen_cc_src());
+    if (family == CC_OP_CMPB || ((family == CC_OP_SUBB || family == CC_OP_LOGICB) && cmp_operands_good(dc))) {
         bool done;
         Cond c = cond_after_cmp(dc, kind, &done);
         if (done)
@@ -485,9 +505,9 @@ static Cond cond_sized(DisasContext *dc, unsigned kind)
         if (no_of && kind == J_L)
             return cond_dst(dc, size, true);
         if (no_of)
-            return cond_make(type_of_size(size), TCG_COND_LE, cond_operand(dc, flags_dst(dc), size, true), tcg_const(s, 0));
+            return cond_make(type_of_size(size), TCG_COND_LE, cond_operand(dc, flags_result(dc), size, true), tcg_const(s, 0));
         t = tcg_temp(s);
-        tcg_gen_xor(s, type_of_size(size), t, eval_part(dc, op, EV_OF), flags_dst(dc));
+        tcg_gen_xor(s, type_of_size(size), t, eval_part(dc, op, EV_OF), flags_result(dc));
         if (kind == J_L)
             return cond_msb(dc, size, t);
         Tv le = tcg_temp(s);

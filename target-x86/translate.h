@@ -191,6 +191,7 @@ Tv gen_cond_value(DisasContext *dc, unsigned code); /* as 0 or 1 */
 Tv gen_compute_c(DisasContext *dc);               /* CF as 0 or 1; cc_op may become EFLAGS */
 void gen_compute_eflags(DisasContext *dc);        /* cc_op becomes EFLAGS; only behind the last access that may fault */
 Tv gen_eflags_value(DisasContext *dc);            /* the six flags as a temp; nothing changes */
+void gen_cmp_result(DisasContext *dc);                        /* for who keeps ZF, SF and PF: they follow cc_dst. Behind all that may fault */
 Tv gen_af_bit(DisasContext *dc);                  /* AF in bit 4, other bits 0 */
 bool gen_cmp_operands(DisasContext *dc, Tv *a, Tv *b); /* the flags are those of a - b, and both are still there */
 void gen_note_cmp(DisasContext *dc, int kind, Tv a, Tv b);

@@ -374,7 +374,7 @@ static void run_lazy_exit(Interp *in, const TcgOp *goto_tb)
 
     if (z->dead && z->a != TCG_NO_TEMP) {
         uint64_t a = get(in, z->a), b = get(in, z->b);
-        set(in, __builtin_ctzll(z->dead), a - b);
+        set(in, __builtin_ctzll(z->dead), a);
         set(in, __builtin_ctzll(z->dead & (z->dead - 1)), b);
     }
     if (z->dead && z->off)

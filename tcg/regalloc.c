@@ -689,7 +689,7 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
 
     if (s->overflow)
         return TCG_TOO_BIG;
-    s->buf->ptr = (uint8_t *)ROUND_UP((uintptr_t)s->buf->ptr, 4);
+    s->buf->ptr = (uint8_t *)ROUND_UP((uintptr_t)s->buf->ptr, 8); /* what padding there is inside depends on nothing else */
     if (s->buf->ptr + 64 >= s->buf->end)
         return TCG_BUFFER_FULL;
     if (s->floating)

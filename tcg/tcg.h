@@ -195,7 +195,7 @@ typedef struct TcgInsnMap {
  * look at them: they are written to env only on the ways out, not on the chained path. */
 typedef struct TcgLazyExit {
     uint64_t dead;      /* bit n: global n (not pinned; n < 64). 0: an ordinary goto_tb */
-    TcgTempIdx a, b;    /* unless TCG_NO_TEMP: the lowest two of them are a - b and b; pinned globals or constants */
+    TcgTempIdx a, b;    /* unless TCG_NO_TEMP: the lowest two of them are a and b; pinned globals or constants */
     uint32_t off, value; /* off != 0: out there, 32 bits of env at off become value */
 } TcgLazyExit;
 

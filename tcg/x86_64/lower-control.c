@@ -59,13 +59,12 @@ static const TcgLazyExit *lazy_of(Ra *l, const TcgOp *goto_tb) { return &l->s->l
 /* Globals of a lazy exit that the way out works out by itself. */
 static uint64_t lazy_computed(const TcgLazyExit *z) { return z->dead && z->a != TCG_NO_TEMP ? z->dead : 0; }
 
-static void load_cold(Ra *l, Reg d, TcgTempIdx t)
+/* A pinned global or constant to env's slot of t. */
+static void store_cold(Ra *l, TcgTempIdx t, TcgTempIdx value)
 {
-    const TcgTemp *ts = &l->s->temps[t];
-    if (ts->kind == TCG_TEMP_CONST)
-        x86_mov_ri(&l->e, d, ts->value);
-    else
-        x86_mov_rr(&l->e, true, d, ts->pin_reg);
+    const TcgTemp *ts = &l->s->temps[value];
+    Opnd o = ts->kind == TCG_TEMP_CONST ? (Opnd){ OPND_IMM, .reg = NOREG, .imm = ts->value } : (Opnd){ OPND_REG, .reg = ts->pin_reg };
+    ra_store_value(l, mem_env(l->s->temps[t].env_offset), 8, o, R11);
 }
 
 /* On the way out of a lazy exit: what the chained path leaves undone. r8-r11 are free but for the snapshot's. */
@@ -75,12 +74,8 @@ static void lazy_state(Ra *l, const TcgLazyExit *z, Snapshot snap, Reg tmp)
 
     stub_store_snapshot(l, snap, tmp);
     if (lazy_computed(z)) {
-        TcgTempIdx d = __builtin_ctzll(z->dead), sub = __builtin_ctzll(z->dead & (z->dead - 1));
-        load_cold(l, R11, z->a);
-        load_cold(l, R10, z->b);
-        x86_alu_rr(e, X86_SUB, true, R11, R10);
-        x86_store(e, 8, mem_env(l->s->temps[d].env_offset), R11);
-        x86_store(e, 8, mem_env(l->s->temps[sub].env_offset), R10);
+        store_cold(l, __builtin_ctzll(z->dead), z->a);
+        store_cold(l, __builtin_ctzll(z->dead & (z->dead - 1)), z->b);
     }
     if (z->off)
         x86_store_imm(e, 4, mem_env(z->off), z->value);

@@ -46,7 +46,7 @@ static void test_add_sub(void)
                 f = add_flags(a, b, c, true, &r);
                 check(CC_OP_SBBB, r, b, c, f, CC_MASK);
                 if (!c)
-                    check(CC_OP_SUBB, r, b, 0, f, CC_MASK);
+                    check(CC_OP_SUBB, r, b, 0, f, CC_MASK), check(CC_OP_CMPB, a, b, 0, f, CC_MASK);
             }
 }
 
@@ -100,6 +100,8 @@ static void test_sizes(void)
                     uint8_t r;
                     uint32_t want = add_flags(a, b, 0, f == 1, &r);
                     check(family[f] + size, (uint64_t)r << up, (uint64_t)b << up, 0, want, CC_MASK & ~(CC_P | CC_A));
+                    if (f == 1)
+                        check(CC_OP_CMPB + size, (uint64_t)a << up, (uint64_t)b << up, 0, want, CC_MASK & ~(CC_P | CC_A));
                 }
 }
 
