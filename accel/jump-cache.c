@@ -145,7 +145,7 @@ static void choose(struct JumpCaches *j, uint64_t key)
             clear_kind(j->cache[i], 0);
             clear_kind(j->cache[i], 1);
         }
-        j->key[i] = key;
+        __atomic_store_n(&j->key[i], key, __ATOMIC_RELAXED);
     }
     j->used[i] = ++j->clock;
     j->has_pages[i] = true;
@@ -297,9 +297,15 @@ void jump_cache_forget(CPUState *cpu, const TB *tb)
     unsigned pages = tb->floating ? JUMP_CACHE_SIZE >> TCG_PAGE_BITS : 1, victims = tb->floating ? JUMP_VICTIM_PAGES : 1;
     uint32_t v = tb->floating ? jump_cache_victim(tb->pc) & ~(JUMP_VICTIM_PAGES - 1u) : jump_cache_victim(tb->pc);
 
+    uint64_t key = tb->flags | (uint64_t)tb->cs_base << 32;
+
+    /* Only a cache of the TB's kind can have it, and looking at others would give them memory. If one is becoming that at
+     * this moment: its key is changed first, then come the entry, a fence and the look at tb->invalid. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (unsigned n = 0; n < MAX_CACHES; n++) {
         JumpCache *c = __atomic_load_n(&cpu->jumps->cache[n], __ATOMIC_ACQUIRE);
+        if (__atomic_load_n(&cpu->jumps->key[n], __ATOMIC_RELAXED) != key)
+            continue;
         for (unsigned page = 0; c && page < pages; page++)
             forget_at(c, jump_cache_index(tb->pc + ((vaddr)page << TCG_PAGE_BITS)), tb);
         for (unsigned k = 0; c && k < victims; k++)

@@ -385,7 +385,7 @@ static void test_jump_cache_kinds(void)
     head = cpu_head(cpu);
     for (unsigned i = 0; i < KINDS; i++) {
         st[i] = (TbState){.pc = 0x400100, .flags = i % 5, .cs_base = i / 5};
-        tb[i] = (TB){.pc = 0x400100, .page = {0x1000, NO_PAGE}};
+        tb[i] = (TB){.pc = 0x400100, .flags = i % 5, .cs_base = i / 5, .page = {0x1000, NO_PAGE}};
         jump_cache_enter(cpu, &st[i], &tb[i], i & 1);
         g_assert_true(jump_cache_find(cpu, &st[i]) == &tb[i]);
         if (i > 0)
