@@ -59,11 +59,12 @@ void gen_JCC(DisasContext *dc);
 /* Another Jcc follows and will look at the same flags: in a TB of its own it would have to work them out anew. */
 static bool jcc_follows(const DisasContext *dc)
 {
-    DisasContext peek = *dc;
+    DisasContext peek;
 
     if (dc->plain_exits || dc->nb_insns >= dc->max_insns || ((dc->pc_next ^ dc->pc_first) & TCG_PAGE_MASK) ||
         !(dc->code64 || (dc->flags & HF_FLAT_CS)))
         return false;
+    peek = *dc;
     peek.pc = dc->pc_next;
     peek.fetch_pages_open = false; /* reads from no other page: cannot fault */
     return decode_insn(&peek) == DECODE_OK && peek.insn.row && peek.insn.row->gen == gen_JCC;
