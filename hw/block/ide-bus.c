@@ -375,6 +375,8 @@ void ide_channel_post_load(IdeChannel *ch)
         d->trim_pos = MIN(d->trim_pos, IDE_BUF_SIZE);
         if (d->mult > IDE_MAX_MULT)
             d->mult = IDE_MAX_MULT;
+        if (d->kind == IDE_NONE) /* nothing can be under way */
+            ide_cancel(d);
         if (d->kind == IDE_HD && (d->lba > d->sectors || d->sectors_left > d->sectors - d->lba))
             d->lba = d->sectors_left = 0, d->phase = PHASE_BUSY;
         if (d->phase == PHASE_BUSY || d->phase > PHASE_BUSY) /* saved in the middle of a request: never by us */

@@ -1,5 +1,6 @@
 /* test-ide.c - tests hw/block/ide-*.c: PIO, DMA, ATAPI, resets, through ports. Spec: ATA/ATAPI-7. */
 #include "softmmu/runstate.h"
+#include "hw/block/ide-internal.h"
 #include "tests/hw/block/ide-harness.h"
 
 static void test_identify(void)
@@ -322,6 +323,33 @@ static void test_attach(void)
     teardown();
 }
 
+/* A saved state in which a drive that is not there transfers data: nothing comes of it. */
+static void test_state_of_absent_drive(void)
+{
+    static const unsigned phases[] = {PHASE_PIO_IN, PHASE_PIO_OUT, PHASE_DMA, PHASE_BUSY};
+    setup();
+    for (unsigned i = 0; i < ARRAY_SIZE(phases); i++) {
+        g_autoptr(GByteArray) state = g_byte_array_new();
+        GError *err = NULL;
+        IdeDrive *absent = &((IdeController *)ide)->ch[0].drive[1];
+        absent->phase = phases[i];
+        absent->buf_len = absent->buf_end = 2;
+        device_save_all(state);
+        g_assert_true(device_load_all(state->data, state->len, &err));
+        g_assert_no_error(err);
+        outb(CMD + 6, 0xf0);
+        prd(0, 0x2000, 512, true);
+        outl(BM + 4, 0x1000);
+        outb(BM, 9);
+        g_assert_cmphex(inw(CMD), ==, 0);
+        outw(CMD, 0x1234);
+        outb(BM, 0);
+        block_drain(NULL);
+        g_assert_cmphex(inb(CTL), ==, 0);
+    }
+    teardown();
+}
+
 static void test_fuzz(void)
 {
     static const uint16_t ports[] = {0x1f0, 0x1f1, 0x1f2, 0x1f3, 0x1f4, 0x1f5, 0x1f6, 0x1f7, 0x1f7, 0x3f6, 0x170, 0x171, 0x172, 0x173,
@@ -370,6 +398,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/ide/media-change", test_media_change);
     g_test_add_func("/hw/ide/write-error", test_write_error);
     g_test_add_func("/hw/ide/attach", test_attach);
+    g_test_add_func("/hw/ide/state-of-absent-drive", test_state_of_absent_drive);
     g_test_add_func("/hw/ide/fuzz", test_fuzz);
     return g_test_run();
 }
