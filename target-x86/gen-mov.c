@@ -73,6 +73,8 @@ void gen_MOVSXD(DisasContext *dc) { gen_mov_extend(dc, true); }
 void gen_LEA(DisasContext *dc)
 {
     /* the address in the size of the address, then cut or zero-extended to the register */
+    if (dc->insn.asize == MO_64 && dc->insn.osize == MO_32)
+        dc->insn.asize = MO_32; /* cut at once */
     gen_write_reg(dc, dc->insn.osize, dc->insn.reg, gen_lea(dc));
 }
 

@@ -19,6 +19,8 @@ static void gen_flags_unless_zero(DisasContext *dc, Tv count, const Tv *dst, Tv 
     TcgContext *s = dc->s;
     Tv zero = tcg_const(s, 0), t;
 
+    if (gen_flags_dead_behind(dc))
+        return;
     if (dst)
         tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, gen_cc_dst(), count, zero, gen_cc_dst(), *dst);
     tcg_gen_movcond(s, TCG_I64, TCG_COND_EQ, gen_cc_src(), count, zero, gen_cc_src(), src);

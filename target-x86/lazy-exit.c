@@ -16,6 +16,7 @@ enum { LOOK_AHEAD = 6 }; /* instructions */
 #define GEN(name) void gen_##name(DisasContext *dc);
 GEN(ADD) GEN(OR) GEN(AND) GEN(SUB) GEN(XOR) GEN(CMP) GEN(TEST) GEN(NEG)
 GEN(MOV) GEN(MOVSXD) GEN(MOVZX) GEN(MOVSX) GEN(LEA) GEN(CBW) GEN(CWD) GEN(NOP) GEN(NOT) GEN(BSWAP)
+GEN(SHL) GEN(SHR) GEN(SAR)
 #undef GEN
 
 typedef void GenFn(DisasContext *dc);
@@ -29,11 +30,12 @@ static bool one_of(GenFn *gen, GenFn *const *list, unsigned n)
     return false;
 }
 
-/* dc->insn overwrites all six flags and cannot fault. *open: it neither can fault nor has to do with flags. */
+/* dc->insn overwrites all six flags and cannot fault. *open: it neither can fault nor reads flags (a shift may write them). */
 bool insn_overwrites_flags(const DisasContext *dc, bool *open)
 {
     static GenFn *const writers[] = { gen_ADD, gen_OR, gen_AND, gen_SUB, gen_XOR, gen_CMP, gen_TEST, gen_NEG };
-    static GenFn *const strangers[] = { gen_MOV, gen_MOVSXD, gen_MOVZX, gen_MOVSX, gen_CBW, gen_CWD, gen_NOT, gen_BSWAP };
+    static GenFn *const strangers[] = { gen_MOV, gen_MOVSXD, gen_MOVZX, gen_MOVSX, gen_CBW, gen_CWD, gen_NOT, gen_BSWAP,
+                                        gen_SHL, gen_SHR, gen_SAR };
     const OpcodeRow *row = dc->insn.row;
 
     *open = false;
@@ -53,14 +55,13 @@ bool insn_overwrites_flags(const DisasContext *dc, bool *open)
     return false;
 }
 
-bool gen_flags_dead_at(DisasContext *dc, uint64_t eip)
+static bool dead_from(const DisasContext *dc, uint64_t eip)
 {
     DisasContext peek;
     vaddr lin = dc->code64 ? eip : (uint32_t)(dc->cs_base + eip);
     bool open = true;
 
-    if (dc->cc_op == CC_OP_DYNAMIC || cc_op_is_over(dc->cc_op) || dc->plain_exits || !dc_may_chain(dc, lin) ||
-        !(dc->code64 || (dc->flags & HF_FLAT_CS)) || (dc->flags & HF_CODE_BP))
+    if (dc->plain_exits || !dc_may_chain(dc, lin) || !(dc->code64 || (dc->flags & HF_FLAT_CS)) || (dc->flags & HF_CODE_BP))
         return false;
     peek = *dc;
     peek.pc = lin;
@@ -73,6 +74,17 @@ bool gen_flags_dead_at(DisasContext *dc, uint64_t eip)
             return false;
     }
     return false;
+}
+
+bool gen_flags_dead_at(DisasContext *dc, uint64_t eip)
+{
+    return dc->cc_op != CC_OP_DYNAMIC && !cc_op_is_over(dc->cc_op) && dead_from(dc, eip);
+}
+
+/* All of what is looked at will be in this TB: nothing in it ends one. */
+bool gen_flags_dead_behind(const DisasContext *dc)
+{
+    return dc->nb_insns + LOOK_AHEAD <= dc->max_insns && dead_from(dc, dc_next_eip(dc));
 }
 
 /* Kept where the way out finds it: a pinned register, a constant. */

@@ -168,6 +168,7 @@ void gen_write_sp(DisasContext *dc, Tv val);
 /* leaving the TB; each stores cc_op */
 void gen_goto(DisasContext *dc, unsigned slot, uint64_t eip);   /* constant target, already truncated */
 bool gen_flags_dead_at(DisasContext *dc, uint64_t eip);         /* code there needs no flags: gen_goto_lazy() will do */
+bool gen_flags_dead_behind(const DisasContext *dc); /* the same of what follows in the TB */
 void gen_goto_lazy(DisasContext *dc, unsigned slot, uint64_t eip, bool lazy);
 void gen_lazy_exit(DisasContext *dc, unsigned slot);            /* its state */
 bool insn_overwrites_flags(const DisasContext *dc, bool *open); /* lazy-exit.c */
