@@ -613,6 +613,20 @@ void x86_simd_rr(Emit *e, uint32_t enc, unsigned reg, unsigned rm, uint8_t imm)
         put8(e, imm);
 }
 
+void x86_simd_rm(Emit *e, uint32_t enc, unsigned reg, X86Mem m, uint8_t imm)
+{
+    op_rm(e, simd_op(enc), reg, m);
+    if (enc & SIMD_IMM8)
+        put8(e, imm);
+}
+
+void x86_simd_vex_rm(Emit *e, uint64_t enc, unsigned reg, unsigned vvvv, X86Mem m, uint8_t imm)
+{
+    vex_rm(e, simd_op(enc), enc & SIMD_L256, reg, vvvv, m);
+    if (enc & SIMD_IMM8)
+        put8(e, imm);
+}
+
 void x86_simd_vex(Emit *e, uint64_t enc, unsigned reg, unsigned vvvv, unsigned rm, uint8_t imm)
 {
     vex_rr(e, simd_op(enc), enc & SIMD_L256, reg, vvvv, rm);

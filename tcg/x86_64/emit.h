@@ -114,6 +114,8 @@ void x86_vec_load(Emit *e, unsigned bytes, bool vex, Reg d, X86Mem m); /* 4, 8, 
 void x86_vec_store(Emit *e, unsigned bytes, X86Mem m, Reg s);
 /* [66|F3|F2] [REX] map opcode modrm [imm8] with enc as in SimdEnc (tcg.h); reg and rm are plain numbers 0-15 */
 void x86_simd_rr(Emit *e, uint32_t enc, unsigned reg, unsigned rm, uint8_t imm);
+void x86_simd_rm(Emit *e, uint32_t enc, unsigned reg, X86Mem m, uint8_t imm); /* with the source in memory */
+void x86_simd_vex_rm(Emit *e, uint64_t enc, unsigned reg, unsigned vvvv, X86Mem m, uint8_t imm);
 void x86_simd_vex(Emit *e, uint64_t enc, unsigned reg, unsigned vvvv, unsigned rm, uint8_t imm); /* vvvv 0: unused */
 
 #endif

@@ -452,8 +452,80 @@ static Reg register_for_load(Ra *l, TcgTempIdx t)
     return home == NOREG ? ra_tmpv(l) : home;
 }
 
-static void lower_guest_ldv(Ra *l, const TcgOp *op)
+/* The next op, if it is all that wants this vector and can have it as its operand in memory: a whole vector, and for legacy encodings one
+ * that is known to be aligned. */
+static TcgOp *only_vector_operand(Ra *l, const TcgOp *op)
 {
+    TcgContext *s = l->s;
+    TcgTempIdx t = op->arg[0];
+    MemOp mo = memopidx_op(op->arg[3]);
+    unsigned i = ra_next_op(l, l->op_index);
+
+    if (s->temps[t].kind != TCG_TEMP_EBB || i >= s->nb_ops || s->ops[i].opc != TCG_OP_simd || !host_features.avx)
+        return NULL;
+    TcgOp *n = &s->ops[i];
+    SimdEnc enc = n->arg[4];
+    bool reads_a = enc & SIMD_DST_READ || (enc & SIMD_VEX && enc & SIMD_VVVV), uses_c = SIMD_USES_C(enc);
+    if (n->arg[2] != t || !(n->life >> 2 & 1) || (reads_a && n->arg[1] == t) || (uses_c && n->arg[3] == t) ||
+        enc & (SIMD_DST_GPR | SIMD_SRC_GPR | SIMD_RM_DST | SIMD_GROUP | SIMD_XMM0) ||
+        memop_size(mo) != (enc & SIMD_VEX && enc & SIMD_L256 ? 32 : 16) || (!(enc & SIMD_VEX) && memop_align_mask(mo) != 15))
+        return NULL;
+    return n;
+}
+
+static void emit_with_memory(Emit *e, SimdEnc enc, uint8_t imm, Reg d, Reg vvvv, X86Mem m)
+{
+    if (enc & SIMD_VEX)
+        x86_simd_vex_rm(e, enc, d & 15, vvvv & 15, m, imm);
+    else
+        x86_simd_rm(e, enc, d & 15, m, imm);
+}
+
+/* The stub has the value in the frame, and does the same with that. */
+static void lower_vector_operand(Ra *l, TcgOp *op, TcgOp *user)
+{
+    SimdEnc enc = user->arg[4];
+    bool follower = is_follower(l), reads_d = enc & SIMD_DST_READ;
+    uint8_t imm = user->arg[5];
+    Reg a = NOREG, c = NOREG;
+
+    if (reads_d || (enc & SIMD_VEX && enc & SIMD_VVVV))
+        a = ra_in(l, user->arg[1]);
+    if (SIMD_USES_C(enc))
+        c = ra_in(l, user->arg[3]);
+    Reg addr = ra_in(l, op->arg[1]), t = follower ? NOREG : ra_tmp(l), u = follower ? NOREG : ra_tmp(l);
+    /* Nothing may be written between the check and the access: the result's register is chosen, and holds nobody else's value, before. */
+    bool in_place = a != NOREG && a != c && user->life >> 1 & 1 && l->head[a] == user->arg[1] && l->t[user->arg[1]].next == TCG_NO_TEMP;
+    Reg d = in_place && ra_loop_home(l, user->arg[0]) == NOREG ? a : register_for_load(l, user->arg[0]);
+    if (reads_d && d == c && d != a)
+        d = ra_tmpv(l);
+    if (reads_d)
+        emit_vec_move(l, user->type, d, a);
+    l->uses_ymm |= enc & SIMD_VEX;
+    if (enc & SIMD_IS4)
+        imm = (c & 15) << 4 | (imm & 15);
+    Reg vvvv = enc & SIMD_VVVV_C ? c : enc & SIMD_VVVV ? a : 0;
+    Stub *st = begin_access(l, op, addr, op->arg[2], op->arg[3], false, NOREG, t, u);
+    st->alu_reg = d;
+    st->arg[1].imm = enc;
+    st->arg[2] = (Opnd){ OPND_IMM, .reg = vvvv, .imm = imm };
+    st->rmw = memop_size(memopidx_op(op->arg[3]));
+    emit_with_memory(&l->e, enc, imm, d, vvvv, mem_idx(st->tmp, addr, 0, st->disp));
+    st->back = l->e.p;
+    l->op = user;
+    ra_kill(l);
+    ra_out_at(l, user->arg[0], d);
+    l->op = op;
+    user->opc = TCG_OP_nop;
+}
+
+static void lower_guest_ldv(Ra *l, TcgOp *op)
+{
+    TcgOp *user = only_vector_operand(l, op);
+    if (user) {
+        lower_vector_operand(l, op, user);
+        return;
+    }
     unsigned size = memop_size(memopidx_op(op->arg[3]));
     bool ymm = op->type == TCG_V256 && host_features.avx;
     bool follower = is_follower(l);
@@ -599,6 +671,11 @@ static void guest_stub(Ra *l, const Stub *st)
     stub_zero_groups(l, st);
     if (done)
         (near_done ? x86_patch8_here : x86_patch_here)(e, done);
+    if (kind == THUNK_LDV && st->alu_reg != NOREG) {
+        emit_with_memory(e, st->arg[1].imm, st->arg[2].imm, st->alu_reg, st->arg[2].reg, mem_at(RSP, FRAME_VBUF));
+        x86_jmp_to(e, st->back);
+        return;
+    }
     if (kind == THUNK_LDV)
         x86_vec_load(e, st->rmw, host_features.avx, st->out, mem_at(RSP, FRAME_VBUF)); /* zero above what was loaded */
     else if (st->out != NOREG)

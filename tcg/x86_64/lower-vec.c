@@ -1,6 +1,6 @@
 /* lower-vec.c - vector moves, and one host vector instruction per simd op (SimdEnc in tcg.h).
  * Legacy SSE encodings write the destination over their first operand, so it is copied first unless its
- * register is free to be overwritten; VEX encodings have an operand more. Not done: folded memory operands. */
+ * register is free to be overwritten; VEX encodings have an operand more. Operands in guest memory: guest-ldst.c. */
 #include "tcg/regalloc.h"
 
 static void lower_ldv(Ra *l, const TcgOp *op)

@@ -258,6 +258,14 @@ static void test_vectors(void)
         CHECK(S("palignr xmm%d, xmm2, 3", i), x86_simd_rr(e, 0x0f | SIMD_PP_66 | SIMD_MAP_0F3A | SIMD_IMM8, i, 2, 3));
         CHECK(S("movq r9, xmm%d", i), x86_simd_rr(e, 0x7e | SIMD_PP_66 | SIMD_W, i, R9, 0));
         CHECK(S("psrldq xmm%d, 5", i), x86_simd_rr(e, 0x73 | SIMD_PP_66 | SIMD_IMM8, 3, i, 5));
+        CHECK(S("vaddps xmm%d, xmm9, xmmword ptr [r8 + %s + 0x40]", i, r64[i == RSP ? RBP : i]),
+              x86_simd_vex_rm(e, 0x58 | SIMD_VEX, i, 9, mem_idx(R8, i == RSP ? RBP : i, 0, 0x40), 0));
+        CHECK(S("vpermq ymm%d, ymmword ptr [rsp + 0x60], 0x1b", i),
+              x86_simd_vex_rm(e, SIMD_MAP_0F3A | SIMD_PP_66 | SIMD_W | SIMD_IMM8 | SIMD_L256 | SIMD_VEX, i, 0, mem_at(RSP, 0x60), 0x1b));
+        CHECK(S("vfmadd231ps ymm%d, ymm%d, ymmword ptr [r12 + r9]", i, 15 - i),
+              x86_simd_vex_rm(e, SIMD_MAP_0F38 | SIMD_PP_66 | 0xb8 | SIMD_L256 | SIMD_VEX, i, 15 - i, mem_idx(R12, R9, 0, 0), 0));
+        CHECK(S("paddd xmm%d, xmmword ptr [%s + r13 - 0x80]", i, r64[i]), x86_simd_rm(e, SIMD_PP_66 | 0xfe, i, mem_idx(i, R13, 0, -0x80), 0));
+        CHECK(S("pshufd xmm%d, xmmword ptr [rsp + 0x60], 0x4e", i), x86_simd_rm(e, SIMD_PP_66 | SIMD_IMM8 | 0x70, i, mem_at(RSP, 0x60), 0x4e));
         CHECK(S("vaddps xmm%d, xmm9, xmm%d", i, 15 - i), x86_simd_vex(e, 0x58 | SIMD_VEX, i, 9, 15 - i, 0));
         CHECK(S("vpaddd ymm%d, ymm%d, ymm3", i, 15 - i), x86_simd_vex(e, 0xfe | SIMD_PP_66 | SIMD_VEX | SIMD_L256, i, 15 - i, 3, 0));
         CHECK(S("vpermq ymm%d, ymm9, 0x1b", i),

@@ -601,6 +601,55 @@ static void test_operands(void)
     g_assert_cmpuint(bytes[1] - bytes[0], >, 3); /* one addition, and the load of its own */
 }
 
+/* The same for vectors: d = a <op> memory, also d += with d the old value, in each way an access may go. */
+static void test_vector_operands(void)
+{
+    for (unsigned i = 0; i < 4 * 3 * 2 * 2; i++) {
+        unsigned form = i % 4, where = i / 4 % 3, group = i / 12 % 2;
+        bool legacy = form == 3;
+        uint32_t want[4], m[4], v0[4], v1[4];
+        begin();
+        s->random_regs = i / 24;
+        uint64_t addr = IRG_MEM_BASE + 0x2000 - (where == 1 && !legacy ? 5 : 0x40);
+        memcpy(m, env->mem + (addr - IRG_MEM_BASE), 16);
+        for (unsigned k = 0; k < 4; k++) {
+            v0[k] = 0x1000000 * k + 7;
+            v1[k] = 0x11111 * k + 1;
+        }
+        memcpy(env->vec[0], v0, 16);
+        memcpy(env->vec[1], v1, 16);
+        env->head.gpr[6] = addr;
+        if (where == 2)
+            empty_tlb();
+        Vv t = tcg_tempv(s, TCG_V128), a = tcg_globalv(IRG_VEC0), b = tcg_globalv(IRG_VEC0 + 1);
+        Tv g = tcg_temp(s);
+        tcg_gen_add(s, TCG_I64, g, G(0), G(1)); /* lives over the access */
+        uint64_t sum = env->head.gpr[0] + env->head.gpr[1];
+        if (group)
+            tcg_gen_guest_ld(s, G(7), G(6), -16, memopidx(MO_64, 1));
+        tcg_gen_guest_ldv(s, TCG_V128, t, G(6), 0, memopidx(MO_128 | (legacy ? MO_ALIGN_GP : 0), 1));
+        if (legacy) /* paddd */
+            tcg_gen_simd(s, TCG_V128, a.i, a.i, t.i, TCG_NO_TEMP, SIMD_PP_66 | 0xfe | SIMD_DST_READ, 0);
+        else if (form == 2) /* vpshufd: nothing else is read */
+            tcg_gen_simd(s, TCG_V128, a.i, t.i, t.i, TCG_NO_TEMP, SIMD_PP_66 | SIMD_IMM8 | 0x70 | SIMD_VEX, 0xe4);
+        else /* vpaddd, in place or not */
+            tcg_gen_simd(s, TCG_V128, a.i, form ? b.i : a.i, t.i, TCG_NO_TEMP, SIMD_PP_66 | 0xfe | SIMD_VEX | SIMD_VVVV, 0);
+        tcg_gen_mov(s, TCG_I64, G(9), g);
+        for (unsigned k = 0; k < 4; k++)
+            want[k] = m[k] + (form == 2 ? 0 : form == 1 ? v1[k] : v0[k]);
+        if (!host_features.avx && !legacy)
+            continue;
+        go();
+        g_assert_cmpint(memcmp(env->vec[0], want, 16), ==, 0);
+        g_assert_cmpint(memcmp(env->vec[1], v1, 16), ==, 0);
+        g_assert_cmphex(env->head.gpr[9], ==, sum);
+        g_assert_cmpint(nb_slow, ==, where == 2 ? 1 + group : 0);
+        if (where == 2)
+            ir_guest_env_map(env);
+    }
+    s->random_regs = false;
+}
+
 static void test_rmw_arguments(void)
 {
     begin();
@@ -792,6 +841,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/guest-ldst/page-crossing", test_page_crossing);
     g_test_add_func("/tcg/guest-ldst/two-pages", test_two_pages);
     g_test_add_func("/tcg/guest-ldst/operands", test_operands);
+    g_test_add_func("/tcg/guest-ldst/vector-operands", test_vector_operands);
     g_test_add_func("/tcg/guest-ldst/alignment", test_alignment);
     g_test_add_func("/tcg/guest-ldst/tlb-flags-divert", test_flags_divert);
     g_test_add_func("/tcg/guest-ldst/fault-state", test_fault_state);
