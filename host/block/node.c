@@ -146,7 +146,8 @@ static bool take_format_options(BlockOptions *o, const char *format, BlockFile *
         for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
             if (!blkopts_take_size(o, sizes[i], &n, errp) || !blkopts_take_bool(o, flags[i], &b, errp))
                 return false;
-        return blkopts_take_choice(o, "overlap-check", "none constant cached all", NULL, errp);
+        return blkopts_take_choice(o, "overlap-check", "none constant cached all", NULL, errp) &&
+               blkopts_take_choice(o, "overlap-check.template", "none constant cached all", NULL, errp);
     }
     if (!g_str_equal(format, "raw"))
         return true;
@@ -260,7 +261,7 @@ static BlockNode *open_table(BlockOptions *o, const BlockOpenOpts *opts, const N
     if (format && find_format(format) < 0 && !is_proto) {
         static const char *const known[] = {"qcow", "qed", "luks", "dmg", "bochs", "cloop", "parallels", NULL};
         error_set(errp, g_strv_contains(known, format) ? "image format '%s' is not supported (supported: " FORMAT_NAMES ")"
-                                                       : "Unknown driver '%s' (supported image formats: " FORMAT_NAMES ")", format);
+                                                       : "Unknown driver '%s' (supported image formats: " FORMAT_NAMES ", protocols: file host_device vvfat nbd null-co blkdebug)", format);
         goto fail;
     }
     if (!take_common(o, &p, n, errp))

@@ -126,6 +126,7 @@ BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp)
 {
     g_autofree char *driver = blkopts_take(o, "driver"), *name = blkopts_take(o, "node-name");
     const char *locking = "auto";
+    uint64_t batch;
     bool ro = flags & FILE_READ_ONLY, auto_ro = flags & FILE_AUTO_READ_ONLY, flag = false, no_flush = false, direct = false;
     BlockFile *f = NULL;
     if (!driver)
@@ -139,7 +140,8 @@ BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp)
         !blkopts_take_choice(o, "locking", "on off auto", &locking, errp) || !blkopts_take_choice(o, "aio", "threads native io_uring", NULL, errp) ||
         !blkopts_take_choice(o, "discard", "ignore unmap on off", NULL, errp) || !blkopts_take_choice(o, "detect-zeroes", "off on unmap", NULL, errp) ||
         !blkopts_take_bool(o, "cache.direct", &direct, errp) || !blkopts_take_bool(o, "cache.no-flush", &no_flush, errp) ||
-        !blkopts_take_bool(o, "drop-cache", &flag, errp) || !blkopts_take_bool(o, "force-share", &flag, errp))
+        !blkopts_take_bool(o, "drop-cache", &flag, errp) || !blkopts_take_bool(o, "x-check-cache-dropped", &flag, errp) ||
+        !blkopts_take_size(o, "aio-max-batch", &batch, errp) || !blkopts_take_bool(o, "force-share", &flag, errp))
         return NULL;
     flags = (flags & ~(unsigned)(FILE_READ_ONLY | FILE_AUTO_READ_ONLY)) | (ro ? FILE_READ_ONLY : 0) | (auto_ro ? FILE_AUTO_READ_ONLY : 0);
     if (g_str_has_prefix(driver, "null-"))
