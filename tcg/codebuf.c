@@ -10,12 +10,14 @@
 #include "host/base/mem.h"
 
 enum { CODEBUF_MARGIN = 512 * 1024, CODEBUF_MIN = 2 * CODEBUF_MARGIN, CODEBUF_MIN_SPLIT = 4 * CODEBUF_MIN };
-enum { TRIM_ALIGN = 64 * 1024, TRIM_STEP = 1 * MiB, TRIM_LAG = 1 * MiB };
+enum { TRIM_ALIGN = 64 * 1024, TRIM_STEP = 1 * MiB, TRIM_LAG = 1 * MiB, READY_STEP = 256 * 1024 };
 
 static void start_trimming(CodeBuf *b)
 {
     b->trimmed = (uint8_t *)ROUND_UP((uintptr_t)b->start, TRIM_ALIGN);
     b->cold_trimmed = (uint8_t *)ROUND_UP((uintptr_t)b->cold_start, TRIM_ALIGN);
+    b->ready = b->trimmed;
+    b->cold_ready = b->cold_trimmed;
 }
 
 CodeBuf *codebuf_new(size_t size, GError **errp)
@@ -71,11 +73,25 @@ static void trim(uint8_t **done, uint8_t *to)
     }
 }
 
+/* The pages in front of the place where code is written are made ahead in both views, many at once: a page that is written and
+ * run for the first time would cost two faults (exits run in the cold part until they are linked). */
+static void make_ready(const CodeBuf *b, uint8_t **ready, const uint8_t *at, const uint8_t *end)
+{
+    if (likely(at + READY_STEP / 4 < *ready) || *ready + READY_STEP > end)
+        return;
+    mem_ready_view(*ready, READY_STEP, true);
+    mem_ready_view(*ready + b->rx_diff, READY_STEP, false);
+    *ready += READY_STEP;
+}
+
 void codebuf_trim(CodeBuf *b)
 {
+    make_ready(b, &b->ready, b->ptr, b->end);
     trim(&b->trimmed, b->ptr - TRIM_LAG);
-    if (b->cold)
+    if (b->cold) {
+        make_ready(b, &b->cold_ready, b->cold, b->cold_end);
         trim(&b->cold_trimmed, b->cold);
+    }
 }
 
 bool codebuf_contains(const CodeBuf *b, uintptr_t rx_addr)

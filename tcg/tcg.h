@@ -296,11 +296,12 @@ struct CodeBuf {
     /* The cold part: stubs, exits, fault maps. cold: next byte; all NULL: there is none, and they lie behind the code. */
     uint8_t *cold, *cold_start, *cold_end;
     uint8_t *trimmed, *cold_trimmed; /* up to here codebuf_trim() has been */
+    uint8_t *ready, *cold_ready;     /* up to here pages are made ahead */
 };
 CodeBuf *codebuf_new(size_t size, GError **errp);
 void codebuf_free(CodeBuf *b);
 void codebuf_flush(CodeBuf *b); /* forget all TBs, keep the prologue */
-void codebuf_trim(CodeBuf *b);  /* with each TB: what was written long ago is not resident twice any more */
+void codebuf_trim(CodeBuf *b);  /* with each TB: pages are made ahead, and what was written long ago is not resident twice any more */
 static inline const uint8_t *codebuf_rx(const CodeBuf *b, const uint8_t *rw) { return rw + b->rx_diff; }
 bool codebuf_contains(const CodeBuf *b, uintptr_t rx_addr);
 

@@ -55,6 +55,13 @@ void mem_clear_ram(void *p, size_t size)
         memset(p, 0, size);
 }
 
+void mem_ready_view(void *p, size_t size, bool write)
+{
+#ifdef MADV_POPULATE_WRITE
+    madvise(p, size, write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ); /* Linux 5.14; what is not done now faults later */
+#endif
+}
+
 void mem_forget_view(void *p, size_t size) { madvise(p, size, MADV_DONTNEED); }
 
 static int anonymous_file(void)

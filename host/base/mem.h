@@ -12,6 +12,8 @@ void mem_free(void *p, size_t size);
 /* One memory, two views: *rw is readable and writable, *rx readable and executable (memfd mapped
  * twice). The two lie within 2 GiB of each other only by chance: use the difference, never assume it. */
 bool mem_alloc_code(size_t size, void **rw, void **rx, GError **errp);
+/* Whole host pages of *rw or *rx will be used (written) soon. */
+void mem_ready_view(void *p, size_t size, bool write);
 /* Whole host pages of *rw will hardly be used soon: they are not resident through this view until they are. What is
  * in them stays. */
 void mem_forget_view(void *p, size_t size);
