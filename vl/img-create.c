@@ -63,6 +63,12 @@ bool img_qcow2_opts(GPtrArray *kv, const char *format, Qcow2CreateOpts *o)
 
 bool img_make(const char *filename, const char *format, Qcow2CreateOpts *o, GError **errp)
 {
+    g_autofree char *proto = blkopts_protocol(filename);
+    if (proto && !g_str_equal(proto, "file"))
+        return error_set(errp, "Protocol driver '%s' does not support image creation (a file of that name is ./%s; -n writes to a target that exists)", proto,
+                         filename);
+    if (proto)
+        filename += strlen("file:");
     if (g_str_equal(format, "qcow2"))
         return qcow2_create(filename, o, errp);
     if (!g_str_equal(format, "raw"))

@@ -213,6 +213,11 @@ def _():
     refused('too many entries for the root directory', IMG, 'info', 'fat:root')
     for name in ('ssh://u@h/x', 'http://h/x', 'https://h/x', 'iscsi://h/x', 'rbd:a/b', 'foo:bar'):
         refused("Unknown protocol '%s' (supported: file " % name.split(':')[0], IMG, 'info', name)
+    refused("Protocol driver 'nbd' does not support image creation", IMG, 'create', '-q', 'nbd:h:1', '1M')
+    refused("Protocol driver 'a' does not support image creation", IMG, 'convert', 'hd/A.TXT', 'a:c')
+    assert not os.path.exists('a:c')
+    subprocess.run([IMG, 'create', '-q', 'file:made', '1M'], check=True)
+    assert os.path.getsize('made') == 1 << 20
     open('a:b', 'wb').write(bytes(512))
     subprocess.run([IMG, 'info', './a:b'], check=True, stdout=subprocess.DEVNULL)
 
