@@ -22,12 +22,14 @@ static inline NO_VEC void put8(uint8_t *p, uint64_t v) { __builtin_memcpy(p, &v,
 static inline NO_VEC void put_bytes(uint8_t *p, uint64_t v, unsigned n)
 {
     if (n & 4) {
-        *(uint32_t *)(void *)p = v;
+        uint32_t low = v;
+        __builtin_memcpy(p, &low, 4);
         p += 4;
         v >>= 32;
     }
     if (n & 2) {
-        *(uint16_t *)(void *)p = v;
+        uint16_t low = v;
+        __builtin_memcpy(p, &low, 2);
         p += 2;
         v >>= 16;
     }
