@@ -179,7 +179,7 @@ static bool scan(Vvfat *v, Node *dir, unsigned depth, GError **errp)
     for (const char *name; (name = g_dir_read_name(d));)
         g_ptr_array_add(names, g_strdup(name));
     g_dir_close(d);
-    qsort(names->pdata, names->len, sizeof(char *), by_name);
+    g_ptr_array_sort(names, by_name);
     for (guint i = 0; i < names->len && ok; i++) {
         g_autofree char *path = g_build_filename(dir->path, names->pdata[i], NULL);
         struct stat st, link;
