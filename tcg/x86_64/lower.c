@@ -70,6 +70,17 @@ static void lower_mov(Ra *l, const TcgOp *op, bool w)
         x86_mov_rr(&l->e, false, d, a.reg);
 }
 
+/* d = d alu b, b wherever it is. */
+static void emit_alu(Emit *e, X86Alu alu, bool w, Reg d, Opnd b)
+{
+    if (b.kind == OPND_IMM)
+        x86_alu_ri(e, alu, w, d, b.imm);
+    else if (b.kind == OPND_MEM)
+        x86_alu_rm(e, alu, w, d, b.mem);
+    else
+        x86_alu_rr(e, alu, w, d, b.reg);
+}
+
 /* add, sub, and, or, xor */
 static void lower_alu(Ra *l, const TcgOp *op, bool w, X86Alu alu)
 {
@@ -117,12 +128,7 @@ static void lower_alu(Ra *l, const TcgOp *op, bool w, X86Alu alu)
         }
         x86_mov_rr(e, w, d, a);
     }
-    if (b.kind == OPND_IMM)
-        x86_alu_ri(e, alu, w, d, b.imm);
-    else if (b.kind == OPND_MEM)
-        x86_alu_rm(e, alu, w, d, b.mem);
-    else
-        x86_alu_rr(e, alu, w, d, b.reg);
+    emit_alu(e, alu, w, d, b);
 }
 
 /* What the ops of an address calculation add up to: base + (index << scale) + disp. */
@@ -288,12 +294,7 @@ static void lower_carry(Ra *l, const TcgOp *op, bool w, bool sub)
     } else {
         if (d != a)
             x86_mov_rr(e, w, d, a);
-        if (b.kind == OPND_IMM)
-            x86_alu_ri(e, alu, w, d, b.imm);
-        else if (b.kind == OPND_MEM)
-            x86_alu_rm(e, alu, w, d, b.mem);
-        else
-            x86_alu_rr(e, alu, w, d, b.reg);
+        emit_alu(e, alu, w, d, b);
     }
     if (t != NOREG && !dead0) {
         d = ra_out(l, op->arg[0], NOREG);
