@@ -17,10 +17,8 @@ enum { KERNEL_MAX = 1 * GiB };
 static const uint32_t ACPI_RESERVE = 0x20000; /* firmware keeps its tables at the top of low RAM */
 
 typedef struct LinuxImage {
-    uint8_t *setup;
-    size_t setup_size;
-    const uint8_t *kernel;
-    size_t kernel_size;
+    uint8_t *setup; /* a copy, to be changed */
+    size_t setup_size, kernel_size;
     unsigned protocol;
     uint32_t real_addr, cmdline_addr, prot_addr, initrd_max;
 } LinuxImage;
@@ -61,7 +59,6 @@ static void choose_addresses(LinuxImage *k, size_t cmdline_size, bool high)
 
 static bool load_initrd(const KernelConfig *cfg, LinuxImage *k, FwCfgState *fw, GError **errp)
 {
-    g_autofree uint8_t *data = NULL;
     size_t len;
     uint32_t addr, lowest = k->prot_addr >= 0x100000 ? k->prot_addr + (uint32_t)k->kernel_size : 0x100000;
 
@@ -69,8 +66,7 @@ static bool load_initrd(const KernelConfig *cfg, LinuxImage *k, FwCfgState *fw, 
         return true;
     if (k->protocol < 0x200)
         return error_set(errp, "-initrd %s: the kernel '%s' is too old to take one", cfg->initrd, cfg->kernel);
-    data = boot_read_file("-initrd", cfg->initrd, cfg->ram_below_4g, &len, errp);
-    if (!data)
+    if (!boot_offer_file(fw, FW_CFG_INITRD_DATA, "-initrd", cfg->initrd, cfg->ram_below_4g, &len, errp))
         return false;
     if (len >= k->initrd_max || (uint32_t)(k->initrd_max - len) < lowest)
         return error_set(errp, "-initrd %s: its %zu bytes do not fit into memory: raise -m", cfg->initrd, len);
@@ -79,7 +75,6 @@ static bool load_initrd(const KernelConfig *cfg, LinuxImage *k, FwCfgState *fw, 
     stl32(k->setup + HDR_RAMDISK_SIZE, (uint32_t)len);
     fw_cfg_set_u32(fw, FW_CFG_INITRD_ADDR, addr);
     fw_cfg_set_u32(fw, FW_CFG_INITRD_SIZE, (uint32_t)len);
-    fw_cfg_set_bytes(fw, FW_CFG_INITRD_DATA, data, len);
     return true;
 }
 
@@ -103,9 +98,12 @@ static void fill_header(const KernelConfig *cfg, LinuxImage *k)
     }
 }
 
-static bool load_linux(const KernelConfig *cfg, uint8_t *image, size_t len, FwCfgState *fw, GError **errp)
+static bool load_linux(const KernelConfig *cfg, GBytes *file, FwCfgState *fw, GError **errp)
 {
     LinuxImage k = {0};
+    size_t len;
+    const uint8_t *image = g_bytes_get_data(file, &len);
+    g_autofree uint8_t *setup = NULL;
     const char *append = cfg->append ? cfg->append : "";
     size_t cmdline_size = (strlen(append) + 16) & ~(size_t)15, sects;
     uint32_t limit = (uint32_t)MIN(cfg->ram_below_4g, (uint64_t)UINT32_MAX);
@@ -125,8 +123,7 @@ static bool load_linux(const KernelConfig *cfg, uint8_t *image, size_t len, FwCf
                          cfg->kernel, ldl32(image + HDR_CMDLINE_SIZE), strlen(append));
     if (cmdline_size > 0x8000)
         return error_set(errp, "-append of %zu bytes is too long", strlen(append));
-    k.setup = image;
-    k.kernel = image + k.setup_size;
+    k.setup = setup = g_memdup2(image, k.setup_size);
     k.kernel_size = len - k.setup_size;
     high = k.protocol >= 0x200 && (image[HDR_LOADFLAGS] & LOADED_HIGH);
     choose_addresses(&k, cmdline_size, high);
@@ -144,7 +141,7 @@ static bool load_linux(const KernelConfig *cfg, uint8_t *image, size_t len, FwCf
     fw_cfg_set_bytes(fw, FW_CFG_CMDLINE_DATA, append, strlen(append) + 1);
     fw_cfg_set_u32(fw, FW_CFG_KERNEL_ADDR, k.prot_addr);
     fw_cfg_set_u32(fw, FW_CFG_KERNEL_SIZE, (uint32_t)k.kernel_size);
-    fw_cfg_set_bytes(fw, FW_CFG_KERNEL_DATA, k.kernel, k.kernel_size);
+    fw_cfg_take_bytes(fw, FW_CFG_KERNEL_DATA, g_bytes_new_from_bytes(file, k.setup_size, k.kernel_size));
     fw_cfg_set_u32(fw, FW_CFG_SETUP_ADDR, k.real_addr);
     fw_cfg_set_u32(fw, FW_CFG_SETUP_SIZE, (uint32_t)k.setup_size);
     fw_cfg_set_bytes(fw, FW_CFG_SETUP_DATA, k.setup, k.setup_size);
@@ -169,14 +166,12 @@ static bool offer_rom(FwCfgState *fw, const char *file, const char **name, GErro
 
 bool boot_load_kernel(const KernelConfig *cfg, FwCfgState *fw, const char **rom, GError **errp)
 {
-    g_autofree uint8_t *image = NULL;
-    size_t len;
+    g_autoptr(GBytes) file = boot_read_large("-kernel", cfg->kernel, KERNEL_MAX, errp);
     bool ok = true;
 
-    image = boot_read_file("-kernel", cfg->kernel, KERNEL_MAX, &len, errp);
-    if (!image)
+    if (!file)
         return false;
-    if (boot_load_multiboot(cfg, image, len, fw, &ok, errp))
+    if (boot_load_multiboot(cfg, g_bytes_get_data(file, NULL), g_bytes_get_size(file), fw, &ok, errp))
         return ok && offer_rom(fw, "multiboot.bin", rom, errp);
-    return load_linux(cfg, image, len, fw, errp) && offer_rom(fw, "linuxboot.bin", rom, errp);
+    return load_linux(cfg, file, fw, errp) && offer_rom(fw, "linuxboot.bin", rom, errp);
 }

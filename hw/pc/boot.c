@@ -4,8 +4,11 @@
 #include "host/base/osdep.h"
 #include "hw/pc/boot.h"
 
+#include "host/base/mem.h"
 #include "hw/pc/pc.h"
+#include <fcntl.h>
 #include <glib/gstdio.h>
+#include <sys/stat.h>
 
 static GPtrArray *search_path; /* -L, in order */
 
@@ -89,6 +92,72 @@ uint8_t *boot_read_file(const char *what, const char *path, size_t max, size_t *
     }
     *len = n;
     return (uint8_t *)data;
+}
+
+/* Opened, if it is a regular file of 1 to max bytes; else -1, and boot_read_file() knows what to do or say. */
+static int open_regular(const char *path, size_t max, size_t *len)
+{
+    struct stat st;
+    int fd = -1;
+
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode)) /* opening a pipe twice might lose its writer */
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || (uint64_t)st.st_size > max)) {
+        close(fd);
+        return -1;
+    }
+    *len = fd >= 0 ? (size_t)st.st_size : 0;
+    return fd;
+}
+
+typedef struct HugeBytes { void *p; size_t size; } HugeBytes;
+
+static void huge_free(void *p)
+{
+    HugeBytes *h = p;
+
+    mem_free(h->p, h->size);
+    g_free(h);
+}
+
+GBytes *boot_read_large(const char *what, const char *path, size_t max, GError **errp)
+{
+    size_t len, done = 0;
+    int fd = open_regular(path, max, &len);
+    uint8_t *p = fd >= 0 ? mem_alloc_ram(len, NULL) : NULL;
+
+    while (p && done < len) {
+        ssize_t n = read(fd, p + done, len - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    if (fd >= 0)
+        close(fd);
+    if (p && done == len) {
+        HugeBytes h = {p, len};
+        return g_bytes_new_with_free_func(p, len, huge_free, g_memdup2(&h, sizeof h));
+    }
+    mem_free(p, len);
+    p = boot_read_file(what, path, max, &len, errp);
+    return p ? g_bytes_new_take(p, len) : NULL;
+}
+
+bool boot_offer_file(FwCfgState *fw, unsigned key, const char *what, const char *path, size_t max, size_t *len, GError **errp)
+{
+    int fd = open_regular(path, max, len);
+    uint8_t *data;
+
+    if (fd >= 0) {
+        fw_cfg_take_fd(fw, key, fd, *len, path);
+        return true;
+    }
+    if (!(data = boot_read_file(what, path, max, len, errp)))
+        return false;
+    fw_cfg_take_bytes(fw, key, g_bytes_new_take(data, *len));
+    return true;
 }
 
 static void rom_free(void *p)

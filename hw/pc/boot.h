@@ -8,6 +8,11 @@
 /* The whole file, or NULL with a line that names it; at most `max` bytes. */
 uint8_t *boot_read_file(const char *what, const char *path, size_t max, size_t *len, GError **errp);
 
+/* The same for a kernel, in memory of which each page is made once. */
+GBytes *boot_read_large(const char *what, const char *path, size_t max, GError **errp);
+/* The file as an item of fw_cfg; a regular one is not read before the guest asks for it. */
+bool boot_offer_file(FwCfgState *fw, unsigned key, const char *what, const char *path, size_t max, size_t *len, GError **errp);
+
 typedef struct BootRom { /* for `info roms` */
     char *name;
     hwaddr addr;

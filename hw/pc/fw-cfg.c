@@ -6,6 +6,8 @@
 #include "host/base/osdep.h"
 #include "hw/pc/fw-cfg.h"
 
+#include <sys/stat.h>
+
 #include "host/base/bitops.h"
 #include "host/base/log.h"
 #include "softmmu/dma.h"
@@ -17,9 +19,17 @@ enum { NAME_SIZE = 56, MAX_FILES = 64, KEY_NONE = 0xffff };
 static const uint64_t DMA_SIGNATURE = 0x51454d5520434647; /* "QEMU CFG" */
 
 typedef struct Item {
-    uint8_t *data;
+    GBytes *bytes; /* NULL: in the file */
+    const uint8_t *data;
     size_t len;
+    /* A large one stays in its file until the guest asks for it */
+    int fd;
+    char *path;             /* for the warning */
+    struct timespec mtime;
+    uint8_t *window;        /* for the data port: WINDOW bytes from window_at on */
+    size_t window_at;
 } Item;
+enum { WINDOW = 64 * 1024 };
 
 typedef struct File {
     char *name;
@@ -42,15 +52,58 @@ static void item_free(void *p)
 {
     Item *i = p;
 
-    g_free(i->data);
+    if (i->bytes)
+        g_bytes_unref(i->bytes);
+    else
+        close(i->fd);
+    g_free(i->path);
+    g_free(i->window);
     g_free(i);
+}
+
+static void item_set(Item *i, GBytes *bytes)
+{
+    if (i->bytes)
+        g_bytes_unref(i->bytes);
+    i->bytes = bytes;
+    i->data = g_bytes_get_data(bytes, &i->len);
+}
+
+/* Part of a file; what the file does not have any more reads as zeros. */
+static void read_file(const Item *i, size_t at, uint8_t *buf, size_t len)
+{
+    while (len) {
+        ssize_t n = pread(i->fd, buf, len, (off_t)at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            memset(buf, 0, len);
+            return;
+        }
+        buf += n;
+        at += (size_t)n;
+        len -= (size_t)n;
+    }
+}
+
+static uint8_t item_byte(Item *i, size_t at)
+{
+    if (i->bytes)
+        return i->data[at];
+    if (!i->window || at - i->window_at >= WINDOW) {
+        if (!i->window)
+            i->window = g_malloc(WINDOW);
+        i->window_at = at - at % WINDOW;
+        read_file(i, i->window_at, i->window, MIN((size_t)WINDOW, i->len - i->window_at));
+    }
+    return i->window[at - i->window_at];
 }
 
 static void file_free(void *p)
 {
     File *f = p;
 
-    g_free(f->item.data);
+    g_bytes_unref(f->item.bytes);
     g_free(f->name);
     g_free(f);
 }
@@ -64,13 +117,31 @@ static void ensure(FwCfgState *s)
     }
 }
 
-void fw_cfg_set_bytes(FwCfgState *s, unsigned key, const void *data, size_t len)
+void fw_cfg_take_bytes(FwCfgState *s, unsigned key, GBytes *bytes)
 {
     Item *i = g_new0(Item, 1);
 
     ensure(s);
-    i->data = g_memdup2(data, len);
+    item_set(i, bytes);
+    g_hash_table_replace(s->items, GUINT_TO_POINTER(key), i);
+}
+
+void fw_cfg_set_bytes(FwCfgState *s, unsigned key, const void *data, size_t len)
+{
+    fw_cfg_take_bytes(s, key, g_bytes_new(data, len));
+}
+
+void fw_cfg_take_fd(FwCfgState *s, unsigned key, int fd, size_t len, const char *path)
+{
+    Item *i = g_new0(Item, 1);
+    struct stat st;
+
+    ensure(s);
+    i->fd = fd;
     i->len = len;
+    i->path = g_strdup(path);
+    if (fstat(fd, &st) == 0)
+        i->mtime = st.st_mtim;
     g_hash_table_replace(s->items, GUINT_TO_POINTER(key), i);
 }
 
@@ -139,9 +210,7 @@ bool fw_cfg_set_file(FwCfgState *s, const char *name, const void *data, size_t l
         g_ptr_array_add(s->files, f);
         g_ptr_array_sort(s->files, by_name);
     }
-    g_free(f->item.data);
-    f->item.data = g_memdup2(data, len);
-    f->item.len = len;
+    item_set(&f->item, g_bytes_new(data, len));
     update_directory(s);
     return true;
 }
@@ -174,7 +243,7 @@ void fw_cfg_foreach_file(FwCfgState *s, void (*fn)(const char *name, size_t len,
     }
 }
 
-static const Item *current(FwCfgState *s)
+static Item *current(FwCfgState *s)
 {
     unsigned file = s->key - FW_CFG_FILE_FIRST;
 
@@ -183,12 +252,26 @@ static const Item *current(FwCfgState *s)
     return g_hash_table_lookup(s->items, GUINT_TO_POINTER((unsigned)s->key));
 }
 
+/* The guest starts again, and somebody has written the file meanwhile, where it was. */
+static void warn_if_changed(Item *i)
+{
+    struct stat st;
+
+    if (fstat(i->fd, &st) < 0 || ((size_t)st.st_size == i->len && !memcmp(&st.st_mtim, &i->mtime, sizeof i->mtime)))
+        return;
+    warn_report_once("%s: it has changed since the start: the guest gets the first %zu bytes of what is there now", i->path, i->len);
+    g_clear_pointer(&i->window, g_free);
+}
+
 static void select_key(FwCfgState *s, uint16_t key)
 {
     unsigned file = key - FW_CFG_FILE_FIRST;
 
     s->key = key;
     s->offset = 0;
+    Item *i = current(s);
+    if (i && !i->bytes)
+        warn_if_changed(i);
     if (key >= FW_CFG_FILE_FIRST && file < s->files->len) {
         File *f = s->files->pdata[file];
         if (f->select)
@@ -199,11 +282,11 @@ static void select_key(FwCfgState *s, uint16_t key)
 static uint64_t fw_cfg_read(void *opaque, hwaddr off, unsigned size)
 {
     FwCfgState *s = opaque;
-    const Item *i = current(s);
+    Item *i = current(s);
 
     if (off != 1 || size != 1 || !i || s->offset >= i->len)
         return 0;
-    return i->data[s->offset++];
+    return item_byte(i, s->offset++);
 }
 
 static void fw_cfg_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
@@ -216,16 +299,37 @@ static void fw_cfg_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
 
 /* --- DMA: the guest's descriptor is { be32 control, be32 length, be64 address } --- */
 
+/* From the file to guest memory, without a copy in between where that is RAM. */
+static void dma_file(const Item *i, size_t at, uint64_t addr, size_t len)
+{
+    while (len) {
+        uint64_t n = len;
+        uint8_t piece[4096], *ram = physmem_map(&address_space_memory, addr, &n, true);
+        if (ram) {
+            read_file(i, at, ram, n);
+            physmem_unmap(&address_space_memory, ram, n);
+        } else {
+            n = MIN(sizeof piece, len);
+            read_file(i, at, piece, n);
+            dma_write(addr, piece, n);
+        }
+        at += n;
+        addr += n;
+        len -= n;
+    }
+}
+
 static void dma_copy(FwCfgState *s, uint64_t addr, uint32_t len)
 {
     static const uint8_t zeros[4096];
     const Item *i = current(s);
     uint32_t have = i && s->offset < i->len ? (uint32_t)MIN((size_t)len, i->len - s->offset) : 0;
 
-    if (have) {
+    if (have && i->bytes)
         dma_write(addr, i->data + s->offset, have);
-        s->offset += have;
-    }
+    else if (have)
+        dma_file(i, s->offset, addr, have);
+    s->offset += have;
     for (uint32_t done = have; done < len;) { /* beyond the end: zeros */
         uint32_t n = MIN(len - done, (uint32_t)sizeof zeros);
         dma_write(addr + done, zeros, n);

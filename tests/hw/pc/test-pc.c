@@ -4,8 +4,10 @@
 #include "hw/bus/pci.h"
 #include "hw/pc/pc.h"
 #include "hw/pc/fw-cfg.h"
+#include "hw/pc/pc-internal.h"
 #include "softmmu/runstate.h"
 #include "tests/lib/bus-harness.h"
+#include <glib/gstdio.h>
 
 static char *bios_dir;
 
@@ -114,6 +116,58 @@ static void test_fw_cfg(void)
     g_assert_cmpmem(ram + 0x1000, 4, "FACS", 4);
     g_assert_false(fw_find("bootorder", &key, &size));
     stop(pc);
+}
+
+static void fw_dma(uint8_t *desc, uint32_t control, uint32_t len, uint64_t to)
+{
+    stb32(desc, control);
+    stb32(desc + 4, len);
+    stb64(desc + 8, to);
+    outl(0x514, 0);
+    outl(0x518, __builtin_bswap32(0x1000));
+    g_assert_cmphex(ldb32(desc), ==, 0);
+}
+
+/* An item that stays in its file: by bytes, by DMA to RAM and to nowhere, beyond its end, and after the file has become shorter. */
+static void test_fw_cfg_file(void)
+{
+    enum { KEY = FW_CFG_INITRD_DATA, LEN = 200000 };
+    PcConfig c = {0};
+    PcMachine *pc = start(&c);
+    g_autofree char *path = NULL;
+    g_autofree uint8_t *data = g_malloc(LEN + 100), *got = g_malloc(LEN);
+    uint64_t len = 1 * MiB;
+    uint8_t *ram = physmem_map(&address_space_memory, 0x1000, &len, true);
+    int fd = g_file_open_tmp("vireo-test-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    g_assert_cmpuint(len, >=, LEN + 0x2000);
+    for (unsigned i = 0; i < LEN + 100; i++)
+        data[i] = (uint8_t)(i * 2654435761u >> 24) | 1;
+    g_assert_cmpint(write(fd, data, LEN + 100), ==, LEN + 100);
+    fw_cfg_take_fd(pc_priv(pc)->fw_cfg, KEY, fd, LEN, path);
+    fw_read(KEY, got, LEN);
+    g_assert_cmpmem(got, LEN, data, LEN);
+    g_assert_cmphex(inb(0x511), ==, 0); /* behind the end */
+
+    memset(ram + 0x1000, 0xee, LEN + 16);
+    fw_dma(ram, KEY << 16 | 8 | 4, 5, 0);               /* skip 5 */
+    fw_dma(ram, 2, LEN, 0x2000);
+    g_assert_cmpmem(ram + 0x1000, LEN - 5, data + 5, LEN - 5);
+    g_assert_cmphex(ldl64(ram + 0x1000 + LEN - 5), ==, 0xeeeeee0000000000); /* 5 zeros in the place of what is not there */
+    fw_dma(ram, KEY << 16 | 8 | 2, LEN, 0xe0000000);    /* nothing is there */
+    fw_dma(ram, 2, 8, 0x2000);
+    g_assert_cmphex(ldl64(ram + 0x1000), ==, 0);        /* it is read, all the same */
+    fw_dma(ram, KEY << 16 | 8 | 2, LEN, ~0ULL - 5000);
+
+    g_assert_cmpint(ftruncate(fd, 70000), ==, 0);
+    fw_read(KEY, got, LEN);
+    memset(data + 70000, 0, LEN - 70000);
+    g_assert_cmpmem(got, LEN, data, LEN);
+    fw_dma(ram, KEY << 16 | 8 | 2, LEN, 0x2000);
+    g_assert_cmpmem(ram + 0x1000, LEN, data, LEN);
+    stop(pc);
+    g_unlink(path);
 }
 
 static GPtrArray *texts(const char *a, const char *b)
@@ -609,6 +663,7 @@ int main(int argc, char **argv)
     bios_dir = g_strdup("/usr/share/seabios");
     g_test_add_func("/hw/pc/firmware-and-pam", test_firmware);
     g_test_add_func("/hw/pc/fw-cfg", test_fw_cfg);
+    g_test_add_func("/hw/pc/fw-cfg-file", test_fw_cfg_file);
     g_test_add_func("/hw/pc/fw-items", test_fw_items);
     g_test_add_func("/hw/pc/bad-items", test_bad_items);
     g_test_add_func("/hw/pc/smbios", test_smbios);
