@@ -257,8 +257,10 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         draft.phys_pc = phys_pc;
         seq = tb_inval_seq();
         cpu->code_page.page = ~0ULL;
-        if (phys_pc != NO_PAGE)
+        if (phys_pc != NO_PAGE) {
             tb_protect_page(phys_pc);
+            cpu_ldcode(cpu, st->pc); /* the decoder finds the page's bytes at hand */
+        }
         tcg_begin(c);
         c->cs_base = st->cs_base;
         c->no_chain = cflags & CF_NOCHAIN;

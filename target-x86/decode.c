@@ -4,6 +4,7 @@
 #include "target-x86/translate.h"
 #include "accel/cputlb.h"
 #include "target-x86/cpuid.h"
+#include "target-x86/decode-plain.h"
 
 /* Prototypes of all gen_NAME, then the table. Rows of one name declare it again and again; C allows that. */
 #define ROW(map, pp, opc, n, reg, mod, rm, name, a, b, c, fl, at, feat) void gen_##name(DisasContext *dc);
@@ -64,10 +65,6 @@ static int16_t row_first[NB_MAPS][256], row_next[G_N_ELEMENTS(opcode_rows)][8];
 
 static void build_index(void)
 {
-    static gsize done;
-
-    if (!g_once_init_enter(&done))
-        return;
     memset(row_first, -1, sizeof row_first);
     memset(row_next, -1, sizeof row_next);
     for (int i = nb_opcode_rows - 1; i >= 0; i--) {
@@ -79,7 +76,7 @@ static void build_index(void)
             row_first[r->map][r->opcode + n] = i;
         }
     }
-    g_once_init_leave(&done, 1);
+    decode_plain_index();
 }
 
 unsigned insn_op_size(const Insn *insn, OpKind k)
@@ -112,14 +109,14 @@ typedef struct Fetch {
     bool stop, too_long;
 } Fetch;
 
-/* If the page is the one that was read from last: that did not fault, and had no side effect. */
-static inline void fetch_from_page(Fetch *f)
+/* The instruction's bytes if its page is the one that was read from last: that did not fault, and had no side effect. */
+static inline const uint8_t *bytes_in_page(const DisasContext *dc)
 {
-    const DisasContext *dc = f->dc;
     vaddr page = dc->pc & TCG_PAGE_MASK;
 
     if (dc->cpu->code_page.page == page && page == (dc->pc_first & TCG_PAGE_MASK) && dc->pc - page <= TCG_PAGE_SIZE - MAX_LEN)
-        f->bytes = dc->cpu->code_page.host + (dc->pc - page);
+        return dc->cpu->code_page.host + (dc->pc - page);
+    return NULL;
 }
 
 static uint8_t fetch8_far(Fetch *f)
@@ -138,7 +135,7 @@ static uint8_t fetch8_far(Fetch *f)
     }
     uint8_t b = cpu_ldcode(f->dc->cpu, a);
     if (f->len++ == 0)
-        fetch_from_page(f);
+        f->bytes = bytes_in_page(f->dc);
     return b;
 }
 
@@ -512,14 +509,12 @@ static bool has_imm8_anyway(const Insn *i)
     }
 }
 
-DecodeResult decode_insn(DisasContext *dc)
+static __attribute__((noinline)) DecodeResult decode_any(DisasContext *dc)
 {
     Insn *i = &dc->insn;
-    Fetch f = { .dc = dc, .mask = dc->code64 ? ~0ULL : 0xffffffffu };
+    Fetch f = { .dc = dc, .bytes = bytes_in_page(dc), .mask = dc->code64 ? ~0ULL : 0xffffffffu };
     bool have_imm = false, bad_vex = false;
 
-    build_index();
-    fetch_from_page(&f);
     *i = (Insn){ .seg_override = -1, .seg = R_DS, .base = -1, .index = -1, .vsib = -1, .mod = 3 };
     decode_prefixes(dc, &f);
     if (i->seg_override >= 0)
@@ -573,4 +568,18 @@ DecodeResult decode_insn(DisasContext *dc)
     if (i->row && (i->row->attr & ROW_PE) && (!dc->pe || dc->vm86))
         return DECODE_UD;
     return DECODE_OK;
+}
+
+DecodeResult decode_insn(DisasContext *dc)
+{
+    static gsize done;
+    const uint8_t *bytes = bytes_in_page(dc);
+
+    if (g_once_init_enter(&done)) {
+        build_index();
+        g_once_init_leave(&done, 1);
+    }
+    if (likely(bytes && dc->code32) && decode_plain(dc, bytes))
+        return DECODE_OK;
+    return decode_any(dc);
 }
