@@ -80,12 +80,10 @@ static bool create_drives(GError **errp)
         if (!drive_new(opt, errp))
             return false;
     }
-    if (!cfg->nodefaults) {
-        if (!drive_get(DRIVE_IDE, 1, 0))
-            drive_new_empty(DRIVE_IDE, 1, 0, true);
-        if (!drive_get(DRIVE_FLOPPY, 0, 0))
-            drive_new_empty(DRIVE_FLOPPY, 0, 0, false);
-    }
+    if (!cfg->no_cdrom && !drive_get(DRIVE_IDE, 1, 0))
+        drive_new_empty(DRIVE_IDE, 1, 0, true);
+    if (!cfg->no_floppy && !drive_get(DRIVE_FLOPPY, 0, 0))
+        drive_new_empty(DRIVE_FLOPPY, 0, 0, false);
     return true;
 }
 
@@ -217,6 +215,7 @@ static bool create_board(GError **errp)
     pc_cfg.boot_splash = cfg->boot_splash;
     pc_cfg.boot_menu_timeout_ms = cfg->boot_splash_ms;
     pc_cfg.boot_strict = cfg->boot_strict;
+    pc_cfg.no_fd_bootchk = cfg->no_fd_bootchk;
     pc_cfg.reboot_timeout_ms = cfg->reboot_timeout_ms;
     pc_cfg.vga = cfg->vga_std;
     pc_cfg.acpi = cfg->acpi;

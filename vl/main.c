@@ -232,7 +232,7 @@ static bool set_up(VlConfig *c, GError **errp)
         chardev_foreach(refuse_stdio, &uses_stdio);
     if (uses_stdio)
         return error_set(errp, "-daemonize: stdio cannot be used by a chardev then");
-    return !c->pidfile || write_pidfile(c->pidfile, errp);
+    return (!c->pidfile || write_pidfile(c->pidfile, errp)) && process_lock_memory(c, errp) && process_drop_rights(c, errp);
 }
 
 static void tear_down(VlConfig *c)

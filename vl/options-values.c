@@ -176,6 +176,8 @@ bool option_mem(VlConfig *c, const char *val, GError **errp)
     uint64_t slots = 0, n = 0;
     bool ok = keyval_check(kv, "m", "size slots maxmem", errp) && keyval_uint(kv, "slots", 0, 256, &slots, errp) &&
               parse_size("RAM size", size ? size : "128", MiB, &n, errp);
+    if (ok && keyval_get(kv, "slots") && !keyval_get(kv, "maxmem"))
+        ok = error_set(errp, "slots=%s: only with maxmem=", keyval_get(kv, "slots"));
     keyval_free(kv);
     if (!ok)
         return false;
@@ -186,19 +188,6 @@ bool option_mem(VlConfig *c, const char *val, GError **errp)
         return error_set(errp, "more than the host can map (at most 1024G)");
     c->ram_size = n ? n : 128 * MiB;
     return true;
-}
-
-bool option_name(VlConfig *c, const char *val, GError **errp)
-{
-    GPtrArray *kv = keyval_parse(val, "guest");
-    bool debug = false, ok = keyval_check(kv, "name", "guest process debug-threads", errp) &&
-                             keyval_bool(kv, "debug-threads", &debug, errp);
-    if (ok) {
-        g_free(c->name);
-        c->name = g_strdup(keyval_get(kv, "guest"));
-    }
-    keyval_free(kv);
-    return ok;
 }
 
 bool parse_uuid(const char *text, uint8_t out[16])
@@ -273,22 +262,6 @@ bool option_global(VlConfig *c, const char *val, GError **errp)
         ok = error_set(errp, "%s=%s (choices: 0 1)", name, value ? value : "");
     if (ok)
         *field = on;
-    keyval_free(kv);
-    return ok;
-}
-
-bool option_overcommit(const char *val, GError **errp)
-{
-    GPtrArray *kv = keyval_parse(val, NULL);
-    const char *lock = keyval_get(kv, "mem-lock"), *pm = keyval_get(kv, "cpu-pm");
-    bool ignored, ok = keyval_check(kv, "overcommit", "mem-lock cpu-pm", errp);
-
-    if (ok && lock)
-        ok = parse_bool("mem-lock", lock, &ignored, errp);
-    if (ok && lock && ignored)
-        ok = error_set(errp, "mem-lock=%s: guest memory is not locked here (choices: off)", lock);
-    if (ok && pm)
-        ok = parse_bool("cpu-pm", pm, &ignored, errp);
     keyval_free(kv);
     return ok;
 }

@@ -1,6 +1,7 @@
 /* options.c - the option table: parsing, -help, the manual page.
  * Spec: QEMU's command line ("-opt" and "--opt", an argument without a dash is a disk image). */
 #include "host/base/osdep.h"
+#include "host/base/keyval.h"
 #include "host/display/keymap.h"
 #include "vl/options.h"
 #include "vl/net-setup.h"
@@ -14,7 +15,7 @@ enum OptId {
     OPT_CURSES, OPT_KEYMAP, OPT_AUDIODEV,
     OPT_SERIAL, OPT_PARALLEL, OPT_MONITOR, OPT_CHARDEV, OPT_MON, OPT_QMP, OPT_DEBUGCON, OPT_ECHR, OPT_MSG, OPT_NIC,
     OPT_NET, OPT_NETDEV, OPT_OBJECT, OPT_S_, OPT_NO_REBOOT, OPT_NO_SHUTDOWN, OPT_ACTION, OPT_DAEMONIZE, OPT_PIDFILE, OPT_LOG,
-    OPT_LOGFILE, OPT_DFILTER, OPT_ONE_INSN, OPT_PERFMAP, OPT_MAN_PAGE, OPT_SECTION,
+    OPT_LOGFILE, OPT_DFILTER, OPT_ONE_INSN, OPT_PERFMAP, OPT_COMPAT, OPT_SANDBOX, OPT_RUNAS, OPT_CHROOT, OPT_NO_FD_BOOTCHK, OPT_ONLY_MIGRATABLE, OPT_ASYNC_TEARDOWN, OPT_MAN_PAGE, OPT_SECTION,
 };
 
 typedef struct OptRow {
@@ -94,13 +95,13 @@ void options_print_man(FILE *f)
 /* Options of QEMU that are not there yet: the message says so, instead of "invalid option". A star: it
  * has a value. */
 static const char *const not_supported[] = {
-    "add-fd*", "audio*", "audio-help", "compat*",
+    "acpitable*", "add-fd*", "audio*", "audio-help", "dtb*",
     "dump-vmstate*", "fsdev*", "g*", "gdb*", "icount*", "incoming*", "iscsi*", "loadvm*",
-    "mem-path*", "mem-prealloc", "mtdblock*", "no-fd-bootchk", "numa*", "only-migratable",
-    "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "run-with*", "runas*",
-    "s", "sandbox*", "sd*", "seed*", "semihosting", "set*", "soundhw*", "spice*", "tb-size*", "tpmdev*",
-    "trace*", "usb", "usbdevice*", "virtfs*", "watchdog*", "watchdog-action*", "writeconfig*", "xen-domid*",
-    "balloon*", "chroot*", "enable-sync-profile", "win2k-hack",
+    "mem-path*", "mem-prealloc", "mtdblock*", "numa*", "portrait",
+    "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "rotate*", "run-with*",
+    "s", "sd*", "seed*", "semihosting", "set*", "soundhw*", "spice*", "tb-size*", "tpmdev*",
+    "trace*", "usb", "usbdevice*", "virtfs*", "watchdog*", "watchdog-action*", "writeconfig*", "xen-attach", "xen-domid*", "xen-domid-restrict",
+    "balloon*", "enable-sync-profile", "win2k-hack",
 };
 
 /* NULL, or the entry of that option. */
@@ -171,7 +172,7 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
     case OPT_GLOBAL:
         return option_global(c, v, errp);
     case OPT_OVERCOMMIT:
-        return option_overcommit(v, errp);
+        return option_overcommit(c, v, errp);
     case OPT_LOCALTIME:
         c->rtc_localtime = true;
         return true;
@@ -255,6 +256,7 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
         if (!g_str_equal(v, "std") && !g_str_equal(v, "none"))
             return error_set(errp, "'%s' is not supported (choices: std none)", v);
         c->vga_std = g_str_equal(v, "std");
+        c->vga_set = true;
         return true;
     case OPT_VNC:
         return option_vnc(c, "-vnc ", v, errp);
@@ -336,7 +338,22 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
         c->one_insn_per_tb = true;
         return true;
     case OPT_MSG:
+        return option_msg(c, v, errp);
+    case OPT_COMPAT:
+        return option_compat(v, errp);
+    case OPT_SANDBOX:
+        return option_sandbox(v, errp);
+    case OPT_RUNAS:
+        return option_runas(c, v, errp);
+    case OPT_CHROOT:
+        set(&c->chroot_dir, v);
+        return true;
+    case OPT_NO_FD_BOOTCHK:
+        c->no_fd_bootchk = true;
+        return true;
     case OPT_NO_USER_CONFIG:
+    case OPT_ONLY_MIGRATABLE:
+    case OPT_ASYNC_TEARDOWN:
         return true; /* nothing depends on them */
     case OPT_HELP:
     case OPT_VERSION:
@@ -431,12 +448,31 @@ OptResult options_parse(int argc, char **argv, VlConfig *c, GError **errp)
             return OPTS_ERROR;
         }
     }
+    options_set_message_prefix(c); /* -name may come after -msg */
     return check_together(c, errp) ? OPTS_RUN : OPTS_ERROR;
+}
+
+static bool has_device(const VlConfig *c, const char *driver)
+{
+    bool found = false;
+
+    for (guint i = 0; i < c->devices->len && !found; i++) {
+        GPtrArray *kv = keyval_parse(g_ptr_array_index(c->devices, i), "driver");
+        found = g_strcmp0(keyval_get(kv, "driver"), driver) == 0;
+        keyval_free(kv);
+    }
+    return found;
 }
 
 void options_set_defaults(VlConfig *c, bool have_window, bool on_terminal)
 {
-    bool serial = c->serials->len == 0, monitor = c->monitors->len == 0 && c->mons->len == 0;
+    bool serial = c->serials->len == 0 && !has_device(c, "isa-serial"), parallel = c->parallels->len == 0 && !has_device(c, "isa-parallel");
+    bool monitor = c->monitors->len == 0 && c->mons->len == 0;
+    /* A device of the kind takes the place of the one that is there by default. */
+    c->no_cdrom = c->nodefaults || has_device(c, "ide-cd") || has_device(c, "ide-hd");
+    c->no_floppy = c->nodefaults || has_device(c, "floppy");
+    if (!c->vga_set && (has_device(c, "VGA") || (c->nodefaults && !c->demo)))
+        c->vga_std = false;
     for (guint i = 0; i < c->serials->len; i++)
         if (g_str_has_prefix(g_ptr_array_index(c->serials, i), "mon:"))
             monitor = false;
@@ -457,13 +493,13 @@ void options_set_defaults(VlConfig *c, bool have_window, bool on_terminal)
             add(c->serials, "stdio");
         else if (monitor)
             add(c->monitors, "stdio");
-        if (c->parallels->len == 0)
+        if (parallel)
             add(c->parallels, "null");
         return;
     }
     if (serial)
         add(c->serials, "vc");
-    if (c->parallels->len == 0)
+    if (parallel)
         add(c->parallels, "vc");
     if (monitor)
         add(c->monitors, "vc");
@@ -472,7 +508,7 @@ void options_set_defaults(VlConfig *c, bool have_window, bool on_terminal)
 void options_free(VlConfig *c)
 {
     char **texts[] = {&c->cpu, &c->name, &c->uuid, &c->boot_order, &c->boot_once, &c->boot_splash, &c->kernel, &c->initrd, &c->append,
-                      &c->bios, &c->pidfile, &c->log_items, &c->log_file, &c->log_filter,
+                      &c->bios, &c->pidfile, &c->chroot_dir, &c->run_user, &c->log_items, &c->log_file, &c->log_filter,
                       &c->grab_mod, &c->vnc, &c->vnc_opt, &c->keymap, &c->pcspk_audiodev};
     GPtrArray *lists[] = {c->objects, c->netdevs, c->nets, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->smbios, c->fw_cfg_items,
                           c->option_roms, c->serials, c->parallels,

@@ -26,17 +26,17 @@ typedef struct VlConfig {
     GPtrArray *blockdevs; /* of char *: -blockdev texts */
     GPtrArray *drives;    /* of char *: -drive texts */
     GPtrArray *drive_opts; /* of char *: how the user wrote each, for messages */
-    bool snapshot, has_cdrom, has_floppy;
+    bool snapshot, no_cdrom, no_floppy; /* no_: an empty drive is not made by default */
     /* boot */
     char *boot_order, *boot_once, *boot_splash;
-    bool boot_menu, boot_strict;
+    bool boot_menu, boot_strict, no_fd_bootchk;
     int boot_splash_ms, reboot_timeout_ms;
     char *kernel, *initrd, *append, *bios;
     GPtrArray *lib_dirs;
     GPtrArray *smbios, *fw_cfg_items, *option_roms; /* of char *: the options' texts */
     bool demo;
     /* streams */
-    bool nographic, display_set, display_sdl, display_curses, full_screen, vga_std;
+    bool nographic, display_set, display_sdl, display_curses, full_screen, vga_std, vga_set;
     bool window_close, show_cursor;
     char *grab_mod;       /* NULL: lctrl-lalt */
     char *vnc, *vnc_opt;  /* the server's address and options, how the user wrote it; NULL: none */
@@ -47,6 +47,11 @@ typedef struct VlConfig {
     bool start_stopped, no_reboot, no_shutdown, daemonize;
     PanicAction panic_action;
     char *pidfile;
+    char *chroot_dir, *run_user; /* run_user: what -runas said */
+    uid_t run_uid;
+    gid_t run_gid;
+    bool run_login; /* run_user is a name, with groups of its own */
+    bool lock_memory, msg_time, msg_guest;
     /* log */
     char *log_items, *log_file, *log_filter;
 } VlConfig;
@@ -67,11 +72,9 @@ bool option_accel(VlConfig *c, const char *val, GError **errp);
 bool option_cpu(VlConfig *c, const char *val, GError **errp);
 bool option_smp(VlConfig *c, const char *val, GError **errp);
 bool option_mem(VlConfig *c, const char *val, GError **errp);
-bool option_name(VlConfig *c, const char *val, GError **errp);
 bool option_uuid(VlConfig *c, const char *val, GError **errp);
 bool option_rtc(VlConfig *c, const char *val, GError **errp);
 bool option_global(VlConfig *c, const char *val, GError **errp);
-bool option_overcommit(const char *val, GError **errp);
 bool option_boot(VlConfig *c, const char *val, GError **errp);
 /* opt: "-vnc " or "-display vnc=", for messages. */
 bool option_vnc(VlConfig *c, const char *opt, const char *val, GError **errp);
@@ -79,6 +82,17 @@ bool option_display(VlConfig *c, const char *val, GError **errp);
 bool option_action(VlConfig *c, const char *val, GError **errp);
 bool option_echr(VlConfig *c, const char *val, GError **errp);
 bool option_device(VlConfig *c, const char *val, GError **errp);
+/* options-host.c: this process on its host. */
+bool option_name(VlConfig *c, const char *val, GError **errp);
+bool option_overcommit(VlConfig *c, const char *val, GError **errp);
+bool option_msg(VlConfig *c, const char *val, GError **errp);
+bool option_compat(const char *val, GError **errp);
+bool option_sandbox(const char *val, GError **errp);
+bool option_runas(VlConfig *c, const char *val, GError **errp);
+void options_set_message_prefix(const VlConfig *c);
+/* -overcommit mem-lock=on; then -chroot and -runas. When memory is there and everything is open. */
+bool process_lock_memory(const VlConfig *c, GError **errp);
+bool process_drop_rights(const VlConfig *c, GError **errp);
 /* True when val asks for help ("help", "?", "X,help") and the text was printed. */
 bool option_value_help(const char *opt, const char *val);
 bool parse_uuid(const char *text, uint8_t out[16]);

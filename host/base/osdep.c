@@ -4,6 +4,8 @@
 #include "host/base/osdep.h"
 
 static char *progname;
+static bool with_time;      /* -msg timestamp=on */
+static char *guest_name;    /* -msg guest-name=on */
 
 GQuark vireo_error_quark(void)
 {
@@ -44,8 +46,23 @@ static void report(const char *kind, const char *fmt, va_list ap)
 {
     g_autofree char *text = g_strdup_vprintf(fmt, ap);
 
+    g_autofree char *when = NULL;
+
     fflush(stdout);
-    fprintf(stderr, "%s: %s%s\n", error_progname(), kind, text);
+    if (with_time) {
+        g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+        g_autofree char *second = g_date_time_format(now, "%Y-%m-%dT%H:%M:%S");
+        when = g_strdup_printf("%s.%06dZ ", second, g_date_time_get_microsecond(now));
+    }
+    fprintf(stderr, "%s%s%s%s: %s%s\n", when ? when : "", guest_name ? guest_name : "", guest_name ? " " : "",
+            error_progname(), kind, text);
+}
+
+void error_set_prefix(bool timestamp, const char *guest)
+{
+    with_time = timestamp;
+    g_free(guest_name);
+    guest_name = g_strdup(guest);
 }
 
 void error_report(const char *fmt, ...)

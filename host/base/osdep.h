@@ -52,6 +52,8 @@ void warn_report(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 /* As warn_report, but only the first time for this call site's text. */
 void warn_report_once(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
 void error_set_progname(const char *argv0);
+/* Messages begin with the time (UTC) and the guest's name (copied; NULL: without). */
+void error_set_prefix(bool timestamp, const char *guest);
 const char *error_progname(void);
 
 #endif

@@ -32,7 +32,7 @@ static void set_boot_order(PcMachine *pc, const char *order)
     for (size_t i = 0; i < 3 && i < n; i++)
         code[i] = boot_code(order[i]);
     mc146818_set_cmos(pc_priv(pc)->rtc, 0x3d, (uint8_t)(code[1] << 4 | code[0]));
-    mc146818_set_cmos(pc_priv(pc)->rtc, 0x38, (uint8_t)(code[2] << 4 | 0)); /* bit 0: check the boot signature */
+    mc146818_set_cmos(pc_priv(pc)->rtc, 0x38, (uint8_t)(code[2] << 4 | pc->cfg.no_fd_bootchk)); /* bit 0: do not check the boot signature */
 }
 
 static void set_cmos16(RtcState *rtc, unsigned at, uint64_t v)

@@ -21,7 +21,7 @@ typedef struct PcConfig {
     bool boot_menu;
     const char *boot_splash;       /* BMP or JPEG file, or NULL */
     int boot_menu_timeout_ms;      /* splash-time, -1: not set */
-    bool boot_strict;
+    bool boot_strict, no_fd_bootchk;
     int reboot_timeout_ms;         /* -1 not set */
     bool vga;                      /* -vga std */
     bool acpi, hpet, pit, smbus;   /* -machine acpi=off hpet=off pit=off */

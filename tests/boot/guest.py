@@ -81,6 +81,8 @@ class Vireo:
             if time.time() > self.deadline:
                 raise Fail('vireo goes on; last: %r' % self.buf[-400:])
             self._pump()
+        while rest := self.p.stdout.read(65536):  # written between the last look and the end
+            self.buf += rest
         if self.p.returncode != status:
             raise Fail('status %s, not %s; stderr: %s' % (self.p.returncode, status, self.stderr()))
 

@@ -211,6 +211,15 @@ VALUES = r'''
 -pidfile %/none/p   | -pidfile | none/p | No such file
 -daemonize -serial stdio | -daemonize | stdio
 -usb                | -usb | not supported
+-portrait           | -portrait | not supported
+-m 64,slots=0       | -m | slots=0 | maxmem
+-msg nosuch=on      | -msg | nosuch | timestamp
+-overcommit mem-lock=maybe | -overcommit | maybe | on
+-compat deprecated-input=hide | -compat | hide | accept reject crash
+-sandbox on         | -sandbox | off
+-runas nosuch       | -runas | nosuch | UID:GID
+-runas 1:x          | -runas | 1:x | UID:GID
+-chroot %/none      | -chroot | none | No such file
 -gdb tcp::1234      | -gdb | tcp::1234 | not supported
 '''
 
@@ -326,6 +335,10 @@ GOOD = r'''
 -device isa-debugcon,iobase=0x402,chardev=n -chardev null,id=n
 -boot order=cd,once=d,menu=on,strict=off
 -boot c
+-no-fd-bootchk -only-migratable -async-teardown -sandbox off -compat deprecated-input=reject,unstable-output=hide
+-overcommit mem-lock=off,cpu-pm=on -msg timestamp=on,guest-name=off
+-nodefaults -device VGA
+-device ide-cd -device floppy -device isa-serial
 -rtc base=utc,clock=host,driftfix=slew
 -rtc base=2026-01-31T12:30:00
 -action reboot=shutdown,shutdown=pause
@@ -363,6 +376,34 @@ def help_texts(d):
         r = subprocess.run(['man', '--warnings', '-E', 'UTF-8', '-l', d + '/v.1'], capture_output=True, text=True,
                            env=dict(os.environ, MANWIDTH='100', LC_ALL='C.UTF-8'))
         ok(r.returncode == 0 and not r.stderr and '-one-insn-per-tb' in r.stdout, 'man formats the page', r.stderr)
+
+
+# ---- the process on its host ----
+
+def process(d):
+    r = subprocess.run([VIREO, '-msg', 'timestamp=on,guest-name=on', '-name', 'abc', '-S', *QUIET, '-device', 'nosuch'],
+                       stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=GUARD)
+    ok(re.match(r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z abc \S+vireo: -device nosuch: ', r.stderr), '-msg', r.stderr)
+    root = os.path.realpath(d) + '/jail'
+    os.mkdir(root)
+    args = ['-S', '-name', 'guest=a,process=short-name', '-overcommit', 'mem-lock=on', '-m', '16']
+    if os.geteuid() == 0:
+        args += ['-runas', '65533:65532', '-chroot', root]
+    else:
+        args[3:5] = []      # the limit of locked memory may be small
+    with Run(*args) as vm:
+        def info(name):
+            return open('/proc/%d/%s' % (vm.p.pid, name)).read()
+        vm.until(lambda: info('comm') == 'short-name\n')
+        ok(info('comm') == 'short-name\n', '-name process=', info('comm'))
+        if os.geteuid():
+            return
+        vm.until(lambda: 'Uid:\t65533\t65533\t65533\t65533\n' in info('status'))
+        text = info('status')
+        ok('Uid:\t65533\t65533\t65533\t65533\nGid:\t65532\t65532\t65532\t65532\n' in text and
+           re.search(r'^Groups:\s*$', text, re.M), '-runas', text)
+        ok(os.readlink('/proc/%d/root' % vm.p.pid) == root, '-chroot')
+        ok(int(re.search(r'VmLck:\s*(\d+)', text)[1]) > 0, '-overcommit mem-lock=on', text)
 
 
 # ---- terminals, idleness ----
@@ -436,7 +477,7 @@ def main():
             f.write('no kernel\n' * 1000)
         with open(d + '/cut.qcow2', 'wb') as f:
             f.write(b'QFI\xfb\0\0\0\3'.ljust(60, b'\0'))
-        for part in (images, firmware_and_kernel, values, taken, spellings, help_texts, terminals, idle):
+        for part in (images, firmware_and_kernel, values, taken, spellings, help_texts, process, terminals, idle):
             part(d)
     finally:
         shutil.rmtree(d, ignore_errors=True)

@@ -96,11 +96,34 @@ static void test_defaults(void)
     }
 }
 
+/* What a device takes the place of, and what -nodefaults leaves out. */
+static void test_default_devices(void)
+{
+    static const struct { const char *line; bool serial, vga, cdrom, floppy; } t[] = {
+        {"", true, true, true, true}, {"-nodefaults", false, false, false, false}, {"-nodefaults -vga std", false, true, false, false},
+        {"-device VGA,vgamem_mb=32", true, false, true, true}, {"-vga std -device VGA", true, true, true, true},
+        {"-device isa-serial,chardev=c", false, true, true, true}, {"-device ide-cd,bus=ide.0", true, true, false, true},
+        {"-device driver=ide-hd,drive=d", true, true, false, true}, {"-device floppy", true, true, true, false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+        VlConfig c;
+        g_autofree char *line = g_strconcat("-display none ", t[i].line, NULL);
+        good(line, &c);
+        options_set_defaults(&c, false, false);
+        g_assert_cmpint(c.serials->len == 1, ==, t[i].serial);
+        g_assert_cmpint(c.vga_std, ==, t[i].vga);
+        g_assert_cmpint(!c.no_cdrom, ==, t[i].cdrom);
+        g_assert_cmpint(!c.no_floppy, ==, t[i].floppy);
+        options_free(&c);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/vl/options/values", test_values);
     g_test_add_func("/vl/options/errors", test_errors);
     g_test_add_func("/vl/options/defaults", test_defaults);
+    g_test_add_func("/vl/options/default-devices", test_default_devices);
     return g_test_run();
 }
