@@ -1,7 +1,7 @@
 /* throttle.c - limits on a drive's bytes and requests per second, see throttle.h
  * Spec: the options and rules of qemu's throttling (docs/throttle.txt of its documentation). Leaky buckets: a request that went
  * fills its buckets, they leak at the limit's rate; a request waits until each of its buckets is down to its size. The size is a
- * tenth of a second's worth, or, with a burst, the burst rate for its length.
+ * tenth of a second's worth, or, with a burst, the burst rate for its length. Who came first goes first, so that nobody starves.
  * Time is the VM's clock: while the VM is stopped nothing is let through but by a drain.
  * Not modelled: fairness between the drives of a group beyond first come, first served; the filter node driver=throttle. */
 #include "host/base/osdep.h"
@@ -16,7 +16,7 @@ typedef struct Bucket {
 typedef struct Waiting {
     ThrottleGo *go;
     void *req;
-    uint64_t bytes;
+    uint64_t bytes, number; /* of its arrival */
 } Waiting;
 
 struct ThrottleGroup {
@@ -27,10 +27,12 @@ struct ThrottleGroup {
     Bucket bucket[THROTTLE_KINDS];
     int64_t leaked_at;        /* CLOCK_VM */
     GQueue queue[2];          /* of Waiting: reads, writes */
-    Timer *timer[2];
+    uint64_t number;          /* of the next arrival */
+    Timer *timer;
 };
 
 #define MAX_RATE 1000000000000000ULL
+#define LONGEST_WAIT 3600.0 /* seconds */
 
 static const struct {
     const char *old, *name;
@@ -132,13 +134,20 @@ static double bucket_wait(const ThrottleGroup *g, int i)
     return wait;
 }
 
-static int64_t wait_ns(ThrottleGroup *g, bool write)
+/* Nanoseconds until a request of this direction may go; *shared: until the limits of both directions together let it. At most
+ * LONGEST_WAIT: then the buckets are looked at again. */
+static int64_t wait_ns(ThrottleGroup *g, bool write, int64_t *shared)
 {
-    double s = 0;
+    double s = 0, both = 0;
     leak(g, clock_ns(CLOCK_VM));
-    for (int i = 0; i < THROTTLE_KINDS; i++)
-        s = applies(i, write) ? MAX(s, bucket_wait(g, i)) : s;
-    return (int64_t)(s * NANOSECONDS_PER_SECOND);
+    for (int i = 0; i < THROTTLE_KINDS; i++) {
+        double wait = applies(i, write) ? bucket_wait(g, i) : 0;
+        s = MAX(s, wait);
+        both = i % 3 == 0 ? MAX(both, wait) : both;
+    }
+    if (shared)
+        *shared = (int64_t)(MIN(both, LONGEST_WAIT) * NANOSECONDS_PER_SECOND);
+    return (int64_t)(MIN(s, LONGEST_WAIT) * NANOSECONDS_PER_SECOND);
 }
 
 static void account(ThrottleGroup *g, bool write, uint64_t bytes)
@@ -154,39 +163,61 @@ static void account(ThrottleGroup *g, bool write, uint64_t bytes)
 
 /* ---- requests ---- */
 
-static void pump(ThrottleGroup *g, bool write)
+/* The next request that may go, or NULL and when to look again (-1: nothing waits). Of the two that are first in their directions
+ * the older one comes first; the younger may only go by when what holds up the older is a limit of its own direction. */
+static Waiting *next_to_go(ThrottleGroup *g, bool *write, int64_t *look)
 {
-    g->refs++; /* a request's end may make the last user leave */
-    while (!g_queue_is_empty(&g->queue[write])) {
-        int64_t ns = wait_ns(g, write);
-        if (ns > 0) {
-            timer_mod(g->timer[write], clock_ns(CLOCK_VM) + ns);
+    Waiting *head[2] = {g_queue_peek_head(&g->queue[0]), g_queue_peek_head(&g->queue[1])};
+    bool first = head[1] && (!head[0] || head[1]->number < head[0]->number);
+    *look = -1;
+    for (int i = 0; i < 2; i++) {
+        int64_t shared;
+        *write = first ^ i;
+        if (!head[*write])
+            continue;
+        int64_t ns = wait_ns(g, *write, &shared);
+        if (ns <= 0)
+            return g_queue_pop_head(&g->queue[*write]);
+        *look = *look < 0 ? ns : MIN(*look, ns);
+        if (shared > 0)
             break;
-        }
-        Waiting *w = g_queue_pop_head(&g->queue[write]);
+    }
+    return NULL;
+}
+
+static void pump(ThrottleGroup *g)
+{
+    int64_t look;
+    bool write;
+    g->refs++; /* a request's end may make the last user leave */
+    for (Waiting *w; (w = next_to_go(g, &write, &look)); g_free(w)) {
         account(g, write, w->bytes);
         w->go(w->req);
-        g_free(w);
     }
+    if (look >= 0)
+        timer_mod(g->timer, clock_ns(CLOCK_VM) + look);
     throttle_group_leave(g);
 }
 
-static void on_read_timer(void *g) { pump(g, false); }
-static void on_write_timer(void *g) { pump(g, true); }
+static void on_timer(void *g) { pump(g); }
 
 bool throttle_admit(ThrottleGroup *g, bool write, uint64_t bytes, ThrottleGo *go, void *req)
 {
     if (!g->limits)
         return true;
-    if (g_queue_is_empty(&g->queue[write]) && wait_ns(g, write) <= 0) {
+    /* What waits in the other direction and could go by now is not overtaken. */
+    bool turn = g_queue_is_empty(&g->queue[write]) && (g_queue_is_empty(&g->queue[!write]) || wait_ns(g, !write, NULL) > 0);
+    int64_t ns = wait_ns(g, write, NULL);
+    if (turn && ns <= 0) {
         account(g, write, bytes);
         return true;
     }
     Waiting *w = g_new(Waiting, 1);
-    *w = (Waiting){go, req, bytes};
+    *w = (Waiting){go, req, bytes, g->number++};
     g_queue_push_tail(&g->queue[write], w);
-    if (!timer_pending(g->timer[write]))
-        timer_mod(g->timer[write], clock_ns(CLOCK_VM) + MAX(wait_ns(g, write), 1));
+    int64_t at = clock_ns(CLOCK_VM) + MAX(ns, 1);
+    if (!timer_pending(g->timer) || timer_expire_ns(g->timer) > at)
+        timer_mod(g->timer, at);
     return false;
 }
 
@@ -228,8 +259,7 @@ ThrottleGroup *throttle_group_join(const char *name, const ThrottleConfig *c)
     if (!g) {
         g = g_new0(ThrottleGroup, 1);
         g->name = g_strdup(name);
-        g->timer[0] = timer_new(CLOCK_VM, on_read_timer, g);
-        g->timer[1] = timer_new(CLOCK_VM, on_write_timer, g);
+        g->timer = timer_new(CLOCK_VM, on_timer, g);
         groups = g_list_prepend(groups, g);
     }
     g->refs++;
@@ -245,8 +275,7 @@ void throttle_group_leave(ThrottleGroup *g)
     g->refs = 1;
     throttle_release(g);
     groups = g_list_remove(groups, g);
-    timer_free(g->timer[0]);
-    timer_free(g->timer[1]);
+    timer_free(g->timer);
     g_free(g->name);
     g_free(g);
 }
@@ -261,8 +290,7 @@ void throttle_group_set(ThrottleGroup *g, const ThrottleConfig *c)
         g->limits |= c->avg[i] != 0;
     if (!g->limits)
         throttle_release(g);
-    for (int i = 0; i < 2; i++)
-        pump(g, i);
+    pump(g);
 }
 
 bool throttle_is_on(const ThrottleGroup *g) { return g->limits; }

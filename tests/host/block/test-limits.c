@@ -118,6 +118,31 @@ static void test_bps(void)
     drive_close_all();
 }
 
+static void note_place(void *place, int ret)
+{
+    *(unsigned *)place = ++done_count;
+}
+
+/* Reads that keep coming do not hold up a write that shares their limit for ever: who came first goes first. */
+static void test_fairness(void)
+{
+    g_autofree char *path = raw_image("fair", REQS * 4096);
+    Drive *d = drive(path, "format=raw,iops=10,id=t5");
+    unsigned place = 0;
+    struct iovec w = {bufs[REQS - 1], 4096};
+    done_count = 0;
+    submit(d->image, 4, false, 4096);
+    block_aio_writev(d->image, 0, &w, 1, note_place, &place);
+    after(0, 2);
+    for (unsigned i = 0; i < 10; i++) { /* never fewer than two wait */
+        iov[i + 4] = (struct iovec){bufs[i + 4], 4096};
+        block_aio_readv(d->image, 0, &iov[i + 4], 1, done, NULL);
+        after(101 * MS, 3 + i);
+    }
+    g_assert_cmpuint(place, ==, 5);
+    drive_close_all();
+}
+
 static void test_bad_limits(void)
 {
     static const struct { const char *opt, *text; } t[] = {
@@ -186,6 +211,7 @@ int main(int argc, char **argv)
     clock_use_test_clock();
     g_test_add_func("/host/block/limits/requests", test_iops);
     g_test_add_func("/host/block/limits/bytes-groups-bursts", test_bps);
+    g_test_add_func("/host/block/limits/first-come-first-served", test_fairness);
     g_test_add_func("/host/block/limits/refused", test_bad_limits);
     g_test_add_func("/host/block/copy-on-read", test_copy_on_read);
     int rc = g_test_run();
