@@ -69,6 +69,28 @@ static void log_exec(CPUState *cpu, const TB *tb)
     }
 }
 
+/* st->floating says afterwards whether TBs here float, for one that is about to be translated. */
+static TB *find_in_hash(CPUState *cpu, TbState *st, uint32_t cflags, ram_addr_t phys_pc, bool one_page)
+{
+    bool may_float = st->floating && phys_pc != NO_PAGE;
+    TB *tb = NULL;
+
+    if (phys_pc != NO_PAGE && !(cflags & CF_NOCACHE)) {
+        if (may_float)
+            tb_lookup_prefetch(st, phys_pc);
+        st->floating = false; /* where there is such a one, TBs of this linear page do not float */
+        tb = tb_lookup_phys(cpu, st, cflags, phys_pc, one_page);
+        if (!tb && may_float) {
+            st->floating = tb_page_floats(phys_pc, st->pc);
+            tb = st->floating ? tb_lookup_phys(cpu, st, cflags, phys_pc, one_page) : NULL;
+        }
+        cpu->stats.hash_hits += tb != NULL;
+        return tb;
+    }
+    st->floating = may_float && tb_page_floats(phys_pc, st->pc);
+    return NULL;
+}
+
 /* *last: the TB that ran before; forgotten when its memory is used again. */
 static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
 {
@@ -82,12 +104,7 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
     cpu->stats.jc_misses++;
     bool global = false;
     ram_addr_t phys_pc = tlb_code_addr(cpu, st.pc, NULL, &global);
-    st.floating = st.floating && phys_pc != NO_PAGE && tb_page_floats(phys_pc, st.pc);
-    tb = NULL;
-    if (phys_pc != NO_PAGE && !(cflags & CF_NOCACHE)) {
-        tb = tb_lookup_phys(cpu, &st, cflags, phys_pc, false);
-        cpu->stats.hash_hits += tb != NULL;
-    }
+    tb = find_in_hash(cpu, &st, cflags, phys_pc, false);
     if (!tb) {
         if (!accel_parallel && tb_reclaim())
             *last = NULL;
@@ -97,7 +114,7 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
     }
     if (!(tb->cflags & (CF_NOCACHE | CF_NOCHAIN)) && cflags == 0) {
         /* The second page was looked up a moment ago: this does not fault. */
-        if (global && tb->page[1] != NO_PAGE)
+        if (global && tb->second != NO_PAGE)
             tlb_code_addr(cpu, (st.pc & TCG_PAGE_MASK) + TCG_PAGE_SIZE, NULL, &global);
         jump_cache_enter(cpu, &st, tb, global);
         /* invalidated by another thread between look-up and entry */
@@ -115,12 +132,10 @@ static TB *find_known(CPUState *cpu, TbState *st)
 
     if (phys_pc == NO_PAGE)
         return NULL;
-    st->floating = st->floating && tb_page_floats(phys_pc, st->pc);
-    TB *tb = tb_lookup_phys(cpu, st, 0, phys_pc, true);
+    TB *tb = find_in_hash(cpu, st, 0, phys_pc, true);
     if (!tb)
         return NULL;
     cpu->stats.jc_misses++;
-    cpu->stats.hash_hits++;
     jump_cache_enter(cpu, st, tb, global);
     if (__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
         jump_cache_forget(cpu, tb);
@@ -233,7 +248,7 @@ int cpu_exec(CPUState *cpu)
         leave_x87(cpu);
         cpu->stats.exits++;
         slot = r & TB_EXIT_MASK;
-        last = (TB *)(r & ~(uintptr_t)TB_EXIT_MASK);
+        last = (TB *)((uintptr_t)tb_array + (r & ~(uintptr_t)TB_EXIT_MASK));
         if (slot > TB_EXIT_SLOT1) {
             cpu->ops->check_branch(cpu, last); /* looks at env first: *last is mostly not in the caches any more */
             last = NULL;

@@ -18,20 +18,26 @@ typedef struct JitTotals { /* under the tb lock */
 } JitTotals;
 extern JitTotals jit_totals;
 
-extern CodeBuf *jit_buf;
 extern TcgContext *jit_context; /* of the one translating vCPU */
 extern bool jit_one_insn;
 
-/* tb-cache.c */
-void tb_cache_init(void);
+/* tb-hash.c */
+void tb_hash_init(void);
+void tb_hash_add(const TB *tb);    /* these three under the tb lock */
+void tb_hash_remove(const TB *tb); /* if it is there */
+void tb_hash_clear(void);
+void tb_lookup_prefetch(const TbState *st, ram_addr_t phys_pc); /* that look-up comes soon */
 /* The TB for st, or NULL. phys_pc: ram_addr of st->pc. Without the lock. one_page: none that lies on two; else the second
  * page is looked up, which may raise its fault. */
 TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc, bool one_page);
+
+/* tb-cache.c */
+void tb_cache_init(void);
 /* Whether TBs at pc (for which TbState.floating says that they might) float: it is not the first linear page at which this
  * code is translated. The answer for one linear page is the same as long as there are TBs of it. */
 bool tb_page_floats(ram_addr_t phys_pc, vaddr pc);
 extern bool tb_always_float;      /* test: also the first */
-TB *tb_alloc(void);               /* zeroed; under the tb lock */
+TB *tb_alloc(void);               /* not cleared; NULL: there is no room before tb_flush_all(). Under the tb lock */
 void tb_drop_last(TB *tb);        /* forget the newest TB and give its code memory back; under the tb lock */
 /* Give back the newest TBs as far as they are invalid, so that code that is rewritten over and over is
  * translated into the same (cached) host memory. The one vCPU, outside generated code. True: some went. */
@@ -52,6 +58,8 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
 /* A store to [addr, addr + len) has cost TBs. Under the tb lock. */
 void tb_patch_note(ram_addr_t addr, uint64_t len);
 void tb_patch_forget(void);
+/* The immediates that were handed out for a TB under translation, nb_soft of them, are this one's. */
+void tb_patch_keep(const TB *tb);
 /* Offsets [from, to) of the TB's first page are inside an immediate that it reads when it runs. */
 bool tb_patch_is_soft(const TB *tb, unsigned from, unsigned to);
 void tb_cache_stats(unsigned *count, uint64_t *target_bytes, unsigned *max_target, unsigned *cross_page, unsigned *linked1,

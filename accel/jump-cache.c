@@ -343,7 +343,7 @@ static unsigned save_newest(const JumpCache *c, uint64_t key, SavedJumps *out, u
         uint32_t i = c->slot[0][j];
         TB *tb = c->info[i].tb;
         vaddr pc = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
-        if (kind_of(c, i) != 0 || pc == jump_cache_empty(i) || tb->page[1] != NO_PAGE)
+        if (kind_of(c, i) != 0 || pc == jump_cache_empty(i) || tb->second != NO_PAGE)
             continue; /* where a second page is may change: cpu-exec.c looks again */
         unsigned k = SAVED_JUMPS - ++n;
         out->e[k].pc = pc;
@@ -372,7 +372,7 @@ static bool jump_still_right(const SavedJumps *in, unsigned i)
 {
     const TB *tb = in->e[i].tb;
     return !__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE) && (tb->floating || tb->pc == in->e[i].pc) && tb->phys_pc == in->e[i].phys_pc &&
-           (tb->flags | (uint64_t)tb->cs_base << 32) == in->e[i].key && tb->cflags == 0 && tb->page[1] == NO_PAGE && tb->code;
+           (tb->flags | (uint64_t)tb->cs_base << 32) == in->e[i].key && tb->cflags == 0 && tb->second == NO_PAGE && tb->code;
 }
 
 void jump_cache_restore(CPUState *cpu, const SavedJumps *in)
@@ -404,7 +404,7 @@ static void clear_if_in(JumpCache *c, uint32_t i, vaddr start, uint64_t len)
 
     if (pc == jump_cache_empty(i))
         return;
-    if (pc - start < len || (pc - (start - TCG_PAGE_SIZE) < TCG_PAGE_SIZE && c->info[i].tb->page[1] != NO_PAGE))
+    if (pc - start < len || (pc - (start - TCG_PAGE_SIZE) < TCG_PAGE_SIZE && c->info[i].tb->second != NO_PAGE))
         entry_clear(c, i);
 }
 

@@ -1,5 +1,5 @@
-/* tb-cache.c - where TBs are kept and found: the hash by physical pc, the lists per RAM page, links between
- * TBs, and what a write to code does to all of these. Jump caches: jump-cache.c.
+/* tb-cache.c - where TBs are kept: their array, the lists per RAM page, links between TBs, and what a write to code does to
+ * all of these. How they are found: tb-hash.c, jump-cache.c.
  *
  * Everything is under the tb lock.
  * A page with TBs has its DIRTY_CODE bit clear, so that each write to it is seen (cputlb.c, dirty.h). Its
@@ -11,24 +11,23 @@
 #include "softmmu/physmem.h"
 
 enum {
-    HASH_BITS = 18, TB_CHUNK = 2 * MiB / sizeof(TB) /* round up to a huge page */, PIECE_BITS = 6,
+    PIECE_BITS = 6,
+    BYTES_PER_TB = 32, MIN_TBS = 1 << 18, /* the length of the array: a TB has more bytes of code */
     STICKY_INVALIDATIONS = 16, /* after so many a page stays protected: see tb_invalidate_range */
 };
 
 typedef struct CodePage {
-    TB *first;          /* tagged: TB | n, n = which of its pages this is */
     uint64_t pieces;    /* bit: this 64-byte piece holds code */
+    TbSlot first;
     uint32_t invalidations;
     vaddr linear;       /* where it was translated first since it had no code; TBs that might float do elsewhere */
 } CodePage;
 
 static GMutex lock;
-static TB **hash;             /* in huge pages like the TBs: a look-up that misses pays for page walks, too */
+TB *tb_array;                 /* huge pages, of which those have memory that are used */
+static unsigned nb_alloced, nb_published, array_len; /* published: may be found by host address; in the order of their code */
 static CodePage **code_pages; /* by RAM page, in groups of 512, made when first used */
 static uint64_t nb_code_groups;
-static GPtrArray *chunks;     /* of TB[TB_CHUNK] */
-static unsigned chunk_used;   /* TBs used in all chunks together */
-static GPtrArray *by_host;    /* TBs in the order of their code */
 static uint32_t inval_seq;
 JitTotals jit_totals;
 
@@ -43,36 +42,20 @@ static void invalidate_hook(ram_addr_t addr, uint64_t len)
         dirty_set(DIRTY_CODE, addr, len);
 }
 
-static void *huge_alloc(size_t size)
-{
-    GError *err = NULL;
-    void *p = mem_alloc_ram(size, &err);
-    if (!p)
-        g_error("%s", err->message); /* as g_malloc() does */
-    return p;
-}
-
-static void chunk_free(void *p) { mem_free(p, TB_CHUNK * sizeof(TB)); }
-
 void tb_cache_init(void)
 {
     static const DirtyHooks hooks = {invalidate_hook, tlb_protect_ram};
-    if (!chunks) {
-        chunks = g_ptr_array_new_with_free_func(chunk_free);
-        hash = huge_alloc((1 << HASH_BITS) * sizeof *hash);
-        by_host = g_ptr_array_new();
+    if (!tb_array) {
+        for (array_len = MAX(jit_buf->size / BYTES_PER_TB, MIN_TBS); array_len > 1024 && !tb_array;) {
+            tb_array = mem_alloc_ram(array_len * sizeof *tb_array, NULL);
+            if (!tb_array)
+                array_len /= 2; /* a limit of address space */
+        }
+        if (!tb_array)
+            g_error("no memory for translations"); /* as g_malloc() does */
+        tb_hash_init();
     }
     dirty_set_hooks(&hooks);
-}
-
-/* pc too: with randomised addresses each process has a library's page somewhere else, and not all of that floats. */
-static uint32_t hash_of(ram_addr_t phys_pc, vaddr pc, bool floating, uint64_t cs_base, uint32_t flags)
-{
-    if (floating)
-        pc = 0;
-    uint64_t h = (phys_pc ^ (pc & TCG_PAGE_MASK) << 16 ^ pc >> 32) * 0x9e3779b97f4a7c15ULL ^ cs_base ^
-                 (uint64_t)flags * 0xc2b2ae3d27d4eb4fULL;
-    return (h ^ h >> 29) >> 17 & ((1 << HASH_BITS) - 1);
 }
 
 static CodePage *code_page(ram_addr_t addr, bool make)
@@ -117,57 +100,20 @@ static uint64_t pieces_of(unsigned from, unsigned to)
 
 /* --- finding --- */
 
-/* phys_pc tells the offset in the page. */
-static inline bool is_at(const TB *tb, vaddr pc) { return tb->floating || tb->pc == pc; }
-
-/* Without the lock: TBs enter a chain by one store, leave it by one store and keep their link, and their
- * memory is used again only after tb_flush_all() or, never having been in a chain, tb_drop_last(). Whoever
- * uses what is found looks at ->invalid after making it known. */
-static inline bool is_tb(const TB *tb, const TbState *st, uint32_t cflags, ram_addr_t phys_pc)
-{
-    return is_at(tb, st->pc) && tb->floating == st->floating && tb->phys_pc == phys_pc && tb->cs_base == st->cs_base && tb->flags == st->flags &&
-           tb->cflags == cflags;
-}
-
-TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t phys_pc, bool one_page)
-{
-    TB *first = __atomic_load_n(&hash[hash_of(phys_pc, st->pc, st->floating, st->cs_base, st->flags)], __ATOMIC_ACQUIRE);
-    bool two_pages = false;
-
-    for (TB *tb = first; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE)) {
-        if (!is_tb(tb, st, cflags, phys_pc))
-            continue;
-        if (tb->page[1] == NO_PAGE)
-            return tb;
-        two_pages = true;
-    }
-    if (!two_pages || one_page)
-        return NULL;
-    /* TBs on two pages: the second page must still be where it was. Its look-up may fault, as
-     * fetching the instruction would. */
-    ram_addr_t page1 = tlb_code_addr(cpu, (st->pc & TCG_PAGE_MASK) + TCG_PAGE_SIZE, NULL, NULL);
-    if (page1 == NO_PAGE)
-        return NULL;
-    for (TB *tb = first; tb; tb = __atomic_load_n(&tb->hash_next, __ATOMIC_ACQUIRE))
-        if (is_tb(tb, st, cflags, phys_pc) && tb->page[1] == (page1 & TCG_PAGE_MASK))
-            return tb;
-    return NULL;
-}
-
 TB *tb_find_host(uintptr_t host_pc)
 {
     TB *found = NULL;
     tb_lock();
-    unsigned lo = 0, hi = by_host->len;
+    unsigned lo = 0, hi = nb_published;
     bool cold = jit_buf->cold && host_pc >= (uintptr_t)codebuf_rx(jit_buf, jit_buf->cold_start); /* in the same order there */
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
-        TB *tb = by_host->pdata[mid];
+        TB *tb = &tb_array[mid];
         if (tb_has_host(tb, host_pc)) {
             found = tb;
             break;
         }
-        if (host_pc < (uintptr_t)(cold ? tb->cold : tb->code))
+        if (host_pc < (uintptr_t)(cold ? jit_buf->rx + tb->cold : tb->code))
             hi = mid;
         else
             lo = mid + 1;
@@ -191,44 +137,30 @@ bool tb_page_floats(ram_addr_t phys_pc, vaddr pc)
 
 /* --- life --- */
 
-TB *tb_alloc(void)
-{
-    if (chunk_used == chunks->len * TB_CHUNK)
-        g_ptr_array_add(chunks, huge_alloc(TB_CHUNK * sizeof(TB)));
-    TB *tb = (TB *)chunks->pdata[chunk_used / TB_CHUNK] + chunk_used % TB_CHUNK;
-    chunk_used++;
-    memset(tb, 0, sizeof *tb);
-    tb->page[0] = tb->page[1] = tb->phys_pc = NO_PAGE;
-    tb->jump_off[0] = tb->jump_off[1] = ~0u;
-    return tb;
-}
+TB *tb_alloc(void) { return nb_alloced < array_len ? &tb_array[nb_alloced++] : NULL; }
 
-void tb_publish(TB *tb) { g_ptr_array_add(by_host, tb); }
+void tb_publish(TB *tb) { nb_published = tb - tb_array + 1; }
 
 void tb_drop_last(TB *tb)
 {
-    TB *last = (TB *)chunks->pdata[(chunk_used - 1) / TB_CHUNK] + (chunk_used - 1) % TB_CHUNK;
-    if (tb != last)
+    if (tb != &tb_array[nb_alloced - 1])
         return;
-    if (by_host->len && by_host->pdata[by_host->len - 1] == tb) {
-        g_ptr_array_set_size(by_host, by_host->len - 1);
-        tb_stats_truncate(by_host->len);
+    if (nb_published == nb_alloced) {
+        nb_published--;
+        tb_stats_truncate(nb_published);
         jit_buf->ptr = tb->code - jit_buf->rx_diff - (tb->floating ? TCG_FLOAT_ENTRY_ROOM : 0);
         if (jit_buf->cold)
-            jit_buf->cold = tb->cold - jit_buf->rx_diff;
+            jit_buf->cold = jit_buf->rw + tb->cold;
     }
-    chunk_used--;
+    nb_alloced--;
 }
 
 bool tb_reclaim(void)
 {
     bool any = false;
     tb_lock();
-    while (by_host->len && ((TB *)by_host->pdata[by_host->len - 1])->invalid) {
-        unsigned used = chunk_used;
-        tb_drop_last(by_host->pdata[by_host->len - 1]);
-        if (chunk_used == used)
-            break;
+    while (nb_published && nb_published == nb_alloced && tb_array[nb_published - 1].invalid) {
+        tb_drop_last(&tb_array[nb_published - 1]);
         any = true;
     }
     tb_unlock();
@@ -245,43 +177,51 @@ void tb_protect_page(ram_addr_t page)
     dirty_clear(DIRTY_CODE, page & TCG_PAGE_MASK, TCG_PAGE_SIZE);
 }
 
+static TB *untag(TbSlot t, int *n)
+{
+    *n = t & 1;
+    return tb_of(t >> 1);
+}
+
+static TbSlot tagged(const TB *tb, int n) { return tb_ref(tb) << 1 | n; }
+
 void tb_insert(CPUState *cpu, TB *tb)
 {
-    for (int n = 0; n < 2 && tb->page[n] != NO_PAGE; n++) {
-        CodePage *p = code_page(tb->page[n], true);
+    for (int n = 0; n < 2 && tb_page(tb, n) != NO_PAGE; n++) {
+        CodePage *p = code_page(tb_page(tb, n), true);
         unsigned from, to;
         tb_extent(tb, n, &from, &to);
         p->pieces |= pieces_of(from, to);
         tb->page_next[n] = p->first;
-        p->first = (TB *)((uintptr_t)tb | n);
-        tb_protect_page(tb->page[n]);
+        p->first = tagged(tb, n);
+        tb_protect_page(tb_page(tb, n));
     }
-    uint32_t h = hash_of(tb->phys_pc, tb->pc, tb->floating, tb->cs_base, tb->flags);
-    tb->hash_next = hash[h];
-    __atomic_store_n(&hash[h], tb, __ATOMIC_RELEASE);
+    tb_hash_add(tb);
 }
 
-static TB *untag(TB *t, int *n)
+/* Take a TB's part n out of a list; next: where that of part m of another goes on. */
+static void list_remove(TbSlot *p, const TB *tb, int n, TbSlot *(*next)(TB *tb, int m))
 {
-    *n = (uintptr_t)t & 1;
-    return (TB *)((uintptr_t)t & ~(uintptr_t)1);
+    while (*p) {
+        int m;
+        TB *t = untag(*p, &m);
+        if (t == tb && m == n) {
+            *p = *next(t, m);
+            return;
+        }
+        p = next(t, m);
+    }
 }
+
+static TbSlot *next_on_page(TB *tb, int n) { return &tb->page_next[n]; }
+static TbSlot *next_incoming(TB *tb, int n) { return &tb->incoming_next[n]; }
 
 static void unlink_slot(TB *tb, int slot)
 {
-    TB *to = tb->jump_dest[slot];
-    if (!to)
+    if (!tb->jump_dest[slot])
         return;
-    for (TB **p = &to->incoming; *p;) {
-        int n;
-        TB *from = untag(*p, &n);
-        if (from == tb && n == slot) {
-            *p = from->incoming_next[n];
-            break;
-        }
-        p = &from->incoming_next[n];
-    }
-    tb->jump_dest[slot] = NULL;
+    list_remove(&tb_of(tb->jump_dest[slot])->incoming, tb, slot, next_incoming);
+    tb->jump_dest[slot] = 0;
     tcg_patch_jump(jit_buf, tb->code, tb->jump_off[slot], tb->code + tb->reset_off[slot]);
 }
 
@@ -292,10 +232,10 @@ void tb_chain(TB *from, unsigned slot, TB *to)
     tb_lock();
     if (!from->invalid && !to->invalid && !from->jump_dest[slot] && from->jump_off[slot] != ~0u &&
         !(from->cflags & CF_NOCHAIN) && !(to->cflags & CF_NOCACHE) && (!(from->lazy_slots >> slot & 1) || to->skips_state) &&
-        (!is_loop || from == to) && from->floating == to->floating && to->page[1] == NO_PAGE) {
-        from->jump_dest[slot] = to;
+        (!is_loop || from == to) && from->floating == to->floating && to->second == NO_PAGE) {
+        from->jump_dest[slot] = tb_ref(to);
         from->incoming_next[slot] = to->incoming;
-        to->incoming = (TB *)((uintptr_t)from | slot);
+        to->incoming = tagged(from, slot);
         tcg_patch_jump(jit_buf, from->code, from->jump_off[slot], to->code + (is_loop ? to->loop_entry : 0));
     }
     tb_unlock();
@@ -305,23 +245,9 @@ static void tb_invalidate(TB *tb)
 {
     tb->invalid = true;
     log_print(LOG_PAGE, "page: TB %016" PRIx64 " at RAM %08" PRIx64 " invalidated\n", tb->pc, tb->phys_pc);
-    for (TB **p = &hash[hash_of(tb->phys_pc, tb->pc, tb->floating, tb->cs_base, tb->flags)]; *p; p = &(*p)->hash_next)
-        if (*p == tb) {
-            __atomic_store_n(p, tb->hash_next, __ATOMIC_RELEASE);
-            break;
-        }
-    for (int k = 0; k < 2 && tb->page[k] != NO_PAGE; k++) {
-        CodePage *cp = code_page(tb->page[k], false);
-        for (TB **p = &cp->first; *p;) {
-            int n;
-            TB *t = untag(*p, &n);
-            if (t == tb && n == k) {
-                *p = t->page_next[n];
-                break;
-            }
-            p = &t->page_next[n];
-        }
-    }
+    tb_hash_remove(tb);
+    for (int k = 0; k < 2 && tb_page(tb, k) != NO_PAGE; k++)
+        list_remove(&code_page(tb_page(tb, k), false)->first, tb, k, next_on_page);
     unlink_slot(tb, 0);
     unlink_slot(tb, 1);
     while (tb->incoming) {
@@ -349,8 +275,8 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
         if (cp->pieces & pieces_of(from, to)) {
             uint64_t left = 0;
             bool any = false;
-            TB *next;
-            for (TB *t = cp->first; t; t = next) {
+            TbSlot next;
+            for (TbSlot t = cp->first; t; t = next) {
                 int n;
                 unsigned f, e;
                 TB *tb = untag(t, &n);
@@ -390,13 +316,12 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
 void tb_flush_all(CPUState *cpu)
 {
     tb_lock();
-    memset(hash, 0, (1 << HASH_BITS) * sizeof *hash);
+    tb_hash_clear();
     for (uint64_t g = 0; g < nb_code_groups; g++)
         if (code_pages[g])
             memset(code_pages[g], 0, 512 * sizeof **code_pages);
-    chunk_used = 0;
+    nb_alloced = nb_published = 0;
     tb_patch_forget();
-    g_ptr_array_set_size(by_host, 0);
     tb_stats_truncate(0);
     codebuf_flush(jit_buf);
     jit_totals.flushes++;
@@ -411,16 +336,16 @@ void tb_cache_stats(unsigned *count, uint64_t *target_bytes, unsigned *max_targe
     *count = *max_target = *cross_page = *linked1 = *linked2 = 0;
     *target_bytes = 0;
     tb_lock();
-    for (unsigned i = 0; i < by_host->len; i++) {
-        TB *tb = by_host->pdata[i];
+    for (unsigned i = 0; i < nb_published; i++) {
+        const TB *tb = &tb_array[i];
         if (tb->invalid)
             continue;
         ++*count;
         *target_bytes += tb->size;
         *max_target = MAX(*max_target, tb->size);
-        *cross_page += tb->page[1] != NO_PAGE;
-        *linked1 += tb->jump_dest[0] != NULL || tb->jump_dest[1] != NULL;
-        *linked2 += tb->jump_dest[0] != NULL && tb->jump_dest[1] != NULL;
+        *cross_page += tb->second != NO_PAGE;
+        *linked1 += tb->jump_dest[0] || tb->jump_dest[1];
+        *linked2 += tb->jump_dest[0] && tb->jump_dest[1];
     }
     tb_unlock();
 }

@@ -18,6 +18,12 @@ static struct {
     ram_addr_t addr;
     uint8_t len, cost;
 } places[PATCH_SLOTS];
+/* Immediates that TBs read: few TBs have any, so not in TB. By TB; its nb_soft tells whether what is here is its own. */
+typedef struct SoftImmediate { uint16_t off; uint8_t len; } SoftImmediate; /* of its first page */
+enum { MAX_SOFT = 4 };
+typedef struct SoftImmediates { SoftImmediate at[MAX_SOFT]; } SoftImmediates;
+static GHashTable *soft_of;
+static SoftImmediates draft; /* of the TB under translation */
 static unsigned nb_often; /* notes that reached PATCH_OFTEN since the last flush: 0 saves the search */
 
 void tb_patch_note(ram_addr_t addr, uint64_t len)
@@ -38,6 +44,7 @@ void tb_patch_forget(void)
 {
     memset(places, 0, sizeof places);
     nb_often = 0;
+    g_clear_pointer(&soft_of, g_hash_table_destroy);
 }
 
 static bool patched_inside(ram_addr_t addr, unsigned len)
@@ -53,20 +60,28 @@ static bool patched_inside(ram_addr_t addr, unsigned len)
 const void *tb_patched_immediate(CPUState *cpu, TB *tb, vaddr addr, unsigned len)
 {
     unsigned page_off = addr & ~TCG_PAGE_MASK;
-    if (likely(nb_often == 0) || tb->phys_pc == NO_PAGE || tb->nb_soft == ARRAY_SIZE(tb->soft))
+    if (likely(nb_often == 0) || tb->phys_pc == NO_PAGE || tb->nb_soft == MAX_SOFT)
         return NULL;
     /* on the TB's first page, which is the one whose bytes are at hand */
     if (((addr ^ tb->pc) & TCG_PAGE_MASK) || page_off + len > TCG_PAGE_SIZE ||
         cpu->code_page.page != (addr & TCG_PAGE_MASK) || !patched_inside((tb->phys_pc & TCG_PAGE_MASK) + page_off, len))
         return NULL;
-    tb->soft[tb->nb_soft++] = (SoftImmediate){page_off, len};
+    draft.at[tb->nb_soft++] = (SoftImmediate){page_off, len};
     return cpu->code_page.host + page_off;
+}
+
+void tb_patch_keep(const TB *tb)
+{
+    if (!soft_of)
+        soft_of = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_free);
+    g_hash_table_replace(soft_of, (gpointer)tb, g_memdup2(&draft, sizeof draft));
 }
 
 bool tb_patch_is_soft(const TB *tb, unsigned from, unsigned to)
 {
+    const SoftImmediates *s = tb->nb_soft ? g_hash_table_lookup(soft_of, tb) : NULL;
     for (unsigned i = 0; i < tb->nb_soft; i++)
-        if (from >= tb->soft[i].off && to <= tb->soft[i].off + tb->soft[i].len)
+        if (from >= s->at[i].off && to <= s->at[i].off + s->at[i].len)
             return true;
     return false;
 }

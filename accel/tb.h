@@ -4,44 +4,52 @@
 
 #include "accel/cpu.h"
 
-/* An immediate that the TB reads from guest memory each time it runs (tb-patch.c): bytes of its first page. */
-typedef struct SoftImmediate {
-    uint16_t off;
-    uint8_t len;
-} SoftImmediate;
+extern CodeBuf *jit_buf;
 
-struct TB { /* a cache line: what a look-up and an entry in the jump cache read; others are mostly not in the host's caches */
+/* TBs lie in one array, and know each other by their place in it. */
+typedef uint32_t TbRef;    /* place + 1; 0: none */
+typedef uint32_t TbSlot;   /* a TB and 0 or 1, which of its pages or jumps: TbRef << 1 | n; 0: none */
+
+/* 128 bytes, as there are hundreds of thousands. The first line is what a look-up, an entry in the jump cache and a
+ * link read: TBs are mostly not in the host's caches. */
+struct TB {
     _Alignas(64) vaddr pc;
-    uint32_t cs_base;
-    uint32_t flags, cflags;
-    bool invalid;
-    bool skips_state;         /* overwrites what lazy exits leave out (TcgLazyExit) before anything can look at it */
-    uint8_t lazy_slots;       /* bit n: goto_tb slot n may only be linked to such a TB */
-    bool has_branch : 1;      /* ends in an indirect branch, whose target CPUOps.check_branch looks at; see branch_off */
-    bool floating : 1;        /* code for any linear page: pc is that of its first use */
-    ram_addr_t page[2];       /* ram_addr of the page(s); ~0: none (second), or not RAM (first: never cached) */
-    ram_addr_t phys_pc;       /* ram_addr of the first byte */
-    TB *hash_next;
-    uint8_t *code;            /* rx; up to here: the line */
+    ram_addr_t phys_pc;       /* ram_addr of the first byte; NO_PAGE: not RAM, never cached */
+    ram_addr_t second;        /* ram_addr of the second page; NO_PAGE: none */
+    uint8_t *code;            /* rx */
+    uint32_t cs_base, flags;
+    uint16_t cflags;
     uint16_t size;            /* guest bytes, 1 .. 2 pages */
     uint16_t icount;
-    uint8_t nb_soft;          /* of soft[] */
+    bool invalid;
+    bool skips_state;         /* overwrites what lazy exits leave out (TcgLazyExit) before anything can look at it */
+    uint8_t lazy_slots : 2;   /* bit n: goto_tb slot n may only be linked to such a TB */
+    uint8_t loop_slot : 1;    /* if loop_entry: this goto_tb slot may only be linked to the TB itself, at loop_entry */
+    bool has_branch : 1;      /* ends in an indirect branch, whose target CPUOps.check_branch looks at; see branch_off */
+    bool floating : 1;        /* code for any linear page: pc is that of its first use */
+    uint8_t nb_soft;          /* immediates that it reads when it runs: tb-patch.c has them */
     uint16_t branch_off;      /* of that instruction from pc */
     uint32_t branch_undo;     /* the guest's: what it takes to undo it */
+    TbSlot incoming;          /* list of TBs whose slot n jumps here */
     uint32_t code_size;
-    uint8_t *cold;            /* rx: stubs and exits */
-    uint32_t cold_size;
-    uint8_t *search;          /* encoded fault map */
-    uint32_t search_size;
-    TB *page_next[2];         /* next TB of page[n]; see tb-cache.c */
-    SoftImmediate soft[4];
-    uint32_t jump_off[2], reset_off[2]; /* goto_tb slots; ~0 unused */
+    uint32_t cold, cold_size; /* stubs and exits: from the code buffer's begin. Here the second line begins */
+    uint32_t map;             /* encoded fault map, likewise; 0: none */
     uint32_t loop_entry;      /* offset from code, or 0 */
-    uint8_t loop_slot;        /* then: this goto_tb slot may only be linked to the TB itself, at loop_entry */
-    TB *jump_dest[2];         /* linked target or NULL */
-    TB *incoming;             /* list of TBs whose slot n jumps here: tagged pointers (TB | n) */
-    TB *incoming_next[2];
+    uint32_t jump_off[2], reset_off[2]; /* goto_tb slots; ~0 unused */
+    TbRef jump_dest[2];       /* linked target */
+    TbSlot page_next[2];      /* next TB of the first and second page; see tb-cache.c */
+    TbSlot incoming_next[2];
 };
+_Static_assert(offsetof(struct TB, cold) == 64 && sizeof(struct TB) == 128, "two lines");
+
+extern TB *tb_array;
+static inline TB *tb_of(TbRef r) { return tb_array + (r - 1); }
+static inline TbRef tb_ref(const TB *tb) { return (TbRef)(tb - tb_array) + 1; }
+/* Its RAM pages; NO_PAGE: none. */
+static inline ram_addr_t tb_page(const TB *tb, int n)
+{
+    return n ? tb->second : tb->phys_pc == ~(ram_addr_t)0 ? tb->phys_pc : tb->phys_pc & TCG_PAGE_MASK;
+}
 /* Where the running TB is, or the one that has just been left. */
 static inline vaddr tb_pc_now(CPUState *cpu, const TB *tb)
 {
@@ -49,8 +57,7 @@ static inline vaddr tb_pc_now(CPUState *cpu, const TB *tb)
 }
 static inline bool tb_has_host(const TB *tb, uintptr_t host_pc) /* a return address may lie right behind the code */
 {
-    return host_pc - (uintptr_t)tb->code <= tb->code_size || host_pc - (uintptr_t)tb->cold <= tb->cold_size;
+    return host_pc - (uintptr_t)tb->code <= tb->code_size || host_pc - (uintptr_t)(jit_buf->rx + tb->cold) <= tb->cold_size;
 }
-_Static_assert(offsetof(struct TB, size) == 64, "the first line");
 
 #endif

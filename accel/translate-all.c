@@ -62,10 +62,10 @@ static uint8_t *encode_map(uint8_t *p, const TcgInsnMap *map, unsigned n, uint64
 
 bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2])
 {
-    const uint8_t *p = tb->search;
+    const uint8_t *p = jit_buf->rx + tb->map;
     uint32_t off = host_pc - (uintptr_t)tb->code, at = 0;
     data[0] = data[1] = 0;
-    if (!p)
+    if (!tb->map)
         return false;
     /* A return address lies behind its call: the instruction whose code ends there or later. */
     for (uint64_t n = get_u(&p); n; n--) {
@@ -152,7 +152,7 @@ static void dump_out(const TB *tb, const TcgContext *c)
     if (main_size < tb->code_size || tb->cold_size) {
         g_string_append(s, "  -- tb slow paths + alignment\n");
         disas_span(s, tb->code + main_size, tb->code + tb->code_size);
-        disas_span(s, tb->cold, tb->cold + tb->cold_size);
+        disas_span(s, jit_buf->rx + tb->cold, jit_buf->rx + tb->cold + tb->cold_size);
     }
     write_block(s);
 }
@@ -188,8 +188,7 @@ static void store_map(TB *tb, const TcgContext *c)
     uint8_t **at = jit_buf->cold ? &jit_buf->cold : &jit_buf->ptr, *start = *at, *p = start;
     p = encode_map(p, c->insn_map, c->nb_insns, data);
     p = encode_map(p, c->stub_map, c->nb_stubs, data);
-    tb->search = start + jit_buf->rx_diff;
-    tb->search_size = p - start;
+    tb->map = start - jit_buf->rw;
     *at = p;
 }
 
@@ -204,8 +203,7 @@ static bool find_pages(CPUState *cpu, TB *tb, ram_addr_t phys_pc)
 {
     vaddr last = tb->pc + MAX(tb->size, 1) - 1;
     tb->phys_pc = phys_pc;
-    tb->page[0] = phys_pc & TCG_PAGE_MASK;
-    tb->page[1] = NO_PAGE;
+    tb->second = NO_PAGE;
     if (!((last ^ tb->pc) & TCG_PAGE_MASK))
         return false;
     ram_addr_t second = tlb_code_addr(cpu, last & TCG_PAGE_MASK, NULL, NULL);
@@ -213,7 +211,7 @@ static bool find_pages(CPUState *cpu, TB *tb, ram_addr_t phys_pc)
         tb->cflags |= CF_NOCACHE | CF_NOCHAIN;
         return false;
     }
-    tb->page[1] = second & TCG_PAGE_MASK;
+    tb->second = second & TCG_PAGE_MASK;
     return dirty_get(DIRTY_CODE, second);
 }
 
@@ -245,7 +243,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     }
 
     /* The front end may leave by a fetch fault: it works on a TB of its own, and nothing is taken before. */
-    TB draft = {.pc = st->pc, .cs_base = st->cs_base, .flags = st->flags, .floating = st->floating, .page = {NO_PAGE, NO_PAGE}, .phys_pc = NO_PAGE,
+    TB draft = {.pc = st->pc, .cs_base = st->cs_base, .flags = st->flags, .floating = st->floating, .second = NO_PAGE, .phys_pc = NO_PAGE,
                 .jump_off = {~0u, ~0u}};
     TB *tb;
     TbFacts *facts;
@@ -271,7 +269,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
             dump_ops(c, "OP:\n");
         if (phys_pc != NO_PAGE && find_pages(cpu, &draft, phys_pc)) {
             /* The second page's bytes were read before writes to it could be seen: once more. */
-            tb_protect_page(draft.page[1]);
+            tb_protect_page(draft.second);
             continue;
         }
         cflags = draft.cflags;
@@ -279,7 +277,11 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         tb_lock();
         tb = tb_alloc();
         tb_unlock();
-        c->tb_cookie = (uintptr_t)tb;
+        if (!tb) {
+            tb_flush_all(cpu);
+            continue;
+        }
+        c->tb_cookie = (uintptr_t)tb - (uintptr_t)tb_array; /* small: an exit loads it in fewer bytes */
         facts = tb_stats_begin(c);
         code_start = jit_buf->ptr;
         cold_start = jit_buf->cold;
@@ -310,7 +312,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     *tb = draft;
     tb->code = c->code_rx;
     tb->code_size = c->code_size;
-    tb->cold = c->cold_rx;
+    tb->cold = c->cold_rx ? c->cold_rx - jit_buf->rx : 0;
     tb->cold_size = c->cold_size;
     for (int i = 0; i < 2; i++) {
         tb->jump_off[i] = c->goto_tb_jump[i];
@@ -323,10 +325,12 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     if (log_enabled(LOG_TB_OUT_ASM) && log_addr_in_filter(tb->pc))
         dump_out(tb, c);
     if (unlikely(perfmap != NULL))
-        perfmap_line(tb->code, tb->code_size, "tb", tb->pc), perfmap_line(tb->cold, tb->cold_size, "tb-cold", tb->pc);
+        perfmap_line(tb->code, tb->code_size, "tb", tb->pc), perfmap_line(jit_buf->rx + tb->cold, tb->cold_size, "tb-cold", tb->pc);
 
     tb_lock();
     tb_publish(tb);
+    if (tb->nb_soft)
+        tb_patch_keep(tb);
     tb_stats_end(facts, tb, c);
     /* Somebody wrote code while these bytes were read: use the TB once and read them again next time. */
     if (tb_inval_seq() != seq)

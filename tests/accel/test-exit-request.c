@@ -46,7 +46,7 @@ static void test_never_lost(void)
     head = cpu_head(cpu);
     current_cpu = cpu; /* this thread */
     for (unsigned k = 0; k < KINDS; k++) {
-        tb[k] = (TB){.pc = PC, .flags = st.flags = k, .page = {0x1000, NO_PAGE}};
+        tb[k] = (TB){.pc = PC, .flags = st.flags = k, .phys_pc = 0x1000, .second = NO_PAGE};
         jump_cache_enter(cpu, &st, &tb[k], true);
     }
     GThread *asker = g_thread_new("asker", ask, NULL);
@@ -90,7 +90,7 @@ static void test_own_thread(void)
     harness_start("max");
     cpu = env->cpu;
     current_cpu = cpu;
-    tb = (TB){.pc = PC, .page = {0x1000, NO_PAGE}};
+    tb = (TB){.pc = PC, .phys_pc = 0x1000, .second = NO_PAGE};
     jump_cache_enter(cpu, &st, &tb, true);
     g_assert_false(jump_misses(cpu_head(cpu)));
     cpu_request_exit(cpu);

@@ -321,7 +321,7 @@ static bool jc_has(vaddr pc) { return jump_cache_find(cpu, &(TbState){.pc = pc})
 static void jc_put(TB *tb, vaddr pc, bool global, bool two_pages)
 {
     TbState st = {.pc = pc};
-    *tb = (TB){.pc = pc, .page = {0x1000, two_pages ? 0x2000 : NO_PAGE}};
+    *tb = (TB){.pc = pc, .phys_pc = 0x1000, .second = two_pages ? 0x2000 : NO_PAGE};
     jump_cache_enter(cpu, &st, tb, global);
 }
 
@@ -385,7 +385,7 @@ static void test_jump_cache_kinds(void)
     head = cpu_head(cpu);
     for (unsigned i = 0; i < KINDS; i++) {
         st[i] = (TbState){.pc = 0x400100, .flags = i % 5, .cs_base = i / 5};
-        tb[i] = (TB){.pc = 0x400100, .flags = i % 5, .cs_base = i / 5, .page = {0x1000, NO_PAGE}};
+        tb[i] = (TB){.pc = 0x400100, .flags = i % 5, .cs_base = i / 5, .phys_pc = 0x1000, .second = NO_PAGE};
         jump_cache_enter(cpu, &st[i], &tb[i], i & 1);
         g_assert_true(jump_cache_find(cpu, &st[i]) == &tb[i]);
         if (i > 0)
