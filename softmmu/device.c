@@ -48,6 +48,67 @@ static void prop_store_string(Device *dev, const DeviceProp *p, const char *s)
     *at = g_strdup(s);
 }
 
+typedef struct Global {
+    char *driver, *prop, *value, *error;
+    bool used;
+} Global;
+
+static GPtrArray *globals;
+
+static void global_free(gpointer p)
+{
+    Global *g = p;
+
+    g_free(g->driver);
+    g_free(g->prop);
+    g_free(g->value);
+    g_free(g->error);
+    g_free(g);
+}
+
+void device_add_global(const char *driver, const char *prop, const char *value)
+{
+    Global *g = g_new0(Global, 1);
+
+    g->driver = g_strdup(driver);
+    g->prop = g_strdup(prop);
+    g->value = g_strdup(value);
+    if (!globals)
+        globals = g_ptr_array_new_with_free_func(global_free);
+    g_ptr_array_add(globals, g);
+}
+
+static void set_globals(Device *dev)
+{
+    for (guint i = 0; globals && i < globals->len; i++) {
+        Global *g = globals->pdata[i];
+        GError *err = NULL;
+        if (strcmp(g->driver, dev->cls->name))
+            continue;
+        g->used = true;
+        if (!device_set_prop(dev, g->prop, g->value, &err)) {
+            g_free(g->error);
+            g->error = g_strdup(err->message);
+            g_error_free(err);
+        }
+    }
+}
+
+bool device_check_globals(GError **errp)
+{
+    bool ok = true;
+
+    for (guint i = 0; globals && ok && i < globals->len; i++) {
+        Global *g = globals->pdata[i];
+        if (g->error)
+            ok = error_set(errp, "-global %s.%s=%s: %s", g->driver, g->prop, g->value, g->error);
+        else if (!g->used)
+            warn_report("-global %s.%s=%s: no device took it", g->driver, g->prop, g->value);
+    }
+    g_clear_pointer(&globals, g_ptr_array_unref);
+    return ok;
+}
+
 Device *device_new(const DeviceClass *cls, const char *id)
 {
     Device *dev = g_malloc0(cls->instance_size);
@@ -60,6 +121,7 @@ Device *device_new(const DeviceClass *cls, const char *id)
         else
             prop_store(dev, p, p->def);
     }
+    set_globals(dev);
     return dev;
 }
 

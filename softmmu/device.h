@@ -51,6 +51,10 @@ struct Device { /* first member of every device's state */
 Device *device_new(const DeviceClass *cls, const char *id);
 /* Set one property from text; false with errp naming device, property and what is allowed. */
 bool device_set_prop(Device *dev, const char *name, const char *value, GError **errp);
+/* -global: what every instance of that class made from now on gets before its own settings. Texts are copied. */
+void device_add_global(const char *driver, const char *prop, const char *value);
+/* False: one could not be set. Warns of those that no device took. Forgets them all. */
+bool device_check_globals(GError **errp);
 /* init + first reset; on failure the device is freed and errp set. Appends to the device list. */
 bool device_realize(Device *dev, GError **errp);
 void device_free(Device *dev); /* finalize, out of the list */

@@ -186,10 +186,11 @@ void memory_region_init(MemoryRegion *mr, const char *name, uint64_t size)
     region_setup(mr, name, MR_CONTAINER, size);
 }
 
-static bool init_block(MemoryRegion *mr, const char *name, MemoryKind kind, uint64_t size, GError **errp)
+static bool init_block(MemoryRegion *mr, const char *name, MemoryKind kind, uint64_t size, const struct MemSource *src,
+                       GError **errp)
 {
     region_setup(mr, name, kind, size);
-    mr->ram = ram_block_alloc(name, size, mr, errp);
+    mr->ram = ram_block_alloc(name, size, src, mr, errp);
     if (mr->ram)
         return true;
     g_free(mr->name);
@@ -199,12 +200,17 @@ static bool init_block(MemoryRegion *mr, const char *name, MemoryKind kind, uint
 
 bool memory_region_init_ram(MemoryRegion *mr, const char *name, uint64_t size, GError **errp)
 {
-    return init_block(mr, name, MR_RAM, size, errp);
+    return init_block(mr, name, MR_RAM, size, NULL, errp);
+}
+
+bool memory_region_init_ram_from(MemoryRegion *mr, const char *name, uint64_t size, const struct MemSource *src, GError **errp)
+{
+    return init_block(mr, name, MR_RAM, size, src, errp);
 }
 
 bool memory_region_init_rom(MemoryRegion *mr, const char *name, uint64_t size, GError **errp)
 {
-    return init_block(mr, name, MR_ROM, size, errp);
+    return init_block(mr, name, MR_ROM, size, NULL, errp);
 }
 
 void memory_region_init_io(MemoryRegion *mr, const MemoryOps *ops, void *opaque, const char *name,

@@ -49,6 +49,8 @@ struct MemoryRegion {
  * memory_region_destroy. name is copied. */
 void memory_region_init(MemoryRegion *mr, const char *name, uint64_t size); /* container */
 bool memory_region_init_ram(MemoryRegion *mr, const char *name, uint64_t size, GError **errp);
+struct MemSource; /* host/base/mem.h */
+bool memory_region_init_ram_from(MemoryRegion *mr, const char *name, uint64_t size, const struct MemSource *src, GError **errp);
 bool memory_region_init_rom(MemoryRegion *mr, const char *name, uint64_t size, GError **errp);
 void memory_region_init_io(MemoryRegion *mr, const MemoryOps *ops, void *opaque, const char *name,
                            uint64_t size);

@@ -14,7 +14,7 @@ static ram_addr_t ram_end;
 
 /* --- blocks --- */
 
-RamBlock *ram_block_alloc(const char *name, uint64_t size, MemoryRegion *mr, GError **errp)
+RamBlock *ram_block_alloc(const char *name, uint64_t size, const MemSource *src, MemoryRegion *mr, GError **errp)
 {
     RamBlock *b;
     uint64_t len = ROUND_UP(size, 4096ULL);
@@ -24,7 +24,7 @@ RamBlock *ram_block_alloc(const char *name, uint64_t size, MemoryRegion *mr, GEr
         error_set(errp, "memory '%s' of %" PRIu64 " bytes is too large (at most 1 TiB)", name, size);
         return NULL;
     }
-    host = mem_alloc_ram(len, errp);
+    host = mem_alloc_ram_from(len, src, errp);
     if (!host)
         return NULL;
     b = g_new0(RamBlock, 1);

@@ -14,7 +14,9 @@ struct RamBlock {
     RamBlock *next;
 };
 
-RamBlock *ram_block_alloc(const char *name, uint64_t size, MemoryRegion *mr, GError **errp);
+struct MemSource;
+/* src: where the memory comes from (host/base/mem.h); NULL: anonymous. */
+RamBlock *ram_block_alloc(const char *name, uint64_t size, const struct MemSource *src, MemoryRegion *mr, GError **errp);
 void ram_block_free(RamBlock *b);
 RamBlock *ram_blocks(void); /* list head */
 ram_addr_t ram_addr_end(void); /* one past the last ram_addr_t in use */

@@ -2,6 +2,7 @@
  * reset, power off, stop, continue. All under the BQL in the main thread. */
 #include "host/base/osdep.h"
 #include "host/audio/audio.h"
+#include "host/base/mem.h"
 #include "host/block/block.h"
 #include "host/char/chardev.h"
 #include "host/net/net.h"
@@ -181,6 +182,30 @@ static bool create_audio(GError **errp)
     return pc_cfg.pcspk || error_set(errp, "-machine pcspk-audiodev=%s: there is no -audiodev with that id", cfg->pcspk_audiodev);
 }
 
+static bool choose_memory(GError **errp)
+{
+    static MemSource src;
+    uint64_t size = 0;
+
+    src = (MemSource){cfg->mem_path, false, cfg->mem_prealloc};
+    if (cfg->memory_backend) {
+        if (cfg->mem_path)
+            return error_set(errp, "-mem-path %s: not with -machine memory-backend=", cfg->mem_path);
+        if (!object_memory_find(cfg->memory_backend, &src, &size))
+            return error_set(errp, "-machine memory-backend=%s: there is no memory object with that id", cfg->memory_backend);
+        if (cfg->ram_size_set && size != cfg->ram_size)
+            return error_set(errp, "-machine memory-backend=%s: its size is %" PRIu64 " MiB, -m says %" PRIu64, cfg->memory_backend,
+                             (uint64_t)(size / MiB), (uint64_t)(cfg->ram_size / MiB));
+        if (size < MiB || size % (8 * KiB) || size > 1024 * GiB)
+            return error_set(errp, "-machine memory-backend=%s: a PC has 1M to 1024G of RAM", cfg->memory_backend);
+        cfg->ram_size = size;
+        src.prealloc |= cfg->mem_prealloc;
+    }
+    pc_cfg.ram_size = cfg->ram_size;
+    pc_cfg.ram_source = &src;
+    return true;
+}
+
 static bool create_board(GError **errp)
 {
     const AccelOptions accel = {.tb_size = cfg->tb_size_mb * MiB, .one_insn_per_tb = cfg->one_insn_per_tb, .perfmap = cfg->perfmap,
@@ -200,7 +225,6 @@ static bool create_board(GError **errp)
         lib_dirs = g_strjoinv(":", (char **)cfg->lib_dirs->pdata);
         g_ptr_array_set_size(cfg->lib_dirs, (gint)cfg->lib_dirs->len - 1);
     }
-    pc_cfg.ram_size = cfg->ram_size;
     pc_cfg.bios = cfg->bios;
     pc_cfg.lib_dirs = lib_dirs;
     pc_cfg.kernel = cfg->kernel;
@@ -232,7 +256,13 @@ static bool create_board(GError **errp)
     pc_cfg.rtc_localtime = cfg->rtc_localtime;
     pc_cfg.rtc_offset_s = cfg->rtc_offset_s;
     pc_cfg.cpu = cpu;
-    if (!create_objects(OBJECTS_EARLY, errp) || !net_setup_backends(cfg, errp))
+    for (guint i = 0; i < cfg->globals->len; i++) {
+        g_autofree char *text = g_strdup(g_ptr_array_index(cfg->globals, i));
+        char *dot = strchr(text, '.'), *eq = strchr(dot, '=');
+        *dot = *eq = 0;
+        device_add_global(text, dot + 1, eq + 1);
+    }
+    if (!create_objects(OBJECTS_EARLY, errp) || !choose_memory(errp) || !net_setup_backends(cfg, errp))
         return false;
     pc = pc_create(&pc_cfg, errp);
     if (!pc || !net_setup_nics(cfg, pc, errp) || !create_objects(OBJECTS_LATE, errp))
@@ -245,7 +275,7 @@ static bool create_board(GError **errp)
             return false;
         }
     }
-    if (!pc_add_virtio_drives(pc, errp))
+    if (!pc_add_virtio_drives(pc, errp) || !device_check_globals(errp))
         return false;
     net_setup_check(cfg);
     return true;

@@ -27,8 +27,6 @@ bool option_net(VlConfig *c, const char *opt, const char *val, GError **errp)
     const char *type;
     bool ok = true;
 
-    if (val[0] == '{')
-        return error_set(errp, "JSON is not supported here (write TYPE,key=value,...)");
     kv = keyval_parse(val, "type");
     type = keyval_get(kv, "type");
     if (is_netdev(opt)) {

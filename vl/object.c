@@ -1,8 +1,9 @@
-/* object.c - the types of -object. Spec: QEMU's manual, "Generic object creation". JSON is not taken. */
+/* object.c - the types of -object. Spec: QEMU's manual, "Generic object creation". */
 #include "host/base/osdep.h"
 #include "vl/object.h"
 
 #include "host/base/keyval.h"
+#include "host/base/mem.h"
 #include "host/net/net.h"
 #include "host/rng/rng.h"
 
@@ -19,12 +20,87 @@ static bool new_rng_random(const GPtrArray *kv, const char *id, GError **errp)
            rng_source_new(id, file ? file : "/dev/urandom", errp);
 }
 
+/* ---- memory ---- */
+
+typedef struct Memory {
+    char *id, *path;
+    MemSource src;
+    uint64_t size;
+} Memory;
+
+static GPtrArray *memories;
+
+static void memory_free(gpointer p)
+{
+    Memory *m = p;
+
+    g_free(m->id);
+    g_free(m->path);
+    g_free(m);
+}
+
+/* Placement, merging and dumps by the host are left to it. */
+static bool new_memory(const GPtrArray *kv, const char *id, GError **errp)
+{
+    const char *type = keyval_get(kv, "qom-type"), *size = keyval_get(kv, "size"), *path = keyval_get(kv, "mem-path");
+    bool file = g_str_has_suffix(type, "file"), ok, ignored = false;
+    Memory *m = g_new0(Memory, 1);
+
+    m->id = g_strdup(id);
+    m->path = g_strdup(path);
+    m->src = (MemSource){m->path, g_str_has_suffix(type, "memfd"), false};
+    ok = keyval_check(kv, type,
+                      file ? "qom-type id size share prealloc prealloc-threads merge dump reserve policy host-nodes mem-path align discard-data"
+                           : "qom-type id size share prealloc prealloc-threads merge dump reserve policy host-nodes seal", errp) &&
+         keyval_bool(kv, "share", &m->src.share, errp) && keyval_bool(kv, "prealloc", &m->src.prealloc, errp) &&
+         keyval_bool(kv, "merge", &ignored, errp) && keyval_bool(kv, "dump", &ignored, errp) &&
+         keyval_bool(kv, "reserve", &ignored, errp) && keyval_bool(kv, "discard-data", &ignored, errp) &&
+         keyval_bool(kv, "seal", &ignored, errp);
+    if (ok && !size)
+        ok = error_set(errp, "size= is needed");
+    if (ok && file && !path)
+        ok = error_set(errp, "mem-path= is needed");
+    if (!ok || !parse_size("size", size, 1, &m->size, errp)) {
+        memory_free(m);
+        return false;
+    }
+    if (!memories)
+        memories = g_ptr_array_new_with_free_func(memory_free);
+    g_ptr_array_add(memories, m);
+    return true;
+}
+
+bool object_memory_find(const char *id, MemSource *src, uint64_t *size)
+{
+    for (guint i = 0; memories && i < memories->len; i++) {
+        Memory *m = memories->pdata[i];
+        if (g_str_equal(m->id, id)) {
+            *src = m->src;
+            *size = m->size;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- names that others may use ---- */
+
+/* Each disk has host threads of its own; which one serves it cannot be chosen. */
+static bool new_iothread(const GPtrArray *kv, const char *id, GError **errp)
+{
+    return keyval_check(kv, "iothread", "qom-type id poll-max-ns poll-grow poll-shrink aio-max-batch thread-pool-min thread-pool-max", errp);
+}
+
 static const struct {
     const char *name;
     ObjectPhase phase;
     bool (*create)(const GPtrArray *kv, const char *id, GError **errp);
 } types[] = {
     {"filter-dump", OBJECTS_LATE, net_filter_dump_new},
+    {"iothread", OBJECTS_EARLY, new_iothread},
+    {"memory-backend-file", OBJECTS_EARLY, new_memory},
+    {"memory-backend-memfd", OBJECTS_EARLY, new_memory},
+    {"memory-backend-ram", OBJECTS_EARLY, new_memory},
     {"rng-builtin", OBJECTS_EARLY, new_rng_builtin},
     {"rng-random", OBJECTS_EARLY, new_rng_random},
 };
@@ -52,8 +128,6 @@ bool object_check(const char *text, GError **errp)
     const char *type;
     bool ok = true;
 
-    if (text[0] == '{')
-        return error_set(errp, "JSON is not supported here (write TYPE,id=ID,key=value,...)");
     kv = keyval_parse(text, "qom-type");
     type = keyval_get(kv, "qom-type");
     if (find_type(type) < 0) {
@@ -94,5 +168,6 @@ void object_cleanup_all(void)
 {
     net_filter_free_all();
     rng_source_free_all();
+    g_clear_pointer(&memories, g_ptr_array_unref);
     g_clear_pointer(&ids, g_ptr_array_unref);
 }

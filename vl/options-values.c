@@ -19,6 +19,7 @@ static const char *const machine_props[][2] = {
     {"graphics", "bool> - Tell the firmware of a screen"}, {"dump-guest-core", "bool> - accepted"},
     {"mem-merge", "bool> - accepted"},                 {"kernel-irqchip", "str> - accepted (off)"},
     {"vmport", "OnOffAuto> - Enable the VMware back door and its mouse"}, {"pcspk-audiodev", "str> - ID of the audiodev of the PC speaker"},               {"smm", "OnOffAuto> - accepted"},
+    {"memory-backend", "str> - ID of the object that is the RAM"}, {"firmware", "str> - same as -bios"},
     {"suppress-vmdesc", "bool> - accepted"},              {"pit", "OnOffAuto> - Enable the i8254"},
     {"pic", "OnOffAuto> - i8259 pair (on)"},           {"i8042", "bool> - Keyboard controller (on)"},
     {"sata", "bool> - of other boards"},               {"smbus", "bool> - accepted"},
@@ -72,6 +73,12 @@ bool option_machine(VlConfig *c, const char *val, GError **errp)
         } else if (g_str_equal(k->key, "pcspk-audiodev")) {
             g_free(c->pcspk_audiodev);
             c->pcspk_audiodev = g_strdup(k->val);
+        } else if (g_str_equal(k->key, "memory-backend")) {
+            g_free(c->memory_backend);
+            c->memory_backend = g_strdup(k->val);
+        } else if (g_str_equal(k->key, "firmware")) {
+            g_free(c->bios);
+            c->bios = g_strdup(k->val);
         } else if (g_str_equal(k->key, "usb")) {
             if (!parse_bool(k->key, k->val, &usb, errp))
                 goto out;
@@ -187,6 +194,7 @@ bool option_mem(VlConfig *c, const char *val, GError **errp)
     if (n > 1024 * GiB)
         return error_set(errp, "more than the host can map (at most 1024G)");
     c->ram_size = n ? n : 128 * MiB;
+    c->ram_size_set = n != 0;
     return true;
 }
 
@@ -241,28 +249,40 @@ bool option_rtc(VlConfig *c, const char *val, GError **errp)
     return ok;
 }
 
+/* Lost ticks are not made up for, whatever is asked; pit and clock of QEMU are accepted under these names. */
+static bool is_tick_policy(const char *driver, const char *prop)
+{
+    return g_str_equal(prop, "lost_tick_policy") && (g_str_equal(driver, "kvm-pit") || g_str_equal(driver, "mc146818rtc"));
+}
+
 /* DRIVER.PROPERTY=VALUE, or driver=,property=,value= */
 bool option_global(VlConfig *c, const char *val, GError **errp)
 {
     GPtrArray *kv = keyval_parse(val, NULL);
-    const char *driver = keyval_get(kv, "driver"), *prop = keyval_get(kv, "property"), *value = keyval_get(kv, "value");
-    g_autofree char *name = driver && prop ? g_strdup_printf("%s.%s", driver, prop) : NULL;
-    bool *field, ok = true, on = false;
+    g_autofree char *driver = g_strdup(keyval_get(kv, "driver")), *prop = g_strdup(keyval_get(kv, "property"));
+    g_autofree char *value = g_strdup(keyval_get(kv, "value"));
+    const char *eq = strchr(val, '='), *dot = strchr(val, '.');
+    bool ok = true;
 
-    if (!name) {
-        name = g_strndup(val, strcspn(val, "="));
-        value = strchr(val, '=') ? strchr(val, '=') + 1 : NULL;
-    }
-    field = g_str_equal(name, "PIIX4_PM.disable_s3") ? &c->no_s3 : g_str_equal(name, "PIIX4_PM.disable_s4") ? &c->no_s4 : NULL;
-    if (!field)
-        ok = error_set(errp, "property '%s' not found (choices: PIIX4_PM.disable_s3 PIIX4_PM.disable_s4)", name);
-    else if (value && (g_str_equal(value, "0") || g_str_equal(value, "1")))
-        on = value[0] == '1';
-    else
-        ok = error_set(errp, "%s=%s (choices: 0 1)", name, value ? value : "");
-    if (ok)
-        *field = on;
     keyval_free(kv);
+    if (!driver && !prop && eq && dot && dot < eq) {
+        driver = g_strndup(val, (gsize)(dot - val));
+        prop = g_strndup(dot + 1, (gsize)(eq - dot - 1));
+        value = g_strdup(eq + 1);
+    }
+    if (!driver || !prop || !value)
+        return error_set(errp, "DRIVER.PROPERTY=VALUE is needed");
+    if (g_str_equal(driver, "PIIX4_PM")) {
+        bool *field = g_str_equal(prop, "disable_s3") ? &c->no_s3 : g_str_equal(prop, "disable_s4") ? &c->no_s4 : NULL;
+        if (!field)
+            ok = error_set(errp, "property '%s' not found (choices: disable_s3 disable_s4)", prop);
+        else if (!g_str_equal(value, "0") && !g_str_equal(value, "1"))
+            ok = error_set(errp, "%s.%s=%s (choices: 0 1)", driver, prop, value);
+        else
+            *field = value[0] == '1';
+    } else if (!is_tick_policy(driver, prop)) {
+        g_ptr_array_add(c->globals, g_strdup_printf("%s.%s=%s", driver, prop, value));
+    }
     return ok;
 }
 
@@ -427,8 +447,6 @@ bool option_echr(VlConfig *c, const char *val, GError **errp)
 
 bool option_device(VlConfig *c, const char *val, GError **errp)
 {
-    if (val[0] == '{')
-        return error_set(errp, "JSON is not supported here (write driver,prop=value,...)");
     g_ptr_array_add(c->devices, g_strdup(val));
     return true;
 }

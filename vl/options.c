@@ -2,6 +2,7 @@
  * Spec: QEMU's command line ("-opt" and "--opt", an argument without a dash is a disk image). */
 #include "host/base/osdep.h"
 #include "host/base/keyval.h"
+#include "host/block/blkopts.h"
 #include "host/display/keymap.h"
 #include "vl/options.h"
 #include "vl/net-setup.h"
@@ -15,7 +16,7 @@ enum OptId {
     OPT_CURSES, OPT_KEYMAP, OPT_AUDIODEV,
     OPT_SERIAL, OPT_PARALLEL, OPT_MONITOR, OPT_CHARDEV, OPT_MON, OPT_QMP, OPT_DEBUGCON, OPT_ECHR, OPT_MSG, OPT_NIC,
     OPT_NET, OPT_NETDEV, OPT_OBJECT, OPT_S_, OPT_NO_REBOOT, OPT_NO_SHUTDOWN, OPT_ACTION, OPT_DAEMONIZE, OPT_PIDFILE, OPT_LOG,
-    OPT_LOGFILE, OPT_DFILTER, OPT_ONE_INSN, OPT_PERFMAP, OPT_COMPAT, OPT_SANDBOX, OPT_RUNAS, OPT_CHROOT, OPT_NO_FD_BOOTCHK, OPT_ONLY_MIGRATABLE, OPT_ASYNC_TEARDOWN, OPT_MAN_PAGE, OPT_SECTION,
+    OPT_LOGFILE, OPT_DFILTER, OPT_ONE_INSN, OPT_PERFMAP, OPT_COMPAT, OPT_SANDBOX, OPT_RUNAS, OPT_CHROOT, OPT_NO_FD_BOOTCHK, OPT_MEM_PATH, OPT_MEM_PREALLOC, OPT_ONLY_MIGRATABLE, OPT_ASYNC_TEARDOWN, OPT_MAN_PAGE, OPT_SECTION,
 };
 
 typedef struct OptRow {
@@ -97,7 +98,7 @@ void options_print_man(FILE *f)
 static const char *const not_supported[] = {
     "acpitable*", "add-fd*", "audio*", "audio-help", "dtb*",
     "dump-vmstate*", "fsdev*", "g*", "gdb*", "icount*", "incoming*", "iscsi*", "loadvm*",
-    "mem-path*", "mem-prealloc", "mtdblock*", "numa*", "portrait",
+    "mtdblock*", "numa*", "portrait",
     "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "rotate*", "run-with*",
     "s", "sd*", "seed*", "semihosting", "set*", "soundhw*", "spice*", "tb-size*", "tpmdev*",
     "trace*", "usb", "usbdevice*", "virtfs*", "watchdog*", "watchdog-action*", "writeconfig*", "xen-attach", "xen-domid*", "xen-domid-restrict",
@@ -348,6 +349,12 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
     case OPT_CHROOT:
         set(&c->chroot_dir, v);
         return true;
+    case OPT_MEM_PATH:
+        set(&c->mem_path, v);
+        return true;
+    case OPT_MEM_PREALLOC:
+        c->mem_prealloc = true;
+        return true;
     case OPT_NO_FD_BOOTCHK:
         c->no_fd_bootchk = true;
         return true;
@@ -368,7 +375,7 @@ static void config_init(VlConfig *c)
 {
     *c = (VlConfig){.ram_size = 128 * MiB, .acpi = true, .hpet = true, .pit = true, .vga_std = true, .window_close = true, .vmport = true, .echr = -1,
                     .boot_splash_ms = -1, .reboot_timeout_ms = -1};
-    GPtrArray **lists[] = {&c->objects, &c->netdevs, &c->nets, &c->devices, &c->blockdevs, &c->drives, &c->drive_opts, &c->lib_dirs, &c->smbios, &c->fw_cfg_items,
+    GPtrArray **lists[] = {&c->objects, &c->netdevs, &c->nets, &c->globals, &c->devices, &c->blockdevs, &c->drives, &c->drive_opts, &c->lib_dirs, &c->smbios, &c->fw_cfg_items,
                            &c->option_roms, &c->serials, &c->parallels,
                            &c->monitors, &c->chardevs, &c->mons, &c->debugcons, &c->audiodevs};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
@@ -442,7 +449,10 @@ OptResult options_parse(int argc, char **argv, VlConfig *c, GError **errp)
         const OptRow *r = find_row(a[1] == '-' ? a + 2 : a + 1);
         if (r->arg)
             val = argv[++i];
-        if (!apply(c, r, a, val, &err)) {
+        /* Management programs write these as JSON. */
+        g_autofree char *plain = val && val[0] == '{' && (r->id == OPT_DEVICE || r->id == OPT_OBJECT || r->id == OPT_NETDEV)
+                                     ? blkopts_json_to_text(val, &err) : NULL;
+        if (err || !apply(c, r, a, plain ? plain : val, &err)) {
             error_set(errp, "%s%s%s: %s", a, val ? " " : "", val ? val : "", err->message);
             g_error_free(err);
             return OPTS_ERROR;
@@ -508,9 +518,9 @@ void options_set_defaults(VlConfig *c, bool have_window, bool on_terminal)
 void options_free(VlConfig *c)
 {
     char **texts[] = {&c->cpu, &c->name, &c->uuid, &c->boot_order, &c->boot_once, &c->boot_splash, &c->kernel, &c->initrd, &c->append,
-                      &c->bios, &c->pidfile, &c->chroot_dir, &c->run_user, &c->log_items, &c->log_file, &c->log_filter,
+                      &c->bios, &c->pidfile, &c->chroot_dir, &c->memory_backend, &c->mem_path, &c->run_user, &c->log_items, &c->log_file, &c->log_filter,
                       &c->grab_mod, &c->vnc, &c->vnc_opt, &c->keymap, &c->pcspk_audiodev};
-    GPtrArray *lists[] = {c->objects, c->netdevs, c->nets, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->smbios, c->fw_cfg_items,
+    GPtrArray *lists[] = {c->objects, c->netdevs, c->nets, c->globals, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->smbios, c->fw_cfg_items,
                           c->option_roms, c->serials, c->parallels,
                           c->monitors, c->chardevs, c->mons, c->debugcons, c->audiodevs};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

@@ -9,6 +9,9 @@ typedef struct VlConfig {
     /* machine */
     char *cpu;
     uint64_t ram_size;
+    bool ram_size_set;
+    char *memory_backend, *mem_path; /* -machine memory-backend=, -mem-path */
+    bool mem_prealloc;
     char *name, *uuid;
     bool acpi, hpet, pit, vmport;
     bool no_s3, no_s4; /* -global PIIX4_PM.disable_s3=1 */
@@ -22,6 +25,7 @@ typedef struct VlConfig {
     bool nodefaults;
     GPtrArray *objects, *netdevs, *nets; /* of char *: -netdev texts; "-nic TEXT" and "-net TEXT" */
     GPtrArray *devices;   /* of char *: option texts, in order */
+    GPtrArray *globals;   /* of char *: DRIVER.PROPERTY=VALUE */
     /* disks */
     GPtrArray *blockdevs; /* of char *: -blockdev texts */
     GPtrArray *drives;    /* of char *: -drive texts */

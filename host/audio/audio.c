@@ -159,19 +159,8 @@ static GPtrArray *parse_text(const char *text, GError **errp)
 {
     if (text[strspn(text, " \t\n")] != '{')
         return keyval_parse(text, "driver");
-    BlockOptions *o = blkopts_parse(text, errp);
-    g_autoptr(GString) plain = g_string_new(NULL);
-    GHashTableIter it;
-    gpointer k, v;
-    if (!o)
-        return NULL;
-    for (g_hash_table_iter_init(&it, o); g_hash_table_iter_next(&it, &k, &v);) {
-        g_autoptr(GString) val = g_string_new(v);
-        g_string_replace(val, ",", ",,", 0);
-        g_string_append_printf(plain, "%s%s=%s", plain->len ? "," : "", (char *)k, val->str);
-    }
-    blkopts_free(o);
-    return keyval_parse(plain->str, NULL);
+    g_autofree char *plain = blkopts_json_to_text(text, errp);
+    return plain ? keyval_parse(plain, NULL) : NULL;
 }
 
 bool audio_new(const char *optstr, GError **errp)

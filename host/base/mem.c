@@ -4,7 +4,10 @@
 #include "host/base/mem.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 static size_t round_to_page(size_t size)
 {
@@ -12,12 +15,61 @@ static size_t round_to_page(size_t size)
     return ROUND_UP(size, page);
 }
 
-void *mem_alloc_ram(size_t size, GError **errp)
+static int open_source(const char *path, size_t len, GError **errp)
+{
+    g_autofree char *temp = NULL;
+    struct stat st;
+    struct statfs fs;
+    int fd;
+
+    if (g_file_test(path, G_FILE_TEST_IS_DIR)) {
+        temp = g_build_filename(path, "vireo-ram-XXXXXX", NULL);
+        fd = g_mkstemp_full(temp, O_RDWR | O_CLOEXEC, 0600);
+    } else {
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    }
+    if (fd < 0) {
+        error_set_errno(errp, errno, "cannot open '%s' for guest memory", path);
+        return -1;
+    }
+    if (temp)
+        unlink(temp);
+    if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0) {
+        error_set_errno(errp, errno, "'%s'", path);
+    } else if (fs.f_type == HUGETLBFS_MAGIC && len % (size_t)fs.f_bsize) {
+        error_set(errp, "'%s' has pages of %zu KiB: the memory's size must be a multiple of that", path, (size_t)(fs.f_bsize / 1024));
+    } else if (S_ISREG(st.st_mode) && (uint64_t)st.st_size < len && ftruncate(fd, (off_t)len) < 0) {
+        error_set_errno(errp, errno, "cannot make '%s' %zu MiB long", path, (size_t)(len / MiB));
+    } else {
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
+/* What cannot be had must be known now, not when the guest runs. */
+static bool populate(uint8_t *p, size_t len, GError **errp)
+{
+#ifdef MADV_POPULATE_WRITE
+    if (madvise(p, len, MADV_POPULATE_WRITE) == 0)
+        return true;
+    if (errno != EINVAL)
+        return error_set_errno(errp, errno, "cannot allocate %zu MiB of guest memory beforehand", (size_t)(len / MiB));
+#endif
+    for (size_t i = 0; i < len; i += (size_t)sysconf(_SC_PAGESIZE)) /* before Linux 5.14 */
+        *(volatile uint8_t *)(p + i) = p[i];
+    return true;
+}
+
+void *mem_alloc_ram(size_t size, GError **errp) { return mem_alloc_ram_from(size, NULL, errp); }
+
+void *mem_alloc_ram_from(size_t size, const MemSource *src, GError **errp)
 {
     size_t len = round_to_page(size), huge = 2 * MiB;
     size_t align = len >= huge ? huge : (size_t)sysconf(_SC_PAGESIZE);
     size_t span = len + align, head;
     uint8_t *p;
+    int fd = -1;
 
     if (len < size || span < len || len == 0) {
         error_set(errp, "cannot map %zu bytes of guest memory", size);
@@ -35,6 +87,26 @@ void *mem_alloc_ram(size_t size, GError **errp)
     if (span - head > len)
         munmap(p + head + len, span - head - len);
     p += head;
+    if (src && (src->path || src->share)) {
+        int flags = MAP_FIXED | MAP_NORESERVE | (src->share ? MAP_SHARED : MAP_PRIVATE) | (src->path ? 0 : MAP_ANONYMOUS);
+        if (src->path && (fd = open_source(src->path, len, errp)) < 0) {
+            munmap(p, len);
+            return NULL;
+        }
+        void *q = mmap(p, len, PROT_READ | PROT_WRITE, flags, fd, 0);
+        int err = errno;
+        if (fd >= 0)
+            close(fd);
+        if (q == MAP_FAILED) {
+            munmap(p, len);
+            error_set_errno(errp, err, "cannot map %zu MiB of '%s' as guest memory", (size_t)(len / MiB), src->path ? src->path : "shared memory");
+            return NULL;
+        }
+    }
+    if (src && src->prealloc && !populate(p, len, errp)) {
+        munmap(p, len);
+        return NULL;
+    }
     if (len >= huge)
         madvise(p, len, MADV_HUGEPAGE);
     madvise(p, len, MADV_DONTDUMP);

@@ -6,6 +6,14 @@
 
 /* Anonymous zeroed pages, size rounded up to the host page; hints huge pages. NULL with errp on failure. */
 void *mem_alloc_ram(size_t size, GError **errp);
+/* Where guest memory comes from. */
+typedef struct MemSource {
+    const char *path; /* a file, or a folder (hugetlbfs, tmpfs) for one without a name; NULL: anonymous */
+    bool share;       /* other processes see what the guest writes into the file */
+    bool prealloc;    /* every page is there from the start */
+} MemSource;
+/* As mem_alloc_ram(); src may be NULL. A file that is too short grows. */
+void *mem_alloc_ram_from(size_t size, const MemSource *src, GError **errp);
 void mem_clear_ram(void *p, size_t size); /* zero bytes of a mapping of mem_alloc_ram(); whole pages go back to the host */
 void mem_free(void *p, size_t size);
 

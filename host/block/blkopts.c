@@ -155,6 +155,27 @@ bool blkopts_add_json(BlockOptions *o, const char *json, GError **errp)
     return !*j.p || bad(&j, "the end", errp);
 }
 
+char *blkopts_json_to_text(const char *json, GError **errp)
+{
+    BlockOptions *o = blkopts_new();
+    GString *out = g_string_new(NULL);
+    bool ok = blkopts_add_json(o, json, errp);
+    GList *keys = g_list_sort(g_hash_table_get_keys(o), (GCompareFunc)strcmp);
+
+    for (GList *l = keys; l; l = l->next) {
+        g_autofree char *key = g_strdup(l->data);
+        g_autoptr(GString) val = g_string_new(blkopts_get(o, l->data));
+        char *dot = g_str_has_suffix(key, ".str") ? strchr(key, '.') : NULL;
+        if (dot && g_ascii_isdigit(dot[1]))
+            *dot = 0;
+        g_string_replace(val, ",", ",,", 0);
+        g_string_append_printf(out, "%s%s=%s", out->len ? "," : "", key, val->str);
+    }
+    g_list_free(keys);
+    blkopts_free(o);
+    return g_string_free(out, !ok);
+}
+
 /* ---- texts ---- */
 
 BlockOptions *blkopts_parse(const char *text, GError **errp)

@@ -16,6 +16,9 @@ void blkopts_set(BlockOptions *o, const char *key, const char *val);
 BlockOptions *blkopts_parse(const char *text, GError **errp);
 /* Adds what a JSON object says; lists become numbered keys, null the empty text. */
 bool blkopts_add_json(BlockOptions *o, const char *json, GError **errp);
+/* The same settings as key=value text for keyval_parse(), in the order of their names; a list of {"str": X} gives its name
+ * several times (how netdevs write hostfwd). NULL and errp. Free it. */
+char *blkopts_json_to_text(const char *json, GError **errp);
 /* The word before a colon that comes before any slash ("nbd" of nbd:HOST:PORT), or NULL: a plain name. Free it. */
 char *blkopts_protocol(const char *filename);
 /* Adds what a file name means: "json:{...}", "blkdebug:RULES:IMAGE", "null-co://", "fat:DIR", "file:NAME", or a

@@ -226,10 +226,10 @@ const VMField ide_bmdma_fields[] = {
 
 /* ---- the function ---- */
 
-bool ide_attach(Device *dev, int bus, int unit, Drive *drive, bool cdrom, const char *serial, const char *model,
-                GError **errp)
+bool ide_attach(Device *dev, int bus, int unit, Drive *drive, bool cdrom, const IdeIdentity *id, GError **errp)
 {
     IdeController *c = (IdeController *)dev;
+    const char *serial = id->serial;
     IdeDrive *d = NULL;
 
     if (bus < -1 || bus > 1 || unit < -1 || unit > 1)
@@ -253,7 +253,11 @@ bool ide_attach(Device *dev, int bus, int unit, Drive *drive, bool cdrom, const 
         g_snprintf(d->serial, sizeof d->serial, "%s", serial);
     else /* the numbering that guests' by-id names know */
         g_snprintf(d->serial, sizeof d->serial, "QM%05d", d->ch->index * 2 + d->unit + 1);
-    g_snprintf(d->model, sizeof d->model, "%s", model ? model : cdrom ? "QEMU DVD-ROM" : "QEMU HARDDISK");
+    g_snprintf(d->model, sizeof d->model, "%s", id->model ? id->model : cdrom ? "QEMU DVD-ROM" : "QEMU HARDDISK");
+    g_snprintf(d->version, sizeof d->version, "%s", id->version ? id->version : "2.5+");
+    d->wwn = id->wwn;
+    d->rotation_rate = id->rotation_rate;
+    d->physical_exp = id->physical_exp;
     g_snprintf(d->path, sizeof d->path, "/machine/unattached/ide[%d]/unit[%d]", d->ch->index, d->unit);
     if (cdrom)
         atapi_init_drive(d);
@@ -318,7 +322,7 @@ static bool ide_controller_init(Device *dev, GError **errp)
         ide_channel_init(c, i);
     for (int i = 0; i < 4; i++) {
         Drive *drive = drive_get(DRIVE_IDE, i >> 1, i & 1);
-        if (drive && !ide_attach(dev, i >> 1, i & 1, drive, drive->cdrom, NULL, NULL, errp))
+        if (drive && !ide_attach(dev, i >> 1, i & 1, drive, drive->cdrom, &(IdeIdentity){0}, errp))
             return false;
     }
     return true;

@@ -61,7 +61,7 @@ static void put_string(uint16_t *w, const char *s, unsigned words)
 void ide_identify_strings(IdeDrive *d, uint16_t *w)
 {
     put_string(w + 10, d->serial, 10);
-    put_string(w + 23, "2.5+", 4);
+    put_string(w + 23, d->version, 4);
     put_string(w + 27, d->model, 20);
 }
 
@@ -120,7 +120,14 @@ void ata_identify(IdeDrive *d)
     w[93] = ide_identify_cable(d);
     w[94] = 0xfe << 8 | d->aam; /* recommended: fastest */
     stl64(&w[100], d->max_sectors);
-    w[106] = 1 << 14; /* one logical sector per physical sector */
+    w[106] = 1 << 14 | (d->physical_exp ? 1 << 13 : 0) | d->physical_exp; /* logical sectors of a physical one */
+    if (d->wwn) {
+        w[84] |= 1 << 8;
+        w[87] |= 1 << 8;
+        for (unsigned i = 0; i < 4; i++)
+            w[108 + i] = d->wwn >> (48 - 16 * i);
+    }
+    w[217] = d->rotation_rate;
     if (trim) {
         w[69] = 1 << 14; /* what a trimmed sector reads as does not change */
         w[105] = TRIM_MAX_BLOCKS;

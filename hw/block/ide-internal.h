@@ -35,7 +35,10 @@ typedef struct IdeDrive {
     IdeChannel *ch;
     Drive *drive;
     uint8_t unit, kind;
-    char serial[21], model[41], path[64];
+    char serial[21], model[41], version[9], path[64];
+    uint64_t wwn;
+    uint16_t rotation_rate;
+    uint8_t physical_exp;
     /* guest-visible: task file; *_hob are the previous values (LBA48) */
     uint8_t status, error, select;
     uint8_t feature, nsector, lba_low, lba_mid, lba_high;

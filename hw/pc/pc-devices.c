@@ -158,6 +158,10 @@ void pc_device_help(const char *name, GString *out)
             {"bootindex", PROP_UINT32, 0, UINT32_MAX, NULL, "place in the boot order"},
             {"serial", PROP_STRING, 0, 0, NULL, "serial number"},
             {"model", PROP_STRING, 0, 0, NULL, "model name"},
+            {"ver", PROP_STRING, 0, 0, NULL, "firmware version, 8 characters"},
+            {"wwn", PROP_UINT64, 0, 0, NULL, "world wide name"},
+            {"rotation_rate", PROP_UINT16, 0, 0, NULL, "turns per minute; 1: no moving parts"},
+            {"physical_block_size", PROP_UINT32, 0, 512, NULL, "bytes that the disk writes at once"},
             {"werror", PROP_STRING, 0, 0, NULL, "ignore, report, stop, enospc, auto: what a failed write does"},
             {"rerror", PROP_STRING, 0, 0, NULL, "ignore, report, stop, auto: what a failed read does"},
             PROP_END};
@@ -166,14 +170,64 @@ void pc_device_help(const char *name, GString *out)
     }
 }
 
+static bool ide_identity(const GPtrArray *kv, IdeIdentity *id, GError **errp)
+{
+    uint64_t rate = 0, physical = 512, logical = 512;
+
+    if (!keyval_uint(kv, "wwn", 0, UINT64_MAX, &id->wwn, errp) || !keyval_uint(kv, "rotation_rate", 0, UINT16_MAX, &rate, errp) ||
+        !keyval_uint(kv, "physical_block_size", 512, 64 * KiB, &physical, errp) ||
+        !keyval_uint(kv, "logical_block_size", 512, 512, &logical, errp))
+        return false;
+    if (physical & (physical - 1))
+        return error_set(errp, "physical_block_size=%" PRIu64 ": a power of two is needed", physical);
+    id->rotation_rate = (uint16_t)rate;
+    for (; physical > 512; physical /= 2)
+        id->physical_exp++;
+    return true;
+}
+
+/* What management programs and scripts write though it is so here anyway, or means nothing here. values: "" any. */
+static const struct {
+    const char *driver, *key, *values; /* driver: how its name begins */
+} as_is[] = {
+    {"", "acpi-index", ""}, {"", "rombar", "1 on"}, {"", "share-rw", ""}, {"", "write-cache", "on auto"}, {"", "account-invalid", ""},
+    {"", "account-failed", ""}, {"ide-", "bios-chs-trans", "auto"}, {"virtio", "ioeventfd", ""}, {"virtio", "iommu_platform", "off"},
+    {"virtio", "packed", "off"}, {"virtio", "ats", "off"}, {"virtio", "aer", "off"}, {"virtio", "page-per-vq", "off"},
+    {"virtio", "any_layout", "on"}, {"virtio", "notify_on_empty", "on"}, {"virtio", "queue_reset", ""}, {"virtio-blk", "scsi", "off"},
+    {"virtio-blk", "iothread", ""}, {"virtio-blk", "request-merging", ""}, {"virtio-net", "failover", "off"}, {"virtio-net", "tx", ""},
+    {"virtio-net", "speed", ""}, {"virtio-net", "duplex", ""}, {"virtio-net", "gso", "on"}, {"virtio-net", "rss", "off"},
+    {"virtio-net", "hash", "off"}, {"virtio-balloon", "free-page-reporting", "off"}, {"virtio-balloon", "guest-stats", "on"},
+    {"e1000", "autonegotiation", "on"}, {"e1000", "mitigation", "on"}, {"e1000", "extra_mac_registers", ""},
+};
+
+/* Takes those out of kv. */
+static bool drop_as_is(const char *driver, GPtrArray *kv, GError **errp)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(as_is); i++) {
+        for (guint n = kv->len; n-- > 0 && g_str_has_prefix(driver, as_is[i].driver);) {
+            const KeyVal *k = kv->pdata[n];
+            g_auto(GStrv) values = g_strsplit(as_is[i].values, " ", -1);
+            const char *val = !strcmp(k->val, "false") ? "off" : !strcmp(k->val, "true") ? "on" : k->val;
+            if (strcmp(k->key, as_is[i].key))
+                continue;
+            if (values[0] && !g_strv_contains((const gchar *const *)values, val))
+                return error_set(errp, "%s=%s is not supported (choices: %s)", k->key, k->val, as_is[i].values);
+            g_ptr_array_remove_index(kv, n);
+        }
+    }
+    return true;
+}
+
 static bool add_ide(PcMachine *pc, const char *name, const GPtrArray *kv, GError **errp)
 {
     const char *drive = keyval_get(kv, "drive"), *bus = keyval_get(kv, "bus");
     uint64_t unit = UINT64_MAX, index = UINT64_MAX;
+    IdeIdentity ident = {keyval_get(kv, "serial"), keyval_get(kv, "model"), keyval_get(kv, "ver"), 0, 0, 0};
     int n = -1;
     Drive *d;
 
-    if (!keyval_check(kv, name, "driver id drive bus unit bootindex serial model werror rerror", errp) ||
+    if (!keyval_check(kv, name, "driver id drive bus unit bootindex serial model ver wwn rotation_rate physical_block_size "
+                          "logical_block_size werror rerror", errp) || !ide_identity(kv, &ident, errp) ||
         !keyval_uint(kv, "unit", 0, 1, &unit, errp) || !keyval_uint(kv, "bootindex", 0, INT32_MAX, &index, errp))
         return false;
     if (bus) {
@@ -193,8 +247,7 @@ static bool add_ide(PcMachine *pc, const char *name, const GPtrArray *kv, GError
     if (index != UINT64_MAX)
         d->bootindex = (int)index;
     if (!drive_set_actions(d, keyval_get(kv, "werror"), keyval_get(kv, "rerror"), errp) ||
-        !ide_attach(pc_priv(pc)->ide, n, unit == UINT64_MAX ? -1 : (int)unit, d, !strcmp(name, "ide-cd"),
-                    keyval_get(kv, "serial"), keyval_get(kv, "model"), errp))
+        !ide_attach(pc_priv(pc)->ide, n, unit == UINT64_MAX ? -1 : (int)unit, d, !strcmp(name, "ide-cd"), &ident, errp))
         return false;
     drive_set_device_id(d, keyval_get(kv, "id"));
     pc_fill_cmos_drives(pc);
@@ -267,7 +320,8 @@ bool pc_set_device_props(Device *dev, const GPtrArray *kv, GError **errp)
 {
     for (guint i = 0; i < kv->len; i++) {
         const KeyVal *k = kv->pdata[i];
-        if (strcmp(k->key, "driver") && strcmp(k->key, "id") && !device_set_prop(dev, k->key, k->val, errp))
+        if (strcmp(k->key, "driver") && strcmp(k->key, "id") && strcmp(k->key, "bus") && strcmp(k->key, "addr") &&
+            !device_set_prop(dev, k->key, k->val, errp))
             return false;
     }
     return true;
@@ -317,14 +371,49 @@ static bool add_pci(PcMachine *pc, const DeviceClass *cls, GPtrArray *kv, GError
     return device_realize(&pd->dev, errp);
 }
 
+static bool take_multifunction(GPtrArray *kv, bool *on, GError **errp)
+{
+    bool ok = keyval_bool(kv, "multifunction", on, errp);
+
+    for (guint n = kv->len; n-- > 0;)
+        if (!strcmp(((const KeyVal *)kv->pdata[n])->key, "multifunction"))
+            g_ptr_array_remove_index(kv, n);
+    return ok;
+}
+
+/* Guests look for functions 1 to 7 only where function 0 says that there are some. */
+static void set_multifunction(Device *dev)
+{
+    if (g_str_equal(dev->cls->bus, "PCI"))
+        ((PciDevice *)dev)->config[PCI_HEADER_TYPE] |= 0x80;
+}
+
+/* werror= and rerror= of a virtio disk are its drive's. */
+static bool take_actions(const char *name, GPtrArray *kv, GError **errp)
+{
+    const char *drive = keyval_get(kv, "drive"), *w = keyval_get(kv, "werror"), *r = keyval_get(kv, "rerror");
+    Drive *d = drive ? drive_find(drive) : NULL;
+
+    if (!g_str_has_prefix(name, "virtio-blk") || !d || (!w && !r))
+        return true;
+    if (!drive_set_actions(d, w, r, errp))
+        return false;
+    for (guint n = kv->len; n-- > 0;)
+        if (g_str_has_suffix(((const KeyVal *)kv->pdata[n])->key, "error"))
+            g_ptr_array_remove_index(kv, n);
+    return true;
+}
+
 bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
 {
     GPtrArray *kv = keyval_parse(optstr, "driver");
     const char *name = full_name(keyval_get(kv, "driver"));
-    bool ok;
+    bool ok, multifunction = false;
 
     if (!name) {
         ok = error_set(errp, "Parameter 'driver' is missing");
+    } else if (!drop_as_is(name, kv, errp) || !take_multifunction(kv, &multifunction, errp) || !take_actions(name, kv, errp)) {
+        ok = false;
     } else if (!strcmp(name, "ide-hd") || !strcmp(name, "ide-cd")) {
         ok = add_ide(pc, name, kv, errp);
         if (ok)
@@ -346,6 +435,8 @@ bool pc_add_device(PcMachine *pc, const char *optstr, GError **errp)
         ok = cls ? add_isa(pc, cls, kv, errp)
                  : error_set(errp, "'%s' is not a valid device model name (-device help lists them)", name);
     }
+    if (ok && multifunction && device_list())
+        set_multifunction(g_list_last(device_list())->data);
     keyval_free(kv);
     return ok;
 }

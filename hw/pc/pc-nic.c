@@ -76,7 +76,7 @@ bool pc_parse_pci_addr(const char *text, int *devfn, GError **errp)
     unsigned long slot = strtoul(text, &end, 16), fn = 0;
 
     if (*end == '.' && g_ascii_isdigit(end[1]))
-        fn = strtoul(end + 1, &end, 10);
+        fn = strtoul(end + 1, &end, 16);
     if (!g_ascii_isxdigit(*text) || *end || slot > 31 || fn > 7)
         return error_set(errp, "addr=%s is no PCI address (SLOT[.FUNCTION], 0 to 1f and 0 to 7)", text);
     *devfn = PCI_DEVFN((int)slot, (int)fn);

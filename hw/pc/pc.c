@@ -204,7 +204,7 @@ static bool create_memory(PcMachine *pc, GError **errp)
 
     p->low_size = size >= LOW_RAM_MAX ? LOW_RAM_SPLIT : size;
     p->high_size = size - p->low_size;
-    if (!memory_region_init_ram(&p->ram, "pc.ram", size, &err)) {
+    if (!memory_region_init_ram_from(&p->ram, "pc.ram", size, pc->cfg.ram_source, &err)) {
         error_set(errp, "-m %" PRIu64 "M: %s", (uint64_t)(size / MiB), err->message);
         g_error_free(err);
         return false;
@@ -468,12 +468,19 @@ static bool create_ports(PcMachine *pc, GError **errp)
 bool pc_add_vga(PcMachine *pc, const GPtrArray *kv, GError **errp)
 {
     PcPriv *p = pc_priv(pc);
+    const char *bus = kv ? keyval_get(kv, "bus") : NULL, *addr = kv ? keyval_get(kv, "addr") : NULL;
+    int devfn = PCI_DEVFN(SLOT_VGA, 0);
     Device *dev;
 
     if (p->vga)
         return error_set(errp, "there is a VGA adapter already (-vga none removes it)");
     dev = device_new(&vga_pci_class, kv ? keyval_get(kv, "id") : NULL);
-    vga_pci_wire(dev, pc->pci, PCI_DEVFN(SLOT_VGA, 0));
+    if (kv && ((bus && strcmp(bus, "pci.0") && !error_set(errp, "Bus '%s' not found (pci.0 exists)", bus)) ||
+               (addr && !pc_parse_pci_addr(addr, &devfn, errp)))) {
+        device_free(dev);
+        return false;
+    }
+    vga_pci_wire(dev, pc->pci, devfn);
     if ((kv && !pc_set_device_props(dev, kv, errp)) ||
         !boot_load_expansion_rom(&p->roms, &p->vga_rom, "vga.rom", "vgabios-stdvga.bin", errp)) {
         device_free(dev);

@@ -13,6 +13,7 @@ struct CPUX86State;
 
 typedef struct PcConfig {
     uint64_t ram_size;
+    const struct MemSource *ram_source; /* NULL: anonymous memory */
     const char *bios;              /* -bios, NULL: bios-256k.bin */
     const char *lib_dirs;          /* -L: colon-separated folders searched before CONFIG_FIRMWARE_PATH; or NULL */
     const char *kernel, *initrd, *append; /* NULL: none */

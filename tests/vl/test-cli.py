@@ -220,6 +220,19 @@ VALUES = r'''
 -runas nosuch       | -runas | nosuch | UID:GID
 -runas 1:x          | -runas | 1:x | UID:GID
 -chroot %/none      | -chroot | none | No such file
+-global VGA.nosuch=1 | -global | VGA.nosuch
+-global VGA.vgamem_mb=x | -global | vgamem_mb | x
+-global nosuch      | -global | nosuch | DRIVER.PROPERTY
+-global PIIX4_PM.nosuch=1 | -global | nosuch | disable_s3
+-machine memory-backend=m | -machine | memory-backend=m
+-m 32 -machine memory-backend=m -object memory-backend-ram,id=m,size=16M | -machine | 16 | 32
+-object memory-backend-ram,id=m | -object | size
+-object memory-backend-file,id=m,size=1M | -object | mem-path
+-object {"qom-type":"rng-random" | -object | JSON
+-mem-path %/none/x  | -m | none/x | No such file
+-device virtio-rng-pci,packed=on | -device | packed=on | off
+-device e1000,addr=0x5.0x8 | -device | 0x5.0x8
+-device VGA,addr=zz -vga none | -device | zz
 -gdb tcp::1234      | -gdb | tcp::1234 | not supported
 '''
 
@@ -339,6 +352,16 @@ GOOD = r'''
 -overcommit mem-lock=off,cpu-pm=on -msg timestamp=on,guest-name=off
 -nodefaults -device VGA
 -device ide-cd -device floppy -device isa-serial
+-nodefaults -device VGA,id=v,vgamem_mb=16,bus=pci.0,addr=0x5
+-device e1000,addr=0x6.0x0,multifunction=on,rombar=1,netdev=a -netdev user,id=a -device pci-testdev,addr=6.0x7
+-m 16 -machine pc,memory-backend=m -object memory-backend-ram,id=m,size=16M,prealloc=on,share=on
+-machine memory-backend=m -object {"qom-type":"memory-backend-memfd","id":"m","size":16777216}
+-machine memory-backend=m -object memory-backend-file,id=m,size=16M,mem-path=%/ram,share=on
+-m 16 -mem-path % -mem-prealloc
+-object iothread,id=io -drive if=none,id=v,file=%/a.img,format=raw -device virtio-blk-pci,drive=v,iothread=io,scsi=off,werror=stop
+-netdev {"type":"user","id":"n0","hostfwd":[{"str":"tcp:127.0.0.1:0-:22"}]} -device {"driver":"e1000","netdev":"n0","bus":"pci.0","addr":"0x7"}
+-drive if=none,id=d1,file=%/a.img,format=raw -device ide-hd,drive=d1,rotation_rate=1,wwn=0x5000c500a0000001,ver=9.9,physical_block_size=4096
+-global VGA.vgamem_mb=32 -global kvm-pit.lost_tick_policy=discard -global driver=PIIX4_PM,property=disable_s3,value=1
 -rtc base=utc,clock=host,driftfix=slew
 -rtc base=2026-01-31T12:30:00
 -action reboot=shutdown,shutdown=pause
@@ -354,6 +377,9 @@ def spellings(d):
     for line in GOOD.strip().splitlines():
         err = text_of(*line.replace('%', d).split())
         ok(err == '', 'starts: ' + line.replace('%/', ''), err)
+    ok(os.path.getsize(d + '/ram') == 16 << 20, 'the file of a memory-backend-file is as long as the memory')
+    err = text_of('-global', 'nosuch.x=1')
+    ok(re.fullmatch(r'[^\n]*warning: [^\n]*nosuch.x=1[^\n]*\n', err), 'a property that no device took is named', err)
     for line in ('-enable-kvm', '--enable-kvm -machine accel=kvm -accel kvm', '-M pc,accel=kvm', '-accel kvm',
                  '-cpu host', '-cpu host,migratable=off'):
         err = text_of(*line.split())

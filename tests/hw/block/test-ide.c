@@ -300,25 +300,50 @@ static void test_write_error(void)
     }
 }
 
+/* What a drive is told to say of itself. */
+static void test_identity(void)
+{
+    GError *err = NULL;
+    setup();
+    drive_new("if=none,id=ssd,driver=null-co,size=1M,read-zeroes=on", &err);
+    g_assert_no_error(err);
+    const IdeIdentity id = {"S2", "M2", "9.9", 0x5000c500a0000001, 1, 3};
+    g_assert_true(ide_attach(ide, 1, 1, drive_find("ssd"), false, &id, &err));
+    g_assert_no_error(err);
+    outb(0x176, 0xb0);
+    outb(0x177, 0xec);
+    uint16_t w[256];
+    for (int i = 0; i < 256; i++)
+        w[i] = inw(0x170);
+    g_assert_cmphex(w[10], ==, 'S' << 8 | '2');
+    g_assert_cmphex(w[23], ==, '9' << 8 | '.');
+    g_assert_cmphex(w[87] & 1 << 8, ==, 1 << 8); /* there is a world wide name */
+    g_assert_cmphex(w[106], ==, 0x6003);         /* 8 logical sectors */
+    g_assert_cmphex(w[108], ==, 0x5000);
+    g_assert_cmphex(w[111], ==, 0x0001);
+    g_assert_cmphex(w[217], ==, 1);
+    teardown();
+}
+
 static void test_attach(void)
 {
     GError *err = NULL;
     Drive *a, *b;
     setup();
     a = drive_new_empty(DRIVE_NONE, 0, 0, true);
-    g_assert_false(ide_attach(ide, 0, 0, a, true, NULL, NULL, &err)); /* taken */
+    g_assert_false(ide_attach(ide, 0, 0, a, true, &(IdeIdentity){0}, &err)); /* taken */
     g_clear_error(&err);
-    g_assert_true(ide_attach(ide, 1, -1, a, true, "S1", NULL, &err));
+    g_assert_true(ide_attach(ide, 1, -1, a, true, &(IdeIdentity){.serial = "S1"}, &err));
     g_assert_no_error(err);
     outb(0x176, 0xb0);
     g_assert_cmphex(inb(0x174), ==, 0x14);
-    g_assert_false(ide_attach(ide, -1, -1, a, true, NULL, NULL, &err)); /* in use */
+    g_assert_false(ide_attach(ide, -1, -1, a, true, &(IdeIdentity){0}, &err)); /* in use */
     g_assert_nonnull(strstr(err->message, "in use"));
     g_clear_error(&err);
     b = drive_new_empty(DRIVE_NONE, 0, 1, true);
-    g_assert_false(ide_attach(ide, -1, -1, b, false, NULL, NULL, &err)); /* a disk without a medium */
+    g_assert_false(ide_attach(ide, -1, -1, b, false, &(IdeIdentity){0}, &err)); /* a disk without a medium */
     g_clear_error(&err);
-    g_assert_false(ide_attach(ide, 2, 0, b, true, NULL, NULL, &err));
+    g_assert_false(ide_attach(ide, 2, 0, b, true, &(IdeIdentity){0}, &err));
     g_clear_error(&err);
     teardown();
 }
@@ -391,6 +416,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/hw/ide/identify", test_identify);
+    g_test_add_func("/hw/ide/identity", test_identity);
     g_test_add_func("/hw/ide/pio", test_pio);
     g_test_add_func("/hw/ide/dma", test_dma);
     g_test_add_func("/hw/ide/nien-and-soft-reset", test_nien_srst);
