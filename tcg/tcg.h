@@ -297,6 +297,7 @@ struct CodeBuf {
     uint8_t *cold, *cold_start, *cold_end;
     uint8_t *trimmed, *cold_trimmed; /* up to here codebuf_trim() has been */
     uint8_t *ready, *cold_ready;     /* up to here pages are made ahead */
+    bool huge;                       /* some are huge pages */
 };
 CodeBuf *codebuf_new(size_t size, GError **errp);
 void codebuf_free(CodeBuf *b);

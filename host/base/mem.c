@@ -9,6 +9,10 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1; older headers do not know it */
+#endif
+
 static size_t round_to_page(size_t size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -65,7 +69,7 @@ void *mem_alloc_ram(size_t size, GError **errp) { return mem_alloc_ram_from(size
 
 void *mem_alloc_ram_from(size_t size, const MemSource *src, GError **errp)
 {
-    size_t len = round_to_page(size), huge = 2 * MiB;
+    size_t len = round_to_page(size), huge = MEM_HUGE_PAGE;
     size_t align = len >= huge ? huge : (size_t)sysconf(_SC_PAGESIZE);
     size_t span = len + align, head;
     uint8_t *p;
@@ -134,6 +138,14 @@ void mem_ready_view(void *p, size_t size, bool write)
 #endif
 }
 
+bool mem_huge_view(void *rw, size_t size)
+{
+    volatile uint8_t *first = rw;
+
+    *first = *first; /* where nothing is yet, nothing is made huge */
+    return madvise(rw, size, MADV_COLLAPSE) == 0;
+}
+
 void mem_forget_view(void *p, size_t size) { madvise(p, size, MADV_DONTNEED); }
 
 static int anonymous_file(void)
@@ -149,6 +161,18 @@ static int anonymous_file(void)
     return fd;
 }
 
+/* A place in the address space where a view may begin that huge pages fit in; NULL: any will do. */
+static void *aligned_place(size_t len)
+{
+    size_t huge = MEM_HUGE_PAGE, span = len + huge;
+    uint8_t *p = len < huge ? MAP_FAILED : mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED)
+        return NULL;
+    munmap(p, span);
+    return p + (huge - (uintptr_t)p % huge) % huge;
+}
+
 bool mem_alloc_code(size_t size, void **rw, void **rx, GError **errp)
 {
     size_t len = round_to_page(size);
@@ -158,10 +182,10 @@ bool mem_alloc_code(size_t size, void **rw, void **rx, GError **errp)
         return error_set_errno(errp, errno, "cannot create memory for translated code");
     if (ftruncate(fd, (off_t)len) < 0)
         goto fail;
-    *rw = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    *rw = mmap(aligned_place(len), len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (*rw == MAP_FAILED)
         goto fail;
-    *rx = mmap(NULL, len, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
+    *rx = mmap(aligned_place(len), len, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0);
     if (*rx == MAP_FAILED) {
         err = errno;
         munmap(*rw, len);

@@ -17,11 +17,16 @@ void *mem_alloc_ram_from(size_t size, const MemSource *src, GError **errp);
 void mem_clear_ram(void *p, size_t size); /* zero bytes of a mapping of mem_alloc_ram(); whole pages go back to the host */
 void mem_free(void *p, size_t size);
 
+enum { MEM_HUGE_PAGE = 2 * 1024 * 1024 };
+
 /* One memory, two views: *rw is readable and writable, *rx readable and executable (memfd mapped
  * twice). The two lie within 2 GiB of each other only by chance: use the difference, never assume it. */
 bool mem_alloc_code(size_t size, void **rw, void **rx, GError **errp);
 /* Whole host pages of *rw or *rx will be used (written) soon. */
 void mem_ready_view(void *p, size_t size, bool write);
+/* size bytes of *rw (aligned, and a multiple: MEM_HUGE_PAGE) become huge pages in both views, contents unchanged. False: the host
+ * cannot do that now, and they are as they were. */
+bool mem_huge_view(void *rw, size_t size);
 /* Whole host pages of *rw will hardly be used soon: they are not resident through this view until they are. What is
  * in them stays. */
 void mem_forget_view(void *p, size_t size);

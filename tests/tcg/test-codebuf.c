@@ -1,4 +1,5 @@
 /* test-codebuf.c - code memory: two views of one memory, limits, flush. */
+#include "host/base/mem.h"
 #include "tcg/tcg.h"
 
 static void test_views(void)
@@ -88,6 +89,31 @@ static void test_trim(void)
     codebuf_free(b);
 }
 
+/* Huge pages keep what is in them, in both views. */
+static void test_huge(void)
+{
+    void *rw, *rx;
+
+    g_assert_true(mem_alloc_code(3 * MEM_HUGE_PAGE, &rw, &rx, NULL));
+    g_assert_cmpuint((uintptr_t)rw % MEM_HUGE_PAGE, ==, 0);
+    g_assert_cmpuint((uintptr_t)rx % MEM_HUGE_PAGE, ==, 0);
+    uint8_t *w = rw;
+    const uint8_t *x = rx;
+    w[MEM_HUGE_PAGE + 5000] = 7;
+    if (!mem_huge_view(w + MEM_HUGE_PAGE, MEM_HUGE_PAGE))
+        g_test_skip("this host's kernel makes no huge pages here");
+    g_assert_cmpuint(x[MEM_HUGE_PAGE + 5000], ==, 7);
+    g_assert_cmpuint(x[MEM_HUGE_PAGE], ==, 0);
+    w[2 * MEM_HUGE_PAGE - 1] = 9;
+    mem_forget_view(w + MEM_HUGE_PAGE, MEM_HUGE_PAGE);
+    g_assert_cmpuint(x[2 * MEM_HUGE_PAGE - 1], ==, 9);
+    w[MEM_HUGE_PAGE + 5001] = 8;
+    g_assert_cmpuint(x[MEM_HUGE_PAGE + 5001], ==, 8);
+    g_assert_cmpuint(x[MEM_HUGE_PAGE + 5000], ==, 7);
+    mem_free(rw, 3 * MEM_HUGE_PAGE);
+    mem_free(rx, 3 * MEM_HUGE_PAGE);
+}
+
 /* Pages in front of the code are there before it is: writing and running cost no fault each. */
 static void test_ready(void)
 {
@@ -99,7 +125,7 @@ static void test_ready(void)
     if (made < 512 * 1024)
         g_test_skip("this host's kernel makes no pages ahead");
     else
-        g_assert_cmpuint(made, <=, 2 * MiB);
+        g_assert_cmpuint(made, <=, 2 * MEM_HUGE_PAGE); /* of each part */
     before = resident();
     codebuf_trim(b); /* enough for now */
     g_assert_cmpuint(resident(), <, before + 256 * 1024);
@@ -117,6 +143,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/codebuf/no-wx", test_no_wx);
     g_test_add_func("/tcg/codebuf/limits", test_limits);
     g_test_add_func("/tcg/codebuf/trim", test_trim);
+    g_test_add_func("/tcg/codebuf/huge", test_huge);
     g_test_add_func("/tcg/codebuf/ready", test_ready);
     return g_test_run();
 }
