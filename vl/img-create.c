@@ -228,6 +228,8 @@ int img_resize(int argc, char **argv)
         rc = img_error("Preallocation can only be used for growing images");
     } else if (g_str_equal(mode, "metadata") && !img_is_qcow2(img)) {
         rc = img_error("Unsupported preallocation mode: metadata (format %s takes off falloc full)", block_format(img));
+    } else if (img_is_qcow2(img) && qcow2_bitmaps_broken(block_node(img)->state)) {
+        rc = img_error("Bitmap '%s' is inconsistent and cannot be used (`bitmap --remove` takes it away)", qcow2_bitmaps_broken(block_node(img)->state));
     } else {
         len = ROUND_UP(len, SECTOR);
         int ret = block_truncate(img, len);

@@ -46,6 +46,8 @@ BlockFile *file_ref(BlockFile *f);
 /* In this thread, reads take only what the host has in memory: anything else is -EAGAIN, and formats do not wait
  * for locks. For an attempt in the submitter's thread before a worker is troubled. */
 extern __thread bool file_nowait;
+/* In this thread, what is written is what was read there: a copy-on-read changes nothing that can be seen. */
+extern __thread bool write_unchanged;
 static inline void file_event(BlockFile *f, BlockEvent e)
 {
     if (unlikely(f->debug) && !file_nowait)

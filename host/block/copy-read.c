@@ -6,6 +6,8 @@
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
 
+__thread bool write_unchanged;
+
 static bool all_zero(const struct iovec *iov, int iovcnt)
 {
     for (int i = 0; i < iovcnt; i++)
@@ -27,7 +29,10 @@ static int copy_piece(BlockNode *n, uint64_t offset, const struct iovec *iov, in
     ret = n->fmt->preadv(n->state, offset, part, cnt, *len);
     if (ret || st.allocated)
         return ret;
-    return all_zero(part, cnt) ? node_write_zeroes(n, offset, *len, false) : n->fmt->pwritev(n->state, offset, part, cnt, *len);
+    write_unchanged = true;
+    ret = all_zero(part, cnt) ? node_write_zeroes(n, offset, *len, false) : n->fmt->pwritev(n->state, offset, part, cnt, *len);
+    write_unchanged = false;
+    return ret;
 }
 
 /* Is something of the range not in the image itself? */

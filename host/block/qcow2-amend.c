@@ -66,6 +66,8 @@ bool qcow2_amend(BlockNode *n, const Qcow2Amend *a, GError **errp)
     if (version < s->version)
         ret = expand_zeros(s);
     g_mutex_lock(&s->lock);
+    if (version < 3 && s->bitmaps->len && !ret)
+        qcow2_bitmaps_drop(s); /* version 2 has none */
     if (!ret)
         ret = qcow2_flush_locked(s);
     if (!ret)

@@ -127,6 +127,7 @@ int qcow2_write_packed(BlockNode *node, uint64_t off, const uint8_t *buf, const 
         return qcow2_format.pwritev(s, off, &iov, 1, iov.iov_len);
     }
     g_mutex_lock(&s->lock);
+    qcow2_note_change(s, off, MIN(s->cluster_size, s->size - off));
     int ret = qcow2_trim(s);
     if (!ret)
         ret = qcow2_l2_for_write(s, off, &t);

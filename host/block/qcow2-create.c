@@ -227,7 +227,7 @@ int qcow2_truncate(void *opaque, uint64_t len)
     int ret = 0;
     if (len % SECTOR || len > INT64_MAX - s->cluster_size)
         return -EINVAL;
-    if (s->snapshots->len && s->version < 3)
+    if ((s->snapshots->len && s->version < 3) || qcow2_bitmaps_broken(s))
         return -ENOTSUP;
     g_mutex_lock(&s->lock);
     if (len < old) {
@@ -241,9 +241,13 @@ int qcow2_truncate(void *opaque, uint64_t len)
         ret = qcow2_write_field64(s, 24, len);
     if (!ret)
         s->size = s->node->length = len;
+    if (!ret)
+        qcow2_bitmaps_resize(s, old);
     g_mutex_unlock(&s->lock);
     /* a longer backing file must not show through */
+    write_unchanged = true;
     if (!ret && len > old && s->node->backing && s->node->backing->length > old)
         ret = node_write_zeroes(s->node, old, MIN(len, s->node->backing->length) - old, true);
+    write_unchanged = false;
     return ret;
 }

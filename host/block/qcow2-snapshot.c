@@ -396,6 +396,8 @@ bool qcow2_snapshot_apply(BlockNode *node, const char *name, GError **errp)
     int i = find_snapshot(s, name);
     if (i < 0)
         return error_set(errp, "Could not apply snapshot '%s': snapshot not found", name);
+    if (s->bitmaps->len) /* what changes by that would have to be noted cluster by cluster; qemu refuses it too */
+        return error_set(errp, "Could not apply snapshot '%s': Device has active dirty bitmaps", name);
     uint64_t size = g_array_index(s->snapshots, Qcow2Snapshot, i).disk_size;
     int ret = size != s->size ? qcow2_truncate(s, size) : 0;
     bool marked = false;

@@ -1,6 +1,6 @@
 /* qcow2.c - qcow2 images: opening with all its checks, reading, writing, zeroing, flushing.
  * Spec: qemu's docs/interop/qcow2.txt. Overview of the files and of the order on disk: qcow2.h.
- * Not modelled: encryption, external data files, bitmaps that are kept up (qcow2-bitmaps.c). */
+ * Not modelled: encryption, external data files. */
 #include "host/base/osdep.h"
 #include "host/block/qcow2.h"
 
@@ -247,6 +247,7 @@ static int q_pwritev(void *opaque, uint64_t off, const struct iovec *iov, int cn
     } else if (!g_mutex_trylock(&s->lock)) {
         return -EAGAIN;
     }
+    qcow2_note_change(s, off, len);
     for (uint64_t done = 0; done < len && !ret;) {
         uint64_t at = off + done, n = len - done;
         uint64_t first = at & ~(s->cluster_size - 1), end = ROUND_UP(at + n, s->cluster_size);
@@ -310,9 +311,12 @@ static int zero_range(Qcow2 *s, uint64_t off, uint64_t len, bool unmap, bool dis
     uint64_t end = off + len, cs = s->cluster_size;
     uint64_t first = ROUND_UP(off, cs), last = end == s->size ? ROUND_UP(end, cs) : end & ~(cs - 1);
     int ret = 0;
-    if (first >= last)
-        return discard ? 0 : -ENOTSUP;
     g_mutex_lock(&s->lock);
+    qcow2_note_change(s, off, len);
+    if (first >= last) {
+        g_mutex_unlock(&s->lock);
+        return discard ? 0 : -ENOTSUP;
+    }
     if (s->version < 3 && s->node->backing_name && !discard)
         ret = -ENOTSUP;
     else if (s->corrupt)
@@ -386,7 +390,9 @@ static void q_close(void *opaque)
     BlockFile *f = s->file;
     if (s->writable) {
         g_mutex_lock(&s->lock);
-        int ret = qcow2_flush_locked(s); /* the second one writes the counts that the first one let go */
+        int ret = s->bad || s->corrupt || s->checking ? 0 : qcow2_bitmaps_stop(s);
+        if (!ret)
+            ret = qcow2_flush_locked(s); /* the second one writes the counts that the first one let go */
         if (!ret)
             ret = qcow2_flush_locked(s);
         if (!ret && (s->incompat & INCOMPAT_DIRTY))
@@ -482,13 +488,6 @@ bool qcow2_open(BlockNode *n, BlockFile *f, const BlockOpenOpts *opts, GError **
         q_free(s);
         return false;
     }
-    if (write && s->autoclear && !opts->check) {
-        s->autoclear = 0; /* we do not keep bitmaps up to date, so they must not be believed */
-        g_array_set_size(s->bitmaps, 0);
-        s->bitmaps_bytes = 0;
-        s->bitmaps_bad = false;
-        qcow2_write_field64(s, 88, 0);
-    }
     if (write && (s->incompat & INCOMPAT_DIRTY) && !opts->no_repair) {
         Qcow2Check r;
         int ret = qcow2_check(n, &r, FIX_LEAKS | FIX_ERRORS, NULL);
@@ -500,7 +499,11 @@ bool qcow2_open(BlockNode *n, BlockFile *f, const BlockOpenOpts *opts, GError **
         s->incompat &= ~(uint64_t)INCOMPAT_DIRTY;
         qcow2_write_field64(s, 72, s->incompat);
     }
-    if (write && s->lazy && !opts->no_repair)
+    if (write && !opts->check && !qcow2_bitmaps_start(s, errp)) {
+        q_free(s);
+        return false;
+    }
+    if (write && s->lazy && !opts->no_repair && !opts->check)
         qcow2_set_incompat(s, INCOMPAT_DIRTY, true);
     return true;
 }

@@ -65,6 +65,8 @@ typedef struct Qcow2Bitmap {
     uint64_t table_off, granularity;
     uint32_t table_size, flags; /* BITMAP_* */
     char *name;
+    uint8_t *bits;         /* while a writer notes what it changes, under lock; NULL: it does not */
+    bool changed;          /* bits are others than on disk */
 } Qcow2Bitmap;
 enum { BITMAP_IN_USE = 1, BITMAP_AUTO = 2 };
 
@@ -99,9 +101,11 @@ typedef struct Qcow2 {
     bool corrupt, bad;     /* bad: a metadata write failed, nothing more is written */
     GArray *snapshots;     /* of Qcow2Snapshot */
     uint64_t snapshots_off, snapshots_bytes;
-    GArray *bitmaps;       /* of Qcow2Bitmap, as found on open */
+    GArray *bitmaps;       /* of Qcow2Bitmap */
     uint64_t bitmaps_off, bitmaps_bytes;
     bool bitmaps_bad;      /* their directory is damaged */
+    bool bitmaps_odd;      /* some has what is not known here */
+    bool recording;        /* some bitmap notes writes */
     uint64_t comp_cached;  /* entry whose decompressed cluster is in comp_buf; 0 none */
     uint8_t *comp_buf;
     GMutex comp_lock;      /* of comp_cached and comp_buf; a leaf */
@@ -127,10 +131,40 @@ bool qcow2_read_header(BlockNode *n, BlockFile *f, Qcow2Header *h, uint8_t **fir
 /* The bytes of a header cluster with its extensions; NULL and errp when they do not fit. */
 uint8_t *qcow2_make_header(const Qcow2Header *h, const char *backing, const char *format, GError **errp);
 
-/* qcow2-bitmaps.c */
+/* qcow2-bitmaps.c: under lock but for loading */
 void qcow2_load_bitmaps(Qcow2 *s, const Qcow2Header *h);
 /* Calls use for every range of the file that bitmaps lie in; `use` says whether it lies in the file. 0 or -errno. */
 int qcow2_use_bitmaps(Qcow2 *s, bool (*use)(void *opaque, uint64_t offset, uint64_t len), void *opaque);
+uint64_t qcow2_bitmap_bits(const Qcow2 *s, uint64_t granularity);
+uint64_t qcow2_bitmap_bytes(const Qcow2 *s, uint64_t granularity);
+bool qcow2_bitmap_fits(const Qcow2 *s, const Qcow2Bitmap *m); /* its table has the size that the disk's needs */
+/* All bits of a bitmap, to be freed. */
+bool qcow2_bitmap_load_bits(Qcow2 *s, const Qcow2Bitmap *m, uint8_t **bits, GError **errp);
+/* New tables with these bits (NULL: none set); the old ones stay as they are. */
+int qcow2_bitmap_store_bits(Qcow2 *s, Qcow2Bitmap *m, const uint8_t *bits);
+/* The tables of a bitmap as it was are given back. */
+void qcow2_bitmap_free_bits(Qcow2 *s, const Qcow2Bitmap *m);
+GByteArray *qcow2_bitmaps_directory(const Qcow2 *s); /* the bytes of what s->bitmaps has now */
+/* The directory of what s->bitmaps has now, and the header that names it. */
+bool qcow2_bitmaps_store_directory(Qcow2 *s, GError **errp);
+
+/* qcow2-bitmap-record.c */
+/* An image is opened for writing: from now on its bitmaps note what changes. What cannot be kept is dropped with a warning.
+ * False: the image cannot be read or written. */
+bool qcow2_bitmaps_start(Qcow2 *s, GError **errp);
+int qcow2_bitmaps_stop(Qcow2 *s); /* stores them; 0 or -errno. Under lock */
+/* A range changes. Under lock */
+void qcow2_bitmaps_note(Qcow2 *s, uint64_t off, uint64_t len);
+static inline void qcow2_note_change(Qcow2 *s, uint64_t off, uint64_t len)
+{
+    if (unlikely(s->recording) && !write_unchanged)
+        qcow2_bitmaps_note(s, off, len);
+}
+/* One that was not closed: the name of a bitmap that says nothing, or NULL. */
+const char *qcow2_bitmaps_broken(const Qcow2 *s);
+/* The disk had `old` bytes until now. Under lock */
+void qcow2_bitmaps_resize(Qcow2 *s, uint64_t old);
+void qcow2_bitmaps_drop(Qcow2 *s); /* they vanish and their clusters with them; under lock */
 
 /* qcow2-bitmap-edit.c: of an image that was opened for a check and for writing; not locked. */
 bool qcow2_bitmap_add(BlockNode *n, const char *name, uint64_t granularity, GError **errp); /* 0: as the cluster size has it */

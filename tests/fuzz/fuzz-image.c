@@ -96,6 +96,17 @@ static GByteArray *make_qcow2(const uint8_t *disk)
         o.backing_format = "raw";
     }
     g_assert_true(qcow2_create(path, &o, NULL));
+    if (o.version == 3 && o.cluster_size >= 1024 && !below(3)) { /* bitmaps, which then note what is written */
+        BlockOpenOpts edit = {.filename = path, .format = "qcow2", .check = true, .no_backing = true};
+        BlockImage *img = block_open(&edit, NULL);
+        g_assert_nonnull(img);
+        qcow2_bitmap_add(block_node(img), "a", 512, NULL);
+        if (below(2))
+            qcow2_bitmap_add(block_node(img), "another", 512ULL << below(12), NULL);
+        if (below(2))
+            qcow2_bitmap_enable(block_node(img), "a", false, NULL);
+        block_close(img);
+    }
     BlockOpenOpts open = {.filename = path, .format = "qcow2", .discard_unmap = true};
     BlockImage *img = block_open(&open, NULL);
     g_assert_nonnull(img);
@@ -136,6 +147,21 @@ static GByteArray *make(unsigned f, const uint8_t *disk)
     }
 }
 
+/* Some place in what belongs to the bitmaps: the extension, the directory, a table; 0: there are none. */
+static uint64_t bitmap_place(const GByteArray *a)
+{
+    for (size_t at = 104; at + 32 < MIN(a->len, 4096); at += 8) {
+        if (ldb32(a->data + at) != EXT_BITMAPS)
+            continue;
+        uint64_t dir = ldb64(a->data + at + 24);
+        unsigned which = below(3);
+        if (!which || dir > a->len - 32)
+            return at;
+        return which == 1 ? dir : ldb64(a->data + dir);
+    }
+    return 0;
+}
+
 static void damage(unsigned f, GByteArray *a)
 {
     unsigned n = 1 + below(4);
@@ -147,6 +173,12 @@ static void damage(unsigned f, GByteArray *a)
         default:
             if (f == 0) {
                 uint64_t cs = 1ULL << (ldb32(p + 20) & 31), at = below(2) ? 0 : ldb64(p + (unsigned[]){40, 48, 64, 8}[below(4)]);
+                uint64_t in_bitmaps = below(3) ? 0 : bitmap_place(a);
+                if (in_bitmaps) {
+                    if (in_bitmaps < a->len - 32)
+                        change(p, in_bitmaps, 32, a->len, true);
+                    break;
+                }
                 if (!below(3) && ldb64(p + 40) <= a->len - 8) /* an L2 table */
                     at = ldb64(p + ldb64(p + 40)) & 0x00fffffffffffe00ULL;
                 if (at == 0)

@@ -1,6 +1,6 @@
 #!/usr/bin/env -S python3 -B
 """vireo-img and qemu-img on each other's images: random operations, each result read and checked by both. TAP."""
-import json, os, random, shutil, subprocess, sys, tempfile
+import json, os, random, shutil, subprocess, sys, tempfile, time
 
 here = os.path.dirname(os.path.realpath(__file__))
 build = os.environ.get('BUILD') or os.path.join(here, '../../../build')
@@ -125,7 +125,7 @@ def _():
             assert a == b, '%s %s:\n%s\n%s' % (cmd, f, a, b)
 
 
-@case("bitmaps of qemu: shown, kept by a check, dropped by a writer")
+@case("bitmaps of qemu: shown, kept by a check and by a writer")
 def _():
     def same():
         for cmd in (('info',), ('check',)):
@@ -145,10 +145,15 @@ def _():
         same()
         shutil.copy('a.qcow2', 'b.qcow2')
         run(IMG, 'resize', '-q', 'b.qcow2', '65M')
-        assert 'bitmaps' not in run(IMG, 'info', 'b.qcow2')
-        assert 'leaked' in run(IMG, 'check', 'b.qcow2', ok=(3,))
-        run(IMG, 'check', '-r', 'leaks', 'b.qcow2')
+        assert len(json.loads(run(QIMG, 'info', '--output=json', 'b.qcow2'))['format-specific']['data']['bitmaps']) == 2
         both_clean('b.qcow2')
+        run(QIO, '-c', 'write 0 64k', '-c', 'abort', 'b.qcow2', ok=(-6, 134))  # dies: the marks stay
+        a, b = (run(t, 'info', 'b.qcow2') for t in (IMG, QIMG))
+        assert a == b and 'in-use' in a
+        for t in (IMG, QIMG):
+            assert 'is inconsistent and cannot be used' in run(t, 'resize', '-q', 'b.qcow2', '66M', ok=(1,))
+            run(t, 'bench', '-w', '-c', '1', 'b.qcow2')
+            assert run(t, 'info', 'b.qcow2') == a
         with open('a.qcow2', 'r+b') as f: # a directory entry that says it is longer than the directory
             head = f.read(65536 if opts.endswith('64k') else 512)
             at = head.index(b'\x23\x85\x28\x75') + 8
@@ -157,6 +162,59 @@ def _():
             f.write(b'\xff\xff\xff\xff')
         assert 'bitmaps' in run(IMG, 'check', 'a.qcow2', ok=(2,))
         run(IMG, 'info', 'a.qcow2')
+
+
+def bits(image, bitmap):
+    """The bits as qemu-nbd gives them out."""
+    p = subprocess.Popen(['qemu-nbd', '-r', '-f', 'qcow2', '-B', bitmap, '-k', tmp + '/s', image], stderr=subprocess.PIPE, text=True)
+    for _ in range(500):
+        if os.path.exists(tmp + '/s') or p.poll() is not None:
+            break
+        time.sleep(0.01)
+    x = run(QIMG, 'map', '--output=json', '--image-opts', 'driver=nbd,server.type=unix,server.path=%s/s,x-dirty-bitmap=qemu:dirty-bitmap:%s' % (tmp, bitmap))
+    assert p.wait(20) == 0, p.stderr.read()
+    if os.path.exists('s'):
+        os.unlink('s')
+    return x
+
+
+if shutil.which('qemu-nbd'):
+    for opts in ('cluster_size=64k', 'cluster_size=4k,lazy_refcounts=on', 'extended_l2=on'):
+        @case('bitmaps: each writer notes the same bits: ' + opts)
+        def _():
+            r = random.Random(opts)
+            run(QIMG, 'create', '-q', '-f', 'qcow2', '-o', opts, 'a.qcow2', '16M')
+            run(QIMG, 'bitmap', '--add', '-g', '4k', 'a.qcow2', 'fine')
+            run(IMG, 'bitmap', '--add', '-g', '1M', 'a.qcow2', 'rough')
+            run(QIMG, 'bitmap', '--add', '--disable', 'a.qcow2', 'off')
+            shutil.copy('a.qcow2', 'b.qcow2')
+            open('src', 'wb').write(r.randbytes(1 << 20) + bytes(3 << 20) + r.randbytes(1 << 20))
+            size = 16 << 20
+            for i in range(12):
+                kind = r.choice(('write', 'write', 'write', 'copy', 'packed', 'resize', 'snap'))
+                n = r.randrange(1, 300) * 512
+                at = r.randrange(0, (size - n) // 512) * 512
+                if kind == 'write':
+                    op = ['bench', '-w', '-c', str(r.randrange(1, 5)), '-d', '1', '-s', str(n), '-S', str(n), '-o', str(at // 2), '-f', 'qcow2', 'IMAGE']
+                elif kind in ('copy', 'packed'):
+                    size = 5 << 20
+                    for t, f in ((IMG, 'a.qcow2'), (QIMG, 'b.qcow2')):
+                        run(t, 'resize', '-q', '--shrink', f, str(size))
+                    op = ['convert', '-n', '-f', 'raw', '-O', 'qcow2', *(['-c'] if kind == 'packed' else []), 'src', 'IMAGE']
+                elif kind == 'resize':
+                    size = r.randrange(5 << 20, 16 << 20) & ~511
+                    op = ['resize', '-q', '--shrink', 'IMAGE', str(size)]
+                else:
+                    op = ['snapshot', '-c', 's%d' % i, 'IMAGE']
+                for t, f in ((IMG, 'a.qcow2'), (QIMG, 'b.qcow2')):
+                    run(t, *[f if x == 'IMAGE' else x for x in op])
+                if i % 4 != 3:
+                    continue
+                for f in ('a.qcow2', 'b.qcow2'):
+                    both_clean(f)
+                for name in ('fine', 'rough', 'off'):
+                    x, y = bits('a.qcow2', name), bits('b.qcow2', name)
+                    assert x == y, '%s after %s:\n%s%s' % (name, op, x, y)
 
 
 @case('exit codes')
