@@ -14,29 +14,26 @@
  * Not modelled: a second vCPU's caches are not told of invalidated TBs (tb-cache.c knows first_cpu only). */
 #include "accel/internal.h"
 #include "host/base/barrier.h"
+#include "host/base/mem.h"
 #include <sys/mman.h>
 
-enum { MAX_CACHES = 8, IDLE_CHANGES = 8, JC_PAGE_BITS = 13, VICTIM_PATIENCE = 15 };
+enum { MAX_CACHES = 8, IDLE_CHANGES = 8, VICTIM_PATIENCE = 15, RECENT = 128, CLEARS_PER_RESET = 64, WORDS = JUMP_CACHE_SLOTS / 64, FILTER_BITS = 16 };
 
-/* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A
- * slot in use is in the list of its kind, and may be left over in the other. Beside that the slots of each page are
- * chained, those of pages with one hash value together: the kernel's code fills thousands of slots that only a full
- * flush empties, and INVLPG is to look at its own page's. */
-typedef struct SlotInfo {
-    TB *tb;
-    uint32_t next, prev; /* in its chain, if CHAINED; the last and the first one: itself */
-    uint16_t chain;      /* in which it is, with GLOBAL's lists */
-    uint8_t state;       /* LISTED << k: in slot[k]; CHAINED; GLOBAL: the entry's kind */
-} SlotInfo;
-
+/* Jumps are all over it, so it lies in a huge page of the host. */
 typedef struct JumpCache {
     JumpCacheEntry e[JUMP_CACHE_SLOTS]; /* from JUMP_CACHE_SIZE on: victims */
-    SlotInfo info[JUMP_CACHE_SLOTS];    /* in one place: a slot is mostly in none of the host's caches */
-    uint32_t slot[2][JUMP_CACHE_SLOTS];
-    uint32_t first[2][1 << JC_PAGE_BITS]; /* of a chain: slot + 1, or 0 */
-    unsigned n[2];
+    TbRef tb[JUMP_CACHE_SLOTS];
+    /* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A slot is in
+     * one of them, and stays there when another thread empties it. */
+    uint64_t used[2][WORDS];
+    uint64_t some[2][WORDS / 64]; /* words of used[] that are not 0 */
+    bool filled[2];               /* are there any */
 } JumpCache;
-enum { LISTED = 1, CHAINED = 4, GLOBAL = 8 };
+enum { CACHE_BYTES = 2 * MiB };
+_Static_assert(sizeof(JumpCache) <= CACHE_BYTES, "one huge page");
+
+/* Which pages have entries in any cache, exact in saying no: INVLPG hits pages without code mostly. Two bits for each page. */
+typedef struct PageFilter { uint64_t word[(1 << FILTER_BITS) / 64]; } PageFilter;
 
 struct JumpCaches { /* places stay: another thread may read cache[] */
     JumpCache *cache[MAX_CACHES];
@@ -45,19 +42,23 @@ struct JumpCaches { /* places stay: another thread may read cache[] */
     bool has_pages[MAX_CACHES];
     unsigned n, current, before; /* before: current's predecessor */
     uint64_t clock;
+    PageFilter pages[2];       /* by kind of page; a TB on two is in it twice */
+    unsigned clears;
+    struct { uint32_t slot, cache; } recent[RECENT]; /* the slots last filled with code on other than global pages */
+    uint32_t nb_recent;        /* and so many were filled before */
 };
 
 static JumpCacheEntry *no_jumps; /* a cache without entries, for all CPUs */
 
 static uint64_t key_of(const TbState *st) { return st->flags | st->cs_base << 32; }
 
-/* Zeroed pages, of which those have memory that are used. */
-static void *map_zeroed(size_t size)
+/* Zeroed pages that are hardly ever written: nearly all are the host's page of zeros. */
+static void *map_zeros(size_t size)
 {
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return NULL;
-    madvise(p, size, MADV_NOHUGEPAGE); /* a cache is a few pages here and there */
+    madvise(p, size, MADV_NOHUGEPAGE);
     return p;
 }
 
@@ -72,7 +73,7 @@ static void entries_init(JumpCacheEntry *e)
 
 static JumpCache *cache_new(void)
 {
-    JumpCache *c = map_zeroed(sizeof *c);
+    JumpCache *c = mem_alloc_ram(CACHE_BYTES, NULL);
     if (c)
         entries_init(c->e);
     return c;
@@ -83,7 +84,7 @@ void jump_cache_init(CPUState *cpu)
     struct JumpCaches *j = cpu->jumps = g_new0(struct JumpCaches, 1);
 
     barrier_is_asymmetric();
-    if (!no_jumps && (no_jumps = map_zeroed(JUMP_CACHE_SLOTS * sizeof *no_jumps)))
+    if (!no_jumps && (no_jumps = map_zeros(JUMP_CACHE_SLOTS * sizeof *no_jumps)))
         entries_init(no_jumps);
     j->cache[0] = cache_new();
     if (!no_jumps || !j->cache[0])
@@ -95,7 +96,7 @@ void jump_cache_init(CPUState *cpu)
 void jump_cache_free(CPUState *cpu)
 {
     for (unsigned i = 0; cpu->jumps && i < cpu->jumps->n; i++)
-        munmap(cpu->jumps->cache[i], sizeof(JumpCache));
+        mem_free(cpu->jumps->cache[i], CACHE_BYTES);
     g_clear_pointer(&cpu->jumps, g_free);
     cpu_head(cpu)->jump_cache = NULL;
 }
@@ -112,20 +113,58 @@ void cpu_request_exit(CPUState *cpu)
     __atomic_store_n(&head->jump_cache, no_jumps, __ATOMIC_SEQ_CST);
 }
 
-static unsigned kind_of(const JumpCache *c, uint32_t i) { return c->info[i].state & GLOBAL ? 1 : 0; }
+/* --- which slots and pages --- */
 
-static void clear_kind(JumpCache *c, unsigned k)
+static inline bool bit(const uint64_t *words, uint32_t i) { return words[i / 64] >> i % 64 & 1; }
+
+static unsigned kind_of(const JumpCache *c, uint32_t i) { return bit(c->used[1], i); }
+
+static void filter_bits(vaddr pc, uint32_t h[2])
 {
-    for (unsigned j = 0; j < c->n[k]; j++) {
-        uint32_t i = c->slot[k][j];
-        c->info[i].state &= ~(LISTED << k);
-        if (kind_of(c, i) == k) {
-            entry_clear(c, i);
-            c->first[k][c->info[i].chain] = 0;
-            c->info[i].state &= ~CHAINED;
+    uint64_t hash = (pc >> TCG_PAGE_BITS) * 0x9e3779b97f4a7c15ULL;
+    h[0] = hash >> (64 - FILTER_BITS);
+    h[1] = hash >> (64 - 2 * FILTER_BITS) & ((1 << FILTER_BITS) - 1);
+}
+
+static void filter_change(PageFilter *f, vaddr pc, bool set)
+{
+    uint32_t h[2];
+    filter_bits(pc, h);
+    for (unsigned i = 0; i < 2; i++)
+        if (set)
+            f->word[h[i] / 64] |= 1ULL << h[i] % 64;
+        else
+            f->word[h[i] / 64] &= ~(1ULL << h[i] % 64);
+}
+
+static bool filter_has(const PageFilter *f, vaddr pc)
+{
+    uint32_t h[2];
+    filter_bits(pc, h);
+    return bit(f->word, h[0]) && bit(f->word, h[1]);
+}
+
+/* all: of this kind nothing stays in any cache */
+static void clear_kind(JumpCache *c, unsigned k, PageFilter *all)
+{
+    if (!c->filled[k])
+        return;
+    for (unsigned s = 0; s < WORDS / 64; s++) {
+        for (uint64_t words = c->some[k][s]; words; words &= words - 1) {
+            unsigned w = 64 * s + __builtin_ctzll(words);
+            for (uint64_t bits = c->used[k][w]; bits; bits &= bits - 1) {
+                uint32_t i = 64 * w + __builtin_ctzll(bits);
+                if (all && c->e[i].pc != jump_cache_empty(i)) {
+                    filter_change(all, c->e[i].pc, false);
+                    filter_change(all, c->e[i].pc + TCG_PAGE_SIZE, false);
+                }
+                entry_clear(c, i);
+            }
+            c->used[k][w] = 0;
         }
+        c->some[k][s] = 0;
     }
-    c->n[k] = 0;
+    c->filled[k] = false;
 }
 
 /* Make the cache for TBs of this key the current one. If there is none, that selected longest ago changes its key. */
@@ -142,8 +181,8 @@ static void choose(struct JumpCaches *j, uint64_t key)
             __atomic_store_n(&j->cache[j->n++], c, __ATOMIC_RELEASE);
         } else {
             i = old;
-            clear_kind(j->cache[i], 0);
-            clear_kind(j->cache[i], 1);
+            clear_kind(j->cache[i], 0, NULL);
+            clear_kind(j->cache[i], 1, NULL);
         }
         __atomic_store_n(&j->key[i], key, __ATOMIC_RELAXED);
     }
@@ -181,86 +220,57 @@ static JumpCache *select_cache(CPUState *cpu, uint64_t key)
     return c;
 }
 
-static unsigned chain_of(vaddr page) { return (page >> TCG_PAGE_BITS) * 0x9e3779b97f4a7c15ULL >> (64 - JC_PAGE_BITS); }
-
-static void chain_remove(JumpCache *c, uint32_t i)
-{
-    SlotInfo *s = &c->info[i];
-    bool first = s->prev == i, last = s->next == i;
-
-    if (first)
-        c->first[kind_of(c, i)][s->chain] = last ? 0 : s->next + 1;
-    else
-        c->info[s->prev].next = last ? s->prev : s->next;
-    if (!last)
-        c->info[s->next].prev = first ? s->next : s->prev;
-}
-
-static void chain_add(JumpCache *c, uint32_t i, unsigned k, unsigned chain)
-{
-    SlotInfo *s = &c->info[i];
-    uint32_t *first = &c->first[k][chain];
-
-    if (s->state & CHAINED) {
-        if (kind_of(c, i) == k && s->chain == chain)
-            return;
-        chain_remove(c, i);
-    }
-    s->prev = s->next = i;
-    if (*first) {
-        s->next = *first - 1;
-        c->info[s->next].prev = i;
-    }
-    *first = i + 1;
-    s->chain = chain;
-    s->state = (s->state & ~GLOBAL) | CHAINED | (k ? GLOBAL : 0);
-}
-
-static void place(JumpCache *c, uint32_t i, vaddr pc, TB *tb, unsigned k)
+static void place(struct JumpCaches *j, JumpCache *c, uint32_t i, vaddr pc, TB *tb, unsigned k)
 {
     JumpCacheEntry *e = &c->e[i];
-    SlotInfo *s = &c->info[i];
 
-    if (!(s->state & LISTED << k)) {
-        s->state |= LISTED << k;
-        c->slot[k][c->n[k]++] = i;
-    }
-    chain_add(c, i, k, chain_of(pc));
+    c->used[k][i / 64] |= 1ULL << i % 64;
+    c->used[!k][i / 64] &= ~(1ULL << i % 64);
+    c->some[k][i / 64 / 64] |= 1ULL << i / 64 % 64;
+    c->filled[k] = true;
+    filter_change(&j->pages[k], pc, true);
+    if (tb->second != NO_PAGE)
+        filter_change(&j->pages[k], pc + TCG_PAGE_SIZE, true);
     __atomic_store_n(&e->pc, jump_cache_empty(i), __ATOMIC_RELAXED);
     e->code = tb->code - (tb->floating ? TCG_FLOAT_ENTRY : 0);
-    __atomic_store_n(&s->tb, tb, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->tb[i], tb_ref(tb), __ATOMIC_RELAXED);
     __atomic_store_n(&e->pc, pc, __ATOMIC_RELEASE);
 }
 
 /* Then, behind a fence as in jump_cache_forget(), the caller has to look at tb->invalid. */
-static void enter(JumpCache *c, vaddr pc, TB *tb, bool global)
+static void enter(struct JumpCaches *j, unsigned n, vaddr pc, TB *tb, bool global)
 {
-    uint32_t i = jump_cache_index(pc);
+    JumpCache *c = j->cache[n];
+    uint32_t i = jump_cache_index(pc), from = jump_cache_victim(pc);
     vaddr there = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
 
     if (there != jump_cache_empty(i) && there != pc) {
-        TB *old = c->info[i].tb;
+        TB *old = tb_of(c->tb[i]);
         uint32_t v = jump_cache_victim(there);
-        place(c, v, there, old, kind_of(c, i));
+        place(j, c, v, there, old, kind_of(c, i));
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
         if (__atomic_load_n(&old->invalid, __ATOMIC_RELAXED))
             entry_clear(c, v);
     }
-    if (c->e[jump_cache_victim(pc)].pc == pc)
-        entry_clear(c, jump_cache_victim(pc));
-    place(c, i, pc, tb, global);
+    if (c->e[from].pc == pc)
+        entry_clear(c, from);
+    place(j, c, i, pc, tb, global);
+    if (!global) {
+        j->recent[j->nb_recent % RECENT].slot = i;
+        j->recent[j->nb_recent++ % RECENT].cache = n;
+    }
 }
 
 /* Of two that want one slot the one that is used more often is to have it, which is the one found here when patience ends. */
 static TB *promote(CPUState *cpu, JumpCache *c, uint32_t v, vaddr pc)
 {
-    TB *tb = c->info[v].tb;
+    TB *tb = tb_of(c->tb[v]);
 
     if (cpu_head(cpu)->victim_patience >= 0)
         return tb;
     cpu_head(cpu)->victim_patience = VICTIM_PATIENCE;
     cpu->stats.jc_victims += VICTIM_PATIENCE + 1;
-    enter(c, pc, tb, kind_of(c, v));
+    enter(cpu->jumps, cpu->jumps->current, pc, tb, kind_of(c, v));
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (!__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE))
         return tb;
@@ -274,20 +284,21 @@ TB *jump_cache_find(CPUState *cpu, const TbState *st)
     uint32_t i = jump_cache_index(st->pc), v;
 
     if (c->e[i].pc == st->pc)
-        return c->info[i].tb;
+        return tb_of(c->tb[i]);
     v = jump_cache_victim(st->pc);
     return c->e[v].pc == st->pc ? promote(cpu, c, v, st->pc) : NULL;
 }
 
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)
 {
-    enter(select_cache(cpu, key_of(st)), st->pc, tb, global);
+    select_cache(cpu, key_of(st));
+    enter(cpu->jumps, cpu->jumps->current, st->pc, tb, global);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
 static void forget_at(JumpCache *c, uint32_t i, const TB *tb)
 {
-    if (__atomic_load_n(&c->info[i].tb, __ATOMIC_RELAXED) == tb)
+    if (__atomic_load_n(&c->tb[i], __ATOMIC_RELAXED) == tb_ref(tb))
         entry_clear(c, i);
 }
 
@@ -318,7 +329,7 @@ static void release_if_idle(struct JumpCaches *j, unsigned i)
 {
     if (!j->has_pages[i] || i == j->current || j->clock - j->used[i] < IDLE_CHANGES)
         return;
-    madvise(j->cache[i], sizeof(JumpCache), MADV_DONTNEED);
+    mem_clear_ram(j->cache[i], CACHE_BYTES); /* whole, or it comes back in small pages */
     entries_init(j->cache[i]->e);
     j->has_pages[i] = false;
 }
@@ -328,41 +339,45 @@ void jump_cache_clear(CPUState *cpu, bool keep_global)
     struct JumpCaches *j = cpu->jumps;
 
     for (unsigned i = 0; j && i < j->n; i++) {
-        clear_kind(j->cache[i], 0);
+        clear_kind(j->cache[i], 0, &j->pages[0]);
         if (!keep_global) {
-            clear_kind(j->cache[i], 1);
+            clear_kind(j->cache[i], 1, NULL);
             release_if_idle(j, i);
         }
     }
-}
-
-/* From the newest on; a slot that was filled twice is in the list once, at its older place. */
-static unsigned save_newest(const JumpCache *c, uint64_t key, SavedJumps *out, unsigned n)
-{
-    for (unsigned j = c->n[0]; j-- > 0 && n < SAVED_JUMPS;) {
-        uint32_t i = c->slot[0][j];
-        TB *tb = c->info[i].tb;
-        vaddr pc = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
-        if (kind_of(c, i) != 0 || pc == jump_cache_empty(i) || tb->second != NO_PAGE)
-            continue; /* where a second page is may change: cpu-exec.c looks again */
-        unsigned k = SAVED_JUMPS - ++n;
-        out->e[k].pc = pc;
-        out->e[k].key = key;
-        out->e[k].phys_pc = tb->phys_pc;
-        out->e[k].tb = tb;
-    }
-    return n;
+    if (!j)
+        return;
+    j->nb_recent = 0;
+    /* Also what entries left behind that somebody else emptied */
+    if (!keep_global)
+        memset(j->pages, 0, sizeof j->pages);
+    else if (++j->clears % CLEARS_PER_RESET == 0)
+        memset(&j->pages[0], 0, sizeof j->pages[0]);
 }
 
 void jump_cache_save(CPUState *cpu, SavedJumps *out)
 {
-    unsigned n = 0;
+    const struct JumpCaches *j = cpu->jumps;
+    unsigned n = SAVED_JUMPS;
 
-    for (unsigned i = 0; i < cpu->jumps->n; i++)
-        n = save_newest(cpu->jumps->cache[i], cpu->jumps->key[i], out, n);
-    if (n < SAVED_JUMPS)
-        memmove(out->e, out->e + SAVED_JUMPS - n, n * sizeof out->e[0]);
-    out->n = n;
+    /* From the newest on; what was filled twice may be there twice. */
+    for (uint32_t r = 0; r < RECENT && r < j->nb_recent && n > 0; r++) {
+        uint32_t at = (j->nb_recent - 1 - r) % RECENT, i = j->recent[at].slot;
+        const JumpCache *c = j->cache[j->recent[at].cache];
+        vaddr pc = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
+        if (kind_of(c, i) != 0 || pc == jump_cache_empty(i))
+            continue;
+        TB *tb = tb_of(c->tb[i]);
+        if (tb->second != NO_PAGE)
+            continue; /* where a second page is may change: cpu-exec.c looks again */
+        n--;
+        out->e[n].pc = pc;
+        out->e[n].key = j->key[j->recent[at].cache];
+        out->e[n].phys_pc = tb->phys_pc;
+        out->e[n].tb = tb;
+    }
+    out->n = SAVED_JUMPS - n;
+    memmove(out->e, out->e + n, out->n * sizeof out->e[0]);
     out->flushes = jit_totals.flushes;
     jump_cache_clear(cpu, true);
 }
@@ -387,7 +402,7 @@ void jump_cache_restore(CPUState *cpu, const SavedJumps *in)
         while (k < j->n && j->key[k] != in->e[i].key)
             k++;
         if (k < j->n && jump_still_right(in, i)) {
-            enter(j->cache[k], in->e[i].pc, in->e[i].tb, false);
+            enter(j, k, in->e[i].pc, in->e[i].tb, false);
             entered[n++] = i;
         }
     }
@@ -404,30 +419,49 @@ static void clear_if_in(JumpCache *c, uint32_t i, vaddr start, uint64_t len)
 
     if (pc == jump_cache_empty(i))
         return;
-    if (pc - start < len || (pc - (start - TCG_PAGE_SIZE) < TCG_PAGE_SIZE && c->info[i].tb->second != NO_PAGE))
+    if (pc - start < len || (pc - (start - TCG_PAGE_SIZE) < TCG_PAGE_SIZE && tb_of(c->tb[i])->second != NO_PAGE))
         entry_clear(c, i);
 }
 
-static void clear_chain(JumpCache *c, uint32_t first, vaddr page)
+static void clear_in_word(JumpCache *c, unsigned w, uint64_t bits, vaddr start, uint64_t len)
 {
-    for (uint32_t i = first - 1; first; i = c->info[i].next) {
-        clear_if_in(c, i, page, TCG_PAGE_SIZE);
-        if (c->info[i].next == i)
-            break;
-    }
+    for (; bits; bits &= bits - 1)
+        clear_if_in(c, 64 * w + __builtin_ctzll(bits), start, len);
+}
+
+/* Entries of code that begins in `from` and lies in `page`. */
+static void clear_slots_of(JumpCache *c, unsigned k, vaddr from, vaddr page)
+{
+    unsigned first = jump_cache_index(from) / 64;
+    uint64_t mask = 0; /* which of a word's victims are of this page: the same for all pieces of 16 bytes */
+
+    for (unsigned w = first; w < first + TCG_PAGE_SIZE / 64; w++)
+        clear_in_word(c, w, c->used[k][w], page, TCG_PAGE_SIZE);
+    _Static_assert(JUMP_VICTIM_BITS == 6 && JUMP_CACHE_SIZE % 64 == 0, "a word of used[] is the victims of 16 bytes");
+    for (unsigned offset = 0; offset < 16; offset++)
+        mask |= 1ULL << jump_cache_victim(from + offset) % 64;
+    for (unsigned w = JUMP_CACHE_SIZE / 64; w < WORDS; w++)
+        clear_in_word(c, w, c->used[k][w] & mask, page, TCG_PAGE_SIZE);
 }
 
 void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len)
 {
-    for (unsigned n = 0; n < 2 * cpu->jumps->n; n++) {
-        JumpCache *c = cpu->jumps->cache[n / 2];
-        unsigned k = n % 2;
-        if (len == TCG_PAGE_SIZE) {
-            clear_chain(c, c->first[k][chain_of(start)], start);
-            clear_chain(c, c->first[k][chain_of(start - TCG_PAGE_SIZE)], start);
-        } else {
-            for (unsigned j = 0; j < c->n[k]; j++)
-                clear_if_in(c, c->slot[k][j], start, len);
+    struct JumpCaches *j = cpu->jumps;
+
+    for (unsigned k = 0; k < 2; k++) {
+        bool one = len == TCG_PAGE_SIZE;
+        if (one && !filter_has(&j->pages[k], start))
+            continue;
+        for (unsigned n = 0; n < j->n; n++) {
+            JumpCache *c = j->cache[n];
+            if (one) {
+                clear_slots_of(c, k, start, start);
+                clear_slots_of(c, k, start - TCG_PAGE_SIZE, start);
+                continue;
+            }
+            for (unsigned w = 0; w < WORDS; w++)
+                if (bit(c->some[k], w))
+                    clear_in_word(c, w, c->used[k][w], start, len);
         }
     }
 }

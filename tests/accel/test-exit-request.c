@@ -30,6 +30,16 @@ static void *ask(void *opaque)
     return NULL;
 }
 
+/* TBs that nobody translated. The jump cache knows them by their place in the array. */
+static TB *blank_tbs(unsigned n)
+{
+    TB *first = tb_alloc();
+    for (unsigned i = 1; i < n; i++)
+        g_assert_true(tb_alloc() == first + i);
+    memset(first, 0, n * sizeof *first);
+    return first;
+}
+
 static bool jump_misses(const TcgEnvHead *head)
 {
     return __atomic_load_n(&head->jump_cache, __ATOMIC_RELAXED)[jump_cache_index(PC)].pc != PC;
@@ -37,11 +47,12 @@ static bool jump_misses(const TcgEnvHead *head)
 
 static void test_never_lost(void)
 {
-    static TB tb[KINDS];
+    TB *tb;
     TcgEnvHead *head;
     TbState st = {.pc = PC};
 
     harness_start("max");
+    tb = blank_tbs(KINDS);
     cpu = env->cpu;
     head = cpu_head(cpu);
     current_cpu = cpu; /* this thread */
@@ -84,14 +95,15 @@ static void test_never_lost(void)
 
 static void test_own_thread(void)
 {
-    static TB tb;
+    TB *tb;
     TbState st = {.pc = PC};
 
     harness_start("max");
+    tb = blank_tbs(1);
     cpu = env->cpu;
     current_cpu = cpu;
-    tb = (TB){.pc = PC, .phys_pc = 0x1000, .second = NO_PAGE};
-    jump_cache_enter(cpu, &st, &tb, true);
+    *tb = (TB){.pc = PC, .phys_pc = 0x1000, .second = NO_PAGE};
+    jump_cache_enter(cpu, &st, tb, true);
     g_assert_false(jump_misses(cpu_head(cpu)));
     cpu_request_exit(cpu);
     g_assert_true(jump_misses(cpu_head(cpu)));

@@ -317,6 +317,16 @@ static void test_stack_pages(void)
     harness_stop();
 }
 
+/* TBs that nobody translated. The jump cache knows them by their place in the array. */
+static TB *blank_tbs(unsigned n)
+{
+    TB *first = tb_alloc();
+    for (unsigned i = 1; i < n; i++)
+        g_assert_true(tb_alloc() == first + i);
+    memset(first, 0, n * sizeof *first);
+    return first;
+}
+
 static bool jc_has(vaddr pc) { return jump_cache_find(cpu, &(TbState){.pc = pc}) != NULL; }
 static void jc_put(TB *tb, vaddr pc, bool global, bool two_pages)
 {
@@ -327,8 +337,9 @@ static void jc_put(TB *tb, vaddr pc, bool global, bool two_pages)
 
 static void test_jump_cache(void)
 {
-    static TB tb[8];
+    TB *tb;
     start();
+    tb = blank_tbs(8);
     jc_put(&tb[0], 0x400100, false, false);
     jc_put(&tb[1], 0x401200, true, false);
     jc_put(&tb[2], 0x402ff8, false, true); /* runs into 0x403000 */
@@ -377,11 +388,12 @@ static void test_jump_cache(void)
 static void test_jump_cache_kinds(void)
 {
     enum { KINDS = 40 };
-    static TB tb[KINDS];
+    TB *tb;
     TcgEnvHead *head;
     TbState st[KINDS];
 
     start();
+    tb = blank_tbs(KINDS);
     head = cpu_head(cpu);
     for (unsigned i = 0; i < KINDS; i++) {
         st[i] = (TbState){.pc = 0x400100, .flags = i % 5, .cs_base = i / 5};
@@ -418,11 +430,12 @@ static void test_jump_cache_kinds(void)
 /* What is found among the victims when patience ends changes places with what has the slot. */
 static void test_jump_cache_promote(void)
 {
-    static TB tb[3];
+    TB *tb;
     TcgEnvHead *head;
     const vaddr a = 0x410130, b = 0x420130;
 
     start();
+    tb = blank_tbs(3);
     head = cpu_head(cpu);
     jc_put(&tb[0], a, false, false);
     jc_put(&tb[1], b, true, false);
@@ -456,12 +469,13 @@ static void test_jump_cache_random(void)
 {
     enum { PAGES = 64, OFFSETS = 6 };
     static const unsigned offset[OFFSETS] = {0, 4, 0x80, 0x81, 0xf00, 0xffc};
-    static TB tb[PAGES][OFFSETS];
+    TB (*tb)[OFFSETS];
     static struct { bool there, may, global; } model[PAGES][OFFSETS];
     GRand *r = g_rand_new_with_seed(4711);
     unsigned victims = 0;
 
     start();
+    tb = (TB (*)[OFFSETS])blank_tbs(PAGES * OFFSETS);
     memset(model, 0, sizeof model);
     for (unsigned step = 0; step < 60000; step++) {
         unsigned p = g_rand_int_range(r, 0, PAGES), o = g_rand_int_range(r, 0, OFFSETS), what = g_rand_int_range(r, 0, 1000);
@@ -635,8 +649,9 @@ static void test_spaces(void)
 /* Code found in one space is not found in another, and is back with its space unless it went meanwhile. */
 static void test_space_jumps(void)
 {
-    static TB tb[3];
+    TB *tb;
     start();
+    tb = blank_tbs(3);
     for (unsigned i = 0; i < 3; i++) {
         jc_put(&tb[i], 0x400000 + 0x1010 * i, i == 2, false);
         tb[i].phys_pc = 0x100000;
