@@ -287,7 +287,7 @@ bool machine_create(VlConfig *config, GError **errp)
     memory_init();
     net_set_running(false);
     system_set_panic_action(cfg->panic_action);
-    return create_drives(errp) && create_streams(errp) && create_audio(errp) && create_board(errp);
+    return create_objects(OBJECTS_FIRST, errp) && create_drives(errp) && create_streams(errp) && create_audio(errp) && create_board(errp);
 }
 
 /* ---- running ---- */

@@ -3,6 +3,7 @@
 #include "vl/object.h"
 
 #include "host/base/keyval.h"
+#include "host/block/throttle.h"
 #include "host/base/mem.h"
 #include "host/net/net.h"
 #include "host/rng/rng.h"
@@ -91,6 +92,28 @@ static bool new_iothread(const GPtrArray *kv, const char *id, GError **errp)
     return keyval_check(kv, "iothread", "qom-type id poll-max-ns poll-grow poll-shrink aio-max-batch thread-pool-min thread-pool-max", errp);
 }
 
+/* ---- limits that drives and throttle nodes share ---- */
+
+static GPtrArray *throttle_groups; /* of ThrottleGroup: those with an object */
+
+static bool new_throttle_group(const GPtrArray *kv, const char *id, GError **errp)
+{
+    BlockOptions *o = blkopts_new();
+    ThrottleConfig c;
+    for (guint i = 0; i < kv->len; i++)
+        blkopts_set(o, ((KeyVal *)kv->pdata[i])->key, ((KeyVal *)kv->pdata[i])->val);
+    g_free(blkopts_take(o, "qom-type"));
+    g_free(blkopts_take(o, "id"));
+    bool ok = throttle_take_properties(o, &c, errp) && blkopts_check_empty(o, "throttle-group", errp);
+    blkopts_free(o);
+    if (!ok)
+        return false;
+    if (!throttle_groups)
+        throttle_groups = g_ptr_array_new_with_free_func((GDestroyNotify)throttle_group_leave);
+    g_ptr_array_add(throttle_groups, throttle_group_join(id, &c));
+    return true;
+}
+
 static const struct {
     const char *name;
     ObjectPhase phase;
@@ -103,6 +126,7 @@ static const struct {
     {"memory-backend-ram", OBJECTS_EARLY, new_memory},
     {"rng-builtin", OBJECTS_EARLY, new_rng_builtin},
     {"rng-random", OBJECTS_EARLY, new_rng_random},
+    {"throttle-group", OBJECTS_FIRST, new_throttle_group},
 };
 
 static GPtrArray *ids; /* of char *: taken */
@@ -168,6 +192,7 @@ void object_cleanup_all(void)
 {
     net_filter_free_all();
     rng_source_free_all();
+    g_clear_pointer(&throttle_groups, g_ptr_array_unref);
     g_clear_pointer(&memories, g_ptr_array_unref);
     g_clear_pointer(&ids, g_ptr_array_unref);
 }

@@ -4,8 +4,8 @@
 
 #include "host/base/osdep.h"
 
-/* Those that devices need are made first, those that need a network after it. */
-typedef enum ObjectPhase { OBJECTS_EARLY, OBJECTS_LATE } ObjectPhase;
+/* Those that drives need, those that devices need, those that need a network: each kind is made before or after that. */
+typedef enum ObjectPhase { OBJECTS_FIRST, OBJECTS_EARLY, OBJECTS_LATE } ObjectPhase;
 
 bool object_check(const char *text, GError **errp); /* type and id; while the command line is read */
 bool object_create(const char *text, ObjectPhase phase, GError **errp); /* does nothing in the other phase */

@@ -31,6 +31,7 @@ typedef struct BlockFile {
     BlkDebug *debug;  /* or NULL */
     char *driver;     /* "file", "host_device", "null-co", ... */
     unsigned refs;    /* under the BQL; file_close() lets one go */
+    GPtrArray *limits; /* of ThrottleGroup, owned: throttle nodes between it and its format; or NULL */
 } BlockFile;
 
 enum { FILE_LOCK = 1, FILE_LOCK_RESIZE = 2, FILE_AUTO_READ_ONLY = 4, FILE_READ_ONLY = 8, FILE_SHARE = 16 };
@@ -112,6 +113,12 @@ typedef struct BlockNode {
     bool discard_unmap, no_flush, detect_zeroes, detect_unmap, direct; /* as its options say */
     bool copy_on_read;          /* what is read from below is written here */
     GRWLock copy_lock;          /* with copy_on_read: every write reads it, a copy writes it */
+    struct BlockNode *copy_bottom; /* with copy_on_read: what lies below this one is not copied; NULL: everything is */
+    struct BlockNode *below;    /* a filter (filter.c): what it filters; owned */
+    struct ThrottleGroup *limits; /* a filter's, owned, or NULL */
+    struct BlockNode *bottom;   /* a copy-on-read filter's, in the chain below, or NULL */
+    bool copies;                /* a copy-on-read filter */
+    unsigned uppers;            /* filters that lie directly on this node */
 } BlockNode;
 
 /* Chain of opens, to find a backing file that leads back to itself. */
@@ -133,6 +140,20 @@ int node_write_zeroes(BlockNode *n, uint64_t offset, uint64_t len, bool unmap);
 int node_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *st);
 /* The path of a backing file that `filename` names `backing`: relative names start at its folder. */
 char *node_backing_path(const char *filename, const char *backing, GError **errp);
+
+/* ---- filter nodes (filter.c) ---- */
+bool filter_is_driver(const char *name);
+/* Takes throttle-group= out of o: one more user of it. */
+struct ThrottleGroup *filter_take_group(GHashTable *o, GError **errp);
+BlockNode *filter_open(const char *driver, GHashTable *o, const BlockOpenOpts *opts, const NodeParent *up, GError **errp);
+void filter_close(BlockNode *n); /* what it has; node_close() frees it */
+BlockNode *filter_image(BlockNode *n); /* the image below all filters: n itself if it is none */
+bool filter_is_free(const BlockNode *n); /* no drive and no other node uses what is below but by filters */
+/* A drive begins or ends to use n and what is below; appends the limits on the way (borrowed). */
+void filter_use(BlockNode *n, bool on, GPtrArray *limits);
+/* The file of throttle nodes on a protocol node, for a format above them; NULL: it is none, or is in use. */
+BlockFile *filter_file(BlockNode *n);
+void filter_limit_file(BlockFile *f, struct ThrottleGroup *g); /* takes g over */
 
 /* A node that -blockdev or node-name= has named; NULL. *file: it may be a bare protocol node instead. */
 BlockNode *blockdev_find(const char *name, BlockFile **file);

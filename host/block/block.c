@@ -32,7 +32,8 @@ struct BlockReq {
     int ret;
     bool finished; /* under lock: the worker is through with it */
     bool ready;    /* under lock: in the completion queue */
-    bool held;     /* under the BQL: waits for its drive's limits */
+    bool held;     /* under the BQL: waits for limits */
+    guint stage;   /* the limits it has passed or waits for: 1 the drive's, then those of the graph */
     bool kept;     /* under the BQL: failed, in kept_queue until the VM goes on */
 };
 
@@ -46,6 +47,8 @@ struct BlockImage {
     int io_status;      /* errno of the request kept last; under the BQL */
     unsigned in_flight; /* under lock */
     ThrottleGroup *limits; /* or NULL; the drive's */
+    GPtrArray *graph_limits; /* of ThrottleGroup: of the throttle nodes on the way down */
+    BlockNode *filter;  /* owned: the uppermost filter node, or NULL */
 };
 
 static GMutex lock;
@@ -260,7 +263,24 @@ static void start(BlockReq *r)
     g_thread_pool_push(pool, r, NULL);
 }
 
-static void start_held(void *req) { start(req); }
+static ThrottleGroup *limits_at(const BlockImage *img, guint stage)
+{
+    return stage == 1 ? img->limits : img->graph_limits->pdata[stage - 2];
+}
+
+/* Through the limits, one after another; what one holds up comes here again when it may go. */
+static void admit(void *req)
+{
+    BlockReq *r = req;
+    bool read = r->kind == REQ_READ, sized = read || r->kind == REQ_WRITE;
+    uint64_t len = sized ? iov_bytes(r->iov, r->iovcnt) : r->len;
+    while (r->kind != REQ_FLUSH && r->stage <= r->img->graph_limits->len) {
+        ThrottleGroup *g = limits_at(r->img, ++r->stage);
+        if (g && (r->stage > 1 || r->kind != REQ_DISCARD) && !throttle_admit(g, !read, len, admit, r))
+            return;
+    }
+    start(r);
+}
 
 static void send(BlockReq *r)
 {
@@ -270,10 +290,9 @@ static void send(BlockReq *r)
     r->img->in_flight++;
     total_in_flight++;
     g_mutex_unlock(&lock);
+    r->stage = 0;
     r->held = true; /* before, because the limits may let it go at once */
-    if (!r->img->limits || (r->kind != REQ_READ && r->kind != REQ_WRITE) ||
-        throttle_admit(r->img->limits, r->kind == REQ_WRITE, iov_bytes(r->iov, r->iovcnt), start_held, r))
-        start(r);
+    admit(r);
 }
 
 void block_set_limits(BlockImage *img, ThrottleGroup *g) { img->limits = g; }
@@ -367,7 +386,8 @@ BlockReq *block_aio_write_zeroes(BlockImage *img, uint64_t offset, uint64_t len,
 
 void block_aio_cancel(BlockReq *r)
 {
-    bool held = r->held && throttle_forget(r->img->limits, r);
+    ThrottleGroup *g = r->held && r->stage ? limits_at(r->img, r->stage) : NULL;
+    bool held = g && throttle_forget(g, r);
     /* The memory of the request must not be touched any more when this returns: wait for the worker. */
     g_mutex_lock(&lock);
     if (held) {
@@ -391,9 +411,10 @@ void block_aio_cancel(BlockReq *r)
 
 static void release_held(BlockImage *img)
 {
-    if (img && img->limits)
-        throttle_release(img->limits);
-    else if (!img)
+    for (guint i = 1; img && i <= img->graph_limits->len + 1; i++) /* in the order of a request's way */
+        if (limits_at(img, i))
+            throttle_release(limits_at(img, i));
+    if (!img)
         throttle_release_all();
 }
 
@@ -412,12 +433,15 @@ void block_drain(BlockImage *img)
     }
 }
 
-static BlockImage *image_new(BlockNode *node, BlockNode *top, const char *filename, bool read_only)
+/* Takes filter over: the uppermost filter node above the image `top`, or NULL. */
+static BlockImage *image_new(BlockNode *node, BlockNode *top, BlockNode *filter, const char *filename, bool read_only)
 {
     BlockImage *img = g_new0(BlockImage, 1);
     *img = (BlockImage){.node = node, .top = top, .filename = g_strdup(filename), .read_only = read_only, .no_flush = top->no_flush,
                         .node_id = next_node_id};
-    top->in_use = true;
+    img->graph_limits = g_ptr_array_new();
+    filter_use(filter ? filter : top, true, img->graph_limits);
+    img->filter = filter;
     next_node_id += 10;
     return img;
 }
@@ -427,10 +451,17 @@ BlockImage *block_open(const BlockOpenOpts *opts, GError **errp)
     BlockNode *top = node_open(opts, NULL, errp), *node = top;
     if (!top)
         return NULL;
+    BlockNode *filter = top->below ? top : NULL;
+    if (filter) {
+        node = top = filter_image(filter);
+        top->refs++;
+    }
     bool snapshot = opts->snapshot || (top->file->overlay && !opts->read_only);
-    if (snapshot && !(node = overlay_open(top, errp)))
+    if (snapshot && !(node = overlay_open(top, errp))) {
+        node_close(filter);
         return NULL;
-    BlockImage *img = image_new(node, top, top->filename, snapshot ? opts->read_only : top->read_only);
+    }
+    BlockImage *img = image_new(node, top, filter, top->filename, snapshot ? opts->read_only : top->read_only);
     img->snapshot = snapshot;
     img->writethrough = opts->writethrough;
     img->no_flush |= opts->no_flush;
@@ -452,12 +483,15 @@ BlockImage *block_open_node(const char *name, bool read_only, GError **errp)
         blkopts_free(o);
         return img;
     }
-    if (!n || n->in_use || n->refs > 1) {
+    if (!n || !filter_is_free(n)) {
         error_set(errp, n ? "Node '%s' is in use already" : "Cannot find device='' nor node-name='%s'", name);
         return NULL;
     }
+    BlockNode *image = filter_image(n);
     n->refs++;
-    return image_new(n, n, n->filename, read_only || n->read_only);
+    if (image != n)
+        image->refs++;
+    return image_new(image, image, image != n ? n : NULL, image->filename, read_only || image->read_only);
 }
 
 void block_close(BlockImage *img)
@@ -468,8 +502,10 @@ void block_close(BlockImage *img)
     fail_kept(img);
     if (!img->read_only)
         image_flush(img);
-    img->top->in_use = false;
+    filter_use(img->filter ? img->filter : img->top, false, NULL);
     node_close(img->node);
+    node_close(img->filter);
+    g_ptr_array_unref(img->graph_limits);
     g_free(img->filename);
     g_free(img);
 }
@@ -501,7 +537,7 @@ int block_flush(BlockImage *img)
 
 char *block_node_label(const BlockImage *img, const char *id)
 {
-    const char *name = img->top->node_name;
+    const char *name = img->filter && img->filter->node_name ? img->filter->node_name : img->top->node_name;
     return !name ? g_strdup_printf("#block%u", img->node_id) : g_str_equal(name, id) ? NULL : g_strdup(name);
 }
 

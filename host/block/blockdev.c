@@ -66,13 +66,17 @@ bool blockdev_add(const char *text, GError **errp)
     if (ok && proto_is_driver(blkopts_get(o, "driver"))) {
         g_autofree char *what = g_strdup_printf("Block driver '%s'", blkopts_get(o, "driver"));
         g_autofree char *name = g_strdup(blkopts_get(o, "node-name"));
-        BlockFile *f = proto_open(o, 0, errp);
+        const char *zeroes = blkopts_get(o, "detect-zeroes"), *discard = blkopts_get(o, "discard");
+        bool bad = zeroes && g_str_equal(zeroes, "unmap") && !(discard && (g_str_equal(discard, "unmap") || g_str_equal(discard, "on")));
+        if (bad)
+            error_set(errp, "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap");
+        BlockFile *f = bad ? NULL : proto_open(o, 0, errp);
         ok = f && blkopts_check_empty(o, what, errp);
         file_close(f);
         if (f && !ok)
             blockdev_del(name, NULL);
     } else if (ok) {
-        BlockOpenOpts opts = {.options = o, .lock = true};
+        BlockOpenOpts opts = {.options = o, .lock = true, .strict = true};
         BlockNode *n = node_open(&opts, NULL, errp);
         ok = n != NULL;
         node_close(n); /* the name keeps it */

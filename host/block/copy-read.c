@@ -2,7 +2,7 @@
  * Spec: qemu's -drive copy-on-read=on: the data a guest reads arrives in the overlay, so that the backing file is needed less and
  * less. Zeros are stored as zeros. A failed write fails the read, as with qemu.
  * A copy excludes other writes of this image, which else could be overwritten with what was below them (copy_lock).
- * Not modelled: the filter node driver=copy-on-read. */
+ * The node driver=copy-on-read: filter.c. */
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
 
@@ -24,10 +24,22 @@ static int copy_piece(BlockNode *n, uint64_t offset, const struct iovec *iov, in
     if (ret)
         return ret;
     *len = MIN(*len, st.len);
+    bool copy = true;
+    if (n->copy_bottom && !st.allocated) { /* where it is, counted from the image on */
+        unsigned last = 0;
+        for (const BlockNode *b = n; b && b != n->copy_bottom; b = b->backing)
+            last++;
+        ret = node_status(n, offset, *len, &st);
+        if (ret)
+            return ret;
+        *len = MIN(*len, st.len);
+        copy = st.allocated && st.depth <= last;
+        st.allocated = false;
+    }
     g_autofree struct iovec *part = g_new(struct iovec, iovcnt);
     int cnt = iov_slice(iov, iovcnt, 0, *len, part);
     ret = n->fmt->preadv(n->state, offset, part, cnt, *len);
-    if (ret || st.allocated)
+    if (ret || st.allocated || !copy)
         return ret;
     write_unchanged = true;
     ret = all_zero(part, cnt) ? node_write_zeroes(n, offset, *len, false) : n->fmt->pwritev(n->state, offset, part, cnt, *len);

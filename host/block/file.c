@@ -434,6 +434,8 @@ void file_close(BlockFile *f)
     nbd_close(f->nbd);
     vvfat_free(f->fat);
     blkdebug_free(f->debug);
+    if (f->limits)
+        g_ptr_array_unref(f->limits);
     g_free(f->driver);
     g_free(f->name);
     g_free(f);

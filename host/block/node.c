@@ -2,7 +2,7 @@
  * What is to be opened comes as a file name (also a pseudo one, "json:{...}"), as a table of options
  * (blkopts.h), or as both. The format is found by content when nobody says it. A chain that leads back to
  * itself is refused; a missing member is reported with who names it.
- * Not modelled: filter nodes (throttle, copy-on-read), external data files. */
+ * Filter nodes (throttle, copy-on-read): filter.c. Not modelled: external data files. */
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
 
@@ -79,6 +79,8 @@ static bool open_backing(BlockNode *n, BlockOptions *sub, const char *ref, const
     GError *err = NULL;
     if (ref) {
         BlockNode *b = blockdev_find(ref, NULL);
+        if (b && b->below)
+            return error_set(errp, "backing=%s: a throttle or copy-on-read node is only supported between a device and its image", ref);
         if (!b || b->in_use)
             return error_set(errp, b ? "Node '%s' is in use as a drive" : "Cannot find device='' nor node-name='%s'", ref);
         b->refs++;
@@ -94,6 +96,10 @@ static bool open_backing(BlockNode *n, BlockOptions *sub, const char *ref, const
     if (!own)
         o.format = n->backing_format;
     n->backing = node_open(&o, &me, &err);
+    if (n->backing && n->backing->below) {
+        g_clear_pointer(&n->backing, node_close);
+        error_set(&err, "a throttle or copy-on-read node is only supported between a device and its image");
+    }
     if (!n->backing) {
         error_set(errp, "Could not open backing file of '%s': %s", n->filename, err->message);
         g_error_free(err);
@@ -132,6 +138,8 @@ static bool take_common(BlockOptions *o, BlockOpenOpts *p, BlockNode *n, GError 
     n->direct = p->direct;
     n->detect_zeroes = zeroes && !g_str_equal(zeroes, "off");
     n->detect_unmap = zeroes && g_str_equal(zeroes, "unmap");
+    if (n->detect_unmap && !p->discard_unmap && p->strict)
+        return error_set(errp, "setting detect-zeroes to unmap is not allowed without setting discard operation to unmap");
     return true;
 }
 
@@ -178,9 +186,9 @@ static BlockFile *open_file(BlockOptions *o, const char *driver, unsigned flags,
     BlockOptions *sub = blkopts_take_sub(o, "file");
     if (ref) {
         BlockNode *n = blockdev_find(ref, &f);
-        if (n || !f)
-            error_set(errp, n ? "file=%s: a format on top of a format is not supported" : "Cannot find device='' nor node-name='%s'", ref);
-        f = f ? file_ref(f) : NULL;
+        f = f ? file_ref(f) : n ? filter_file(n) : NULL;
+        if (!f)
+            error_set(errp, n ? "file=%s: a format on top of a format is not supported, nor on a node in use" : "Cannot find device='' nor node-name='%s'", ref);
     } else if (!g_hash_table_size(sub)) {
         error_set(errp, "A block device must be specified for \"file\"");
     } else {
@@ -195,6 +203,8 @@ static BlockFile *open_file(BlockOptions *o, const char *driver, unsigned flags,
 
 static void node_free(BlockNode *n)
 {
+    if (n->below)
+        filter_close(n);
     if (n->copy_on_read)
         g_rw_lock_clear(&n->copy_lock);
     g_free(n->backing_name);
@@ -248,6 +258,19 @@ fail:
     return false;
 }
 
+static BlockNode *open_filter(const char *driver, BlockOptions *o, const char *name, const char *back, BlockOptions *back_sub, const BlockOpenOpts *p,
+                              const NodeParent *up, GError **errp)
+{
+    if (back || g_hash_table_size(back_sub)) {
+        error_set(errp, "Block driver '%s' does not support the option 'backing'", driver);
+        return NULL;
+    }
+    BlockNode *n = filter_open(driver, o, p, up, errp);
+    if (n && name && !blockdev_register(name, n, NULL, errp))
+        g_clear_pointer(&n, node_close);
+    return n;
+}
+
 static BlockNode *open_table(BlockOptions *o, const BlockOpenOpts *opts, const NodeParent *up, GError **errp)
 {
     BlockOpenOpts p = *opts;
@@ -258,10 +281,16 @@ static BlockNode *open_table(BlockOptions *o, const BlockOpenOpts *opts, const N
     const char *format = p.format ? p.format : is_proto ? "raw" : driver;
     n->refs = 1;
     n->filename = p.filename && !g_str_has_prefix(p.filename, "json:") && !g_str_has_prefix(p.filename, "blkdebug:") ? g_strdup(p.filename) : NULL;
+    if (format && filter_is_driver(format)) {
+        BlockNode *filter = take_common(o, &p, n, errp) ? open_filter(format, o, name, back, back_sub, &p, up, errp) : NULL;
+        blkopts_free(back_sub);
+        node_free(n);
+        return filter;
+    }
     if (format && find_format(format) < 0 && !is_proto) {
         static const char *const known[] = {"qcow", "qed", "luks", "dmg", "bochs", "cloop", "parallels", NULL};
         error_set(errp, g_strv_contains(known, format) ? "image format '%s' is not supported (supported: " FORMAT_NAMES ")"
-                                                       : "Unknown driver '%s' (supported image formats: " FORMAT_NAMES ", protocols: file host_device vvfat nbd null-co blkdebug)", format);
+                                                       : "Unknown driver '%s' (supported image formats: " FORMAT_NAMES ", protocols: file host_device vvfat nbd null-co blkdebug, filters: throttle copy-on-read)", format);
         goto fail;
     }
     if (!take_common(o, &p, n, errp))

@@ -5,6 +5,7 @@
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
 #include "host/block/nbd.h"
+#include "host/block/throttle.h"
 #include "host/block/vvfat.h"
 
 static const char *const drivers[] = {"file", "host_device", "host_cdrom", "null-co", "null-aio", "vvfat", "nbd", "blkdebug", NULL};
@@ -122,6 +123,39 @@ static BlockFile *open_blkdebug(BlockOptions *o, unsigned flags, GError **errp)
     return f;
 }
 
+/* A filter below a format: its limits are those of the requests to the image; there is nothing to copy from below a file. */
+static BlockFile *open_filtered(BlockOptions *o, const char *driver, const char *name, unsigned flags, GError **errp)
+{
+    bool throttle = g_str_equal(driver, "throttle"), ok = false;
+    struct ThrottleGroup *g = throttle ? filter_take_group(o, errp) : NULL;
+    if (throttle && !g)
+        return NULL;
+    g_autofree char *ref = blkopts_take(o, "file"), *what = g_strdup_printf("Block driver '%s'", driver);
+    BlockOptions *sub = blkopts_take_sub(o, "file");
+    BlockFile *f = NULL;
+    if (ref) {
+        blockdev_find(ref, &f);
+        f = f && f->refs == 1 ? file_ref(f) : NULL;
+        if (!f)
+            error_set(errp, "file=%s: no protocol node of that name that is not in use", ref);
+    } else if (!g_hash_table_size(sub)) {
+        error_set(errp, "A block device must be specified for \"file\"");
+    } else {
+        f = proto_open(sub, flags, errp);
+        ok = f && blkopts_check_empty(sub, "The protocol below a filter", errp);
+    }
+    ok = f && (ref || ok) && blkopts_check_empty(o, what, errp) && (!name || blockdev_register(name, NULL, f, errp));
+    blkopts_free(sub);
+    if (ok && throttle) {
+        filter_limit_file(f, g);
+        return f;
+    }
+    throttle_group_leave(g);
+    if (!ok)
+        g_clear_pointer(&f, file_close);
+    return f;
+}
+
 BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp)
 {
     g_autofree char *driver = blkopts_take(o, "driver"), *name = blkopts_take(o, "node-name");
@@ -131,6 +165,8 @@ BlockFile *proto_open(BlockOptions *o, unsigned flags, GError **errp)
     BlockFile *f = NULL;
     if (!driver)
         driver = g_strdup("file");
+    if (filter_is_driver(driver))
+        return open_filtered(o, driver, name, flags, errp);
     if (!proto_is_driver(driver)) {
         g_autofree char *all = g_strjoinv(" ", (char **)drivers);
         error_set(errp, "Unknown driver '%s' (supported protocols: %s)", driver, all);

@@ -3,7 +3,7 @@
  * fills its buckets, they leak at the limit's rate; a request waits until each of its buckets is down to its size. The size is a
  * tenth of a second's worth, or, with a burst, the burst rate for its length. Who came first goes first, so that nobody starves.
  * Time is the VM's clock: while the VM is stopped nothing is let through but by a drain.
- * Not modelled: fairness between the drives of a group beyond first come, first served; the filter node driver=throttle. */
+ * Nodes with driver=throttle: filter.c. Not modelled: fairness between the drives of a group beyond first come, first served. */
 #include "host/base/osdep.h"
 #include "host/base/keyval.h"
 #include "host/block/throttle.h"
@@ -77,6 +77,27 @@ bool throttle_take(BlockOptions *o, ThrottleConfig *c, char **group, bool *any, 
     if (!*group)
         *group = g_steal_pointer(&g1);
     return throttle_check(c, errp);
+}
+
+static bool take_property(BlockOptions *o, const char *name, const char *suffix, uint64_t min, uint64_t *out, GError **errp)
+{
+    g_autofree char *k1 = g_strconcat("x-", name, suffix, NULL), *k2 = g_strconcat("limits.", name, suffix, NULL);
+    g_autofree char *v1 = blkopts_take(o, k1), *v2 = blkopts_take(o, k2);
+    if (v1 && v2)
+        return error_set(errp, "'%s' and '%s' cannot be used at the same time", k1, k2);
+    return !(v1 || v2) || parse_uint(v1 ? k1 : k2, v1 ? v1 : v2, min, MAX_RATE, out, errp);
+}
+
+bool throttle_take_properties(BlockOptions *o, ThrottleConfig *c, GError **errp)
+{
+    *c = (ThrottleConfig){0};
+    for (int i = 0; i < THROTTLE_KINDS; i++) {
+        c->max_seconds[i] = 1;
+        if (!take_property(o, names[i].name, "", 0, &c->avg[i], errp) || !take_property(o, names[i].name, "-max", 0, &c->max[i], errp) ||
+            !take_property(o, names[i].name, "-max-length", 1, &c->max_seconds[i], errp))
+            return false;
+    }
+    return take_property(o, "iops-size", "", 0, &c->op_size, errp) && throttle_check(c, errp);
 }
 
 static bool any_of(const uint64_t *v) { return v[1] || v[2]; }
@@ -245,17 +266,31 @@ void throttle_release(ThrottleGroup *g)
 
 void throttle_release_all(void)
 {
-    for (GList *l = groups; l; l = l->next)
-        throttle_release(l->data);
+    for (bool any = true; any;) { /* what one lets go may come to wait for another */
+        any = false;
+        for (GList *l = groups; l; l = l->next) {
+            ThrottleGroup *g = l->data;
+            any |= !g_queue_is_empty(&g->queue[0]) || !g_queue_is_empty(&g->queue[1]);
+            throttle_release(g);
+        }
+    }
 }
 
 /* ---- groups ---- */
 
+ThrottleGroup *throttle_group_find(const char *name)
+{
+    for (GList *l = groups; l; l = l->next)
+        if (g_str_equal(((ThrottleGroup *)l->data)->name, name))
+            return l->data;
+    return NULL;
+}
+
+const char *throttle_group_name(const ThrottleGroup *g) { return g->name; }
+
 ThrottleGroup *throttle_group_join(const char *name, const ThrottleConfig *c)
 {
-    ThrottleGroup *g = NULL;
-    for (GList *l = groups; l && !g; l = l->next)
-        g = g_str_equal(((ThrottleGroup *)l->data)->name, name) ? l->data : NULL;
+    ThrottleGroup *g = throttle_group_find(name);
     if (!g) {
         g = g_new0(ThrottleGroup, 1);
         g->name = g_strdup(name);

@@ -18,12 +18,16 @@ typedef struct ThrottleGroup ThrottleGroup;
 /* Takes the options in both spellings (iops_rd, throttling.iops-read) out of o. *any: one of them was there.
  * *group: throttling.group or NULL, the caller frees. */
 bool throttle_take(BlockOptions *o, ThrottleConfig *c, char **group, bool *any, GError **errp);
+/* The same from the properties of -object throttle-group: x-iops-total or limits.iops-total, ... */
+bool throttle_take_properties(BlockOptions *o, ThrottleConfig *c, GError **errp);
 /* The names of the old spelling, space-separated: what a drive may be asked for. */
 extern const char throttle_keys[];
 bool throttle_check(const ThrottleConfig *c, GError **errp);
 
 /* One more user of the group of that name. c: its limits from now on, or NULL: as they are. */
 ThrottleGroup *throttle_group_join(const char *name, const ThrottleConfig *c);
+ThrottleGroup *throttle_group_find(const char *name); /* NULL: there is none */
+const char *throttle_group_name(const ThrottleGroup *g);
 void throttle_group_leave(ThrottleGroup *g); /* what waits is let go */
 void throttle_group_set(ThrottleGroup *g, const ThrottleConfig *c);
 bool throttle_is_on(const ThrottleGroup *g);

@@ -227,6 +227,10 @@ VALUES = r'''
 -machine memory-backend=m | -machine | memory-backend=m
 -m 32 -machine memory-backend=m -object memory-backend-ram,id=m,size=16M | -machine | 16 | 32
 -object memory-backend-ram,id=m | -object | size
+-object throttle-group,id=g,x-iops-total-max=5 | -object | require corresponding
+-object throttle-group,id=g,limits.foo=5 | -object | limits.foo
+-blockdev driver=throttle,node-name=t,throttle-group=g,file.driver=null-co | -blockdev | does not exist
+-blockdev driver=null-co,node-name=n,detect-zeroes=unmap | -blockdev | without setting discard
 -object memory-backend-file,id=m,size=1M | -object | mem-path
 -object {"qom-type":"rng-random" | -object | JSON
 -mem-path %/none/x  | -m | none/x | No such file
@@ -357,6 +361,8 @@ GOOD = r'''
 -m 16 -machine pc,memory-backend=m -object memory-backend-ram,id=m,size=16M,prealloc=on,share=on
 -machine memory-backend=m -object {"qom-type":"memory-backend-memfd","id":"m","size":16777216}
 -machine memory-backend=m -object memory-backend-file,id=m,size=16M,mem-path=%/ram,share=on
+-object {"qom-type":"throttle-group","id":"g","limits":{"iops-total":500}} -blockdev throttle,node-name=t,throttle-group=g,file.driver=null-co -device virtio-blk-pci,drive=t
+-blockdev null-co,node-name=n,detect-zeroes=unmap,discard=unmap -blockdev copy-on-read,node-name=c,file=n -device virtio-blk-pci,drive=c
 -m 16 -mem-path % -mem-prealloc
 -object iothread,id=io -drive if=none,id=v,file=%/a.img,format=raw -device virtio-blk-pci,drive=v,iothread=io,scsi=off,werror=stop
 -netdev {"type":"user","id":"n0","hostfwd":[{"str":"tcp:127.0.0.1:0-:22"}]} -device {"driver":"e1000","netdev":"n0","bus":"pci.0","addr":"0x7"}

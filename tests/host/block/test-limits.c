@@ -204,6 +204,163 @@ static void test_copy_on_read(void)
     drive_close_all();
 }
 
+static void node(const char *fmt, ...) G_GNUC_PRINTF(1, 2);
+static void node(const char *fmt, ...)
+{
+    GError *err = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    g_autofree char *text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    blockdev_add(text, &err);
+    g_assert_no_error(err);
+}
+
+static void refused_node(const char *want, const char *fmt, ...) G_GNUC_PRINTF(2, 3);
+static void refused_node(const char *want, const char *fmt, ...)
+{
+    GError *err = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    g_autofree char *text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    g_assert_false(blockdev_add(text, &err));
+    g_test_message("%s", err->message);
+    g_assert_nonnull(strstr(err->message, want));
+    g_assert_null(strchr(err->message, '\n'));
+    g_error_free(err);
+}
+
+static ThrottleGroup *group(const char *name, const char *properties)
+{
+    BlockOptions *o = blkopts_parse(properties, NULL);
+    ThrottleConfig c;
+    GError *err = NULL;
+    g_assert_true(throttle_take_properties(o, &c, &err));
+    g_assert_cmpuint(g_hash_table_size(o), ==, 0);
+    blkopts_free(o);
+    return throttle_group_join(name, &c);
+}
+
+static void read_n(BlockImage *img, unsigned first, unsigned n)
+{
+    for (unsigned i = first; i < first + n; i++) {
+        iov[i] = (struct iovec){bufs[i], 4096};
+        block_aio_readv(img, 0, &iov[i], 1, done, NULL);
+    }
+}
+
+/* driver=throttle: above an image, below a format, several in a row and together with the drive's own limits. */
+static void test_throttle_nodes(void)
+{
+    g_autofree char *path = raw_image("node", REQS * 4096), *q = g_build_filename(dir, "node.qcow2", NULL), *q2 = g_strconcat(q, "2", NULL);
+    Qcow2CreateOpts o = {.size = MiB, .cluster_size = 64 * KiB, .version = 3, .refcount_bits = 16};
+    GError *err = NULL;
+    g_assert_true(qcow2_create(q, &o, &err) && qcow2_create(q2, &o, &err));
+    ThrottleGroup *g = group("g", "x-iops-total=10"), *h = group("h", "{\"limits\":{\"iops-read\":5}}");
+    refused_node("does not exist", "driver=throttle,node-name=t,throttle-group=nope,file.driver=null-co");
+    refused_node("'file' is missing", "driver=throttle,node-name=t,throttle-group=g");
+    refused_node("does not support the option 'bottom'", "driver=throttle,node-name=t,throttle-group=g,file.driver=null-co,bottom=x");
+    node("driver=file,node-name=f,filename=%s", path);
+    node("driver=throttle,node-name=t,throttle-group=g,file=f");
+    node("{\"driver\":\"throttle\",\"node-name\":\"tt\",\"throttle-group\":\"h\",\"file\":\"t\"}");
+    node("driver=qcow2,node-name=q,file.driver=throttle,file.throttle-group=g,file.file.driver=file,file.file.filename=%s", q);
+    refused_node("only supported between", "driver=qcow2,node-name=x,file.driver=file,file.filename=%s,backing=t", q2);
+    g_assert_false(blockdev_del("f", NULL)); /* each is used by the one above */
+    g_assert_false(blockdev_del("t", NULL));
+    BlockImage *a = block_open_node("tt", false, &err), *b = block_open_node("q", false, &err);
+    g_assert_no_error(err);
+    g_autofree char *label = block_node_label(a, "x");
+    g_assert_cmpstr(label, ==, "tt");
+    g_assert_null(block_open_node("t", false, NULL));
+    g_assert_false(blockdev_del("tt", NULL));
+    done_count = 0;
+    read_n(a, 0, 2);         /* one in its bucket (5/10), one over it */
+    read_n(b, 2, 3);         /* the same bucket as t: three were there */
+    after(0, 2);
+    after(101 * MS, 3);      /* b's; tt lets the other one of a through at 200 ms, and t then has a turn for it */
+    after(101 * MS, 4);
+    after(101 * MS, 5);
+    g_assert_cmpint(block_write_zeroes(b, 0, 4096, false), ==, 0);
+    block_aio_discard(b, 0, 65536, done, NULL);
+    after(300 * MS, 6);
+    block_aio_readv(a, 0, iov, 1, done, NULL);
+    BlockReq *r2 = block_aio_readv(a, 0, iov + 1, 1, done, NULL), *r3 = block_aio_readv(a, 0, iov + 2, 1, done, NULL);
+    block_aio_cancel(r3);
+    block_aio_cancel(r2);
+    block_drain(a);
+    g_assert_cmpuint(done_count, ==, 9);
+    read_n(a, 0, 10);
+    read_n(b, 10, 10);
+    block_drain(NULL);
+    g_assert_cmpuint(done_count, ==, 29);
+    block_close(a);
+    a = block_open_node("tt", false, &err);
+    g_assert_no_error(err);
+    block_close(a);
+    block_close(b);
+    g_assert_true(blockdev_del("tt", NULL));
+    Drive *d = drive_find("t");
+    g_assert_nonnull(d);
+    g_assert_true(d->image != NULL);
+    /* In one go, as -drive has it: limits of the drive and of the node, on a temporary overlay. */
+    Drive *e = drive_new("driver=throttle,throttle-group=h,file.driver=null-co,if=none,id=e,iops=100,snapshot=on", &err);
+    g_assert_no_error(err);
+    g_assert_cmpint(block_pwrite(e->image, 0, bufs[0], 4096), ==, 0);
+    drive_close_all();
+    throttle_group_leave(g);
+    throttle_group_leave(h);
+    g_assert_null(throttle_group_find("g"));
+}
+
+/* driver=copy-on-read: with bottom=, only what the images down to that one have. */
+static void test_copy_nodes(void)
+{
+    Qcow2CreateOpts o = {.size = MiB, .cluster_size = 64 * KiB, .version = 3, .refcount_bits = 16};
+    g_autofree char *base = g_build_filename(dir, "cb.qcow2", NULL), *mid = g_build_filename(dir, "cm.qcow2", NULL), *top = g_build_filename(dir, "ct.qcow2", NULL);
+    GError *err = NULL;
+    g_autofree uint8_t *buf = g_malloc0(MiB);
+    const char *const names[] = {base, mid, top};
+    for (int i = 0; i < 3; i++) {
+        o.backing = i ? names[i - 1] : NULL;
+        o.backing_format = i ? "qcow2" : NULL;
+        g_assert_true(qcow2_create(names[i], &o, &err));
+        if (i == 2)
+            break;
+        BlockOpenOpts open = {.filename = names[i], .format = "qcow2"};
+        BlockImage *img = block_open(&open, &err);
+        memset(buf, 1 + i, 65536);
+        g_assert_cmpint(block_pwrite(img, (uint64_t)i << 18, buf, 65536), ==, 0);
+        block_close(img);
+    }
+    node("driver=qcow2,node-name=b,file.driver=file,file.filename=%s,read-only=on", base);
+    node("driver=qcow2,node-name=m,file.driver=file,file.filename=%s,read-only=on,backing=b", mid);
+    node("driver=qcow2,node-name=t,file.driver=file,file.filename=%s,backing=m", top);
+    refused_node("not found", "driver=copy-on-read,node-name=c,file=t,bottom=nope");
+    node("driver=null-co,node-name=other");
+    refused_node("not found", "driver=copy-on-read,node-name=c,file=t,bottom=other");
+    node("driver=copy-on-read,node-name=c,file=t,bottom=m");
+    BlockImage *img = block_open_node("c", false, &err);
+    g_assert_no_error(err);
+    g_assert_cmpint(block_pread(img, 0, buf, MiB), ==, 0);
+    g_assert_cmpuint(buf[0], ==, 1);
+    g_assert_cmpuint(buf[1 << 18], ==, 2);
+    BlockStatus st;
+    g_assert_cmpint(block_status(img, 0, MiB, &st), ==, 0);
+    g_assert_cmpuint(st.depth, ==, 2);  /* what the base has was only read */
+    g_assert_cmpint(block_status(img, 1 << 18, MiB - (1 << 18), &st), ==, 0);
+    g_assert_cmpuint(st.depth, ==, 0);
+    block_close(img);
+    g_assert_true(blockdev_del("c", NULL));
+    node("driver=copy-on-read,node-name=c,file=t");
+    img = block_open_node("c", false, &err);
+    g_assert_cmpint(block_pread(img, 0, buf, MiB), ==, 0);
+    g_assert_cmpint(block_status(img, 0, MiB, &st), ==, 0);
+    g_assert_cmpuint(st.depth, ==, 0);
+    block_close(img);
+    drive_close_all();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -214,6 +371,8 @@ int main(int argc, char **argv)
     g_test_add_func("/host/block/limits/first-come-first-served", test_fairness);
     g_test_add_func("/host/block/limits/refused", test_bad_limits);
     g_test_add_func("/host/block/copy-on-read", test_copy_on_read);
+    g_test_add_func("/host/block/nodes/throttle", test_throttle_nodes);
+    g_test_add_func("/host/block/nodes/copy-on-read", test_copy_nodes);
     int rc = g_test_run();
     g_autofree char *cmd = g_strdup_printf("rm -rf %s", dir);
     return system(cmd) ? 1 : rc;
