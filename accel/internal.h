@@ -96,7 +96,8 @@ extern bool jit_tb_stats;
 typedef struct TbFacts TbFacts;
 void tb_stats_init(bool on);
 void tb_stats_reset(void);                                            /* all counts to 0; translated code must not run */
-TbFacts *tb_stats_begin(TcgContext *c);                               /* before the back end; NULL: off. g_free() if it fails */
+TbFacts *tb_stats_begin(TcgContext *c);                               /* before the back end; NULL: off. tb_stats_drop() if it fails */
+void tb_stats_drop(TbFacts *f);
 void tb_stats_end(TbFacts *f, const TB *tb, const TcgContext *c);     /* under the tb lock, with tb_publish() */
 void tb_stats_truncate(unsigned len);                                 /* the TBs from the len-th on go; under the tb lock */
 typedef struct JitCounts {

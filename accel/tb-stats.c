@@ -2,15 +2,21 @@
  *
  * Each TB adds 1 to a word at its entry, and each call of a helper to the helper's; everything else is these words
  * times facts that were noted at translation. So it is approximate where a TB has branches inside: its host instructions
- * and guest accesses are those of the whole main path (slow paths, alignment and the counting itself left out).
+ * and guest accesses are those of the whole main path (slow paths, alignment and the counting itself left out). Side
+ * jumps have words of their own, which say how often the rest did not run.
  * What a TB did is added to the totals when its memory is given back, so nothing is lost to flushes, and there are
  * never more records than TBs. Off, it costs one test per translation. */
 #include "accel/internal.h"
 
 bool jit_tb_stats;
 
+typedef struct SideFacts { uint16_t guest_insns, host_insns, accesses; } SideFacts; /* in front of a side jump */
+
 struct TbFacts {
     uint64_t runs; /* translated code adds */
+    uint64_t *side_runs; /* and to these */
+    SideFacts *side;
+    unsigned nb_sides;
     vaddr pc;
     uint32_t flags;
     uint16_t guest_insns, host_insns, accesses;
@@ -48,13 +54,20 @@ TbFacts *tb_stats_begin(TcgContext *c)
     TbFacts *f;
 
     if (!jit_tb_stats) {
-        c->entry_counter = NULL;
+        c->entry_counter = c->side_counter = NULL;
         c->helper_counter = NULL;
         return NULL;
     }
     f = g_new0(TbFacts, 1);
     c->entry_counter = &f->runs;
     c->helper_counter = helper_counter;
+    for (unsigned i = 0; i < c->nb_ops; i++)
+        f->nb_sides += tcg_is_side_jump(&c->ops[i]);
+    if (f->nb_sides) {
+        f->side_runs = g_new0(uint64_t, f->nb_sides);
+        f->side = g_new0(SideFacts, f->nb_sides);
+    }
+    c->side_counter = f->side_runs;
     for (unsigned i = 0; i < c->nb_ops; i++) { /* the back end merges some of these with branches */
         f->by_chain |= c->ops[i].opc == TCG_OP_goto_tb;
         f->by_cache |= c->ops[i].opc == TCG_OP_goto_ptr;
@@ -66,7 +79,7 @@ TbFacts *tb_stats_begin(TcgContext *c)
 /* Under the tb lock, after tb_publish(). */
 void tb_stats_end(TbFacts *f, const TB *tb, const TcgContext *c)
 {
-    unsigned n;
+    unsigned n, insns = 0, sides = 0;
 
     if (!f)
         return;
@@ -81,7 +94,17 @@ void tb_stats_end(TbFacts *f, const TB *tb, const TcgContext *c)
         case TCG_OP_guest_stv: case TCG_OP_guest_x87:
             f->accesses++;
             break;
+        case TCG_OP_insn_start:
+            insns++;
+            break;
+        case TCG_OP_side_exit:
+            if (!tcg_is_side_jump(&c->ops[i]) || sides == f->nb_sides)
+                break;
+            unsigned host = disas_count_host(tb->code, c->side_host[sides]);
+            f->side[sides++] = (SideFacts){ MIN(insns, tb->icount), MIN(host - MIN(host, 2u), f->host_insns), f->accesses };
+            break;
         }
+    f->nb_sides = sides;
     g_ptr_array_add(live, f);
 }
 
@@ -91,14 +114,33 @@ static void add(JitCounts *t, const TbFacts *f)
     t->guest_insns += f->runs * f->guest_insns;
     t->host_insns += f->runs * f->host_insns;
     t->accesses += f->runs * f->accesses;
+    uint64_t runs = f->runs; /* to the end */
+    for (unsigned i = 0; i < f->nb_sides; i++) {
+        const SideFacts *side = &f->side[i];
+        uint64_t n = f->side_runs[i];
+        t->guest_insns -= n * (f->guest_insns - side->guest_insns);
+        t->host_insns -= n * (f->host_insns - side->host_insns);
+        t->accesses -= n * (f->accesses - side->accesses);
+        t->ends_cache += n;
+        runs -= n;
+    }
     if (f->by_chain + f->by_cache + f->by_helper > 1)
-        t->ends_mixed += f->runs;
+        t->ends_mixed += runs;
     else if (f->by_chain)
-        t->ends_chain += f->runs;
+        t->ends_chain += runs;
     else if (f->by_cache)
-        t->ends_cache += f->runs;
+        t->ends_cache += runs;
     else
-        t->ends_helper += f->runs;
+        t->ends_helper += runs;
+}
+
+void tb_stats_drop(TbFacts *f)
+{
+    if (!f)
+        return;
+    g_free(f->side_runs);
+    g_free(f->side);
+    g_free(f);
 }
 
 void tb_stats_truncate(unsigned len)
@@ -106,7 +148,7 @@ void tb_stats_truncate(unsigned len)
     while (live && live->len > len) {
         TbFacts *f = g_ptr_array_remove_index(live, live->len - 1);
         add(&retired, f);
-        g_free(f);
+        tb_stats_drop(f);
     }
 }
 
@@ -117,8 +159,12 @@ void tb_stats_reset(void)
 
     tb_lock();
     retired = (JitCounts){0};
-    for (unsigned i = 0; live && i < live->len; i++)
-        ((TbFacts *)live->pdata[i])->runs = 0;
+    for (unsigned i = 0; live && i < live->len; i++) {
+        TbFacts *f = live->pdata[i];
+        f->runs = 0;
+        for (unsigned k = 0; k < f->nb_sides; k++)
+            f->side_runs[k] = 0;
+    }
     if (helpers) {
         g_hash_table_iter_init(&it, helpers);
         while (g_hash_table_iter_next(&it, NULL, &n))

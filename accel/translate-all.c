@@ -295,7 +295,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
             r = TCG_BUFFER_FULL;
         if (r == TCG_OK)
             break;
-        g_free(facts);
+        tb_stats_drop(facts);
         jit_buf->ptr = code_start;
         jit_buf->cold = cold_start;
         tb_lock();

@@ -70,12 +70,69 @@ static bool jcc_follows(const DisasContext *dc)
     return decode_insn(&peek) == DECODE_OK && peek.insn.row && peek.insn.row->gen == gen_JCC;
 }
 
+void gen_RET(DisasContext *dc);
+
+/* Decodes what *peek's pc is at, in the TB's page; goes behind it. */
+static bool peek_insn(DisasContext *peek)
+{
+    if ((peek->pc ^ peek->pc_first) & TCG_PAGE_MASK || decode_insn(peek) != DECODE_OK)
+        return false;
+    peek->pc = peek->pc_next;
+    return true;
+}
+
+/* A branch back that is not a loop's: what is there returns, without a further branch. */
+static bool returns_from(DisasContext peek, uint64_t target)
+{
+    enum { LOOK_AHEAD = 8 };
+
+    peek.pc = target;
+    for (unsigned i = 0; i < LOOK_AHEAD && peek_insn(&peek); i++) {
+        if (peek.insn.row && peek.insn.row->attr & ROW_ENDS)
+            return peek.insn.row->gen == gen_RET;
+    }
+    return false;
+}
+
+/* Code for vectors that tests what it has found, and goes on with vectors if that is nothing: string functions. In one TB
+ * vectors stay in registers, checks of pages are shared, and nobody stores flags. The branch, for which there is no chaining
+ * slot then, is assumed to be taken less often. */
+static bool vectors_follow(const DisasContext *dc, uint64_t target)
+{
+    enum { LOOK_AHEAD = 4, ROOM = 8 };
+    DisasContext peek;
+
+    if (dc->vec_mode == VEC_NONE || !dc->code64 || dc->plain_exits || dc->flags & HF_CODE_BP)
+        return false;
+    if (dc->nb_side_jumps == TCG_MAX_SIDE_JUMPS || dc->nb_insns + ROOM > dc->max_insns)
+        return false;
+    peek = *dc;
+    peek.fetch_pages_open = false; /* reads from no other page: cannot fault */
+    if (target <= dc->pc && (!dc_may_chain(dc, target) || !returns_from(peek, target)))
+        return false;
+    peek.pc = dc->pc_next;
+    for (unsigned i = 0; i < LOOK_AHEAD && peek_insn(&peek); i++) {
+        if (simd_is_vector_access(&peek))
+            return true;
+        if (peek.insn.row && peek.insn.row->attr & ROW_ENDS && peek.insn.row->gen != gen_JCC)
+            return false;
+    }
+    return false;
+}
+
 void gen_JCC(DisasContext *dc)
 {
     TcgContext *s = dc->s;
     Cond c = gen_cond(dc, dc->insn.opcode & 15);
     uint64_t target = relative_target(dc);
 
+    if (!may_be_bad(dc, target) && vectors_follow(dc, target)) {
+        if (cc_op_is_over(dc->cc_op))
+            gen_sync_cc_op(dc);
+        dc->nb_side_jumps++;
+        tcg_gen_side_jump(s, c.type, c.cond, c.a, c.b, dc_op_eip(dc, target), dc->cc_op_dirty ? offsetof(CPUX86State, cc_op) : 0, dc->cc_op);
+        return;
+    }
     if (may_be_bad(dc, target) || target <= dc_eip(dc) || !jcc_follows(dc)) {
         gen_branch(dc, c);
         return;

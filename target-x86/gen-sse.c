@@ -496,6 +496,18 @@ static bool check_state(DisasContext *dc, const SimdRow *row)
 
 void simd_gen_kind(DisasContext *dc, const SimdRow *row) { gen_fns[row->kind](dc, row); }
 
+static bool whole_vector(SimdOpnd o)
+{
+    return o == SO_Wx || o == SO_Wu || o == SO_Wa || o == SO_Wo || o == SO_Mx || o == SO_Mu || o == SO_Mo;
+}
+
+bool simd_is_vector_access(const DisasContext *dc)
+{
+    const SimdRow *row = dc->insn.simd;
+
+    return row && (row->kind == SK_VZEROUPPER || (dc->insn.has_modrm && dc->insn.mod != 3 && (whole_vector(row->src) || whole_vector(row->dst))));
+}
+
 bool simd_fits_tb(DisasContext *dc)
 {
     const SimdRow *row = dc->insn.simd;

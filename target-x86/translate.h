@@ -65,6 +65,7 @@ typedef struct DisasContext {
     bool after_sti;          /* plain_exits for STI's sake alone */
     bool shadow_next;        /* after STI: the next instruction clears inhibit_irq */
     enum { VEC_NONE, VEC_SSE, VEC_AVX } vec_mode; /* which set of vector globals the TB uses */
+    uint8_t nb_side_jumps;
     bool vec_high;           /* TcgEnvHead.vec_high is set */
     bool fetch_pages_open;   /* decoder: the instruction may fetch from a second page */
     /* the current instruction's memory operand, once gen_operand_mem() made it */
@@ -222,5 +223,6 @@ const struct SimdRow *vex_lookup(unsigned map, unsigned opcode, unsigned pp, uns
 bool vex_row_fits(const struct SimdRow *row, unsigned vvvv, bool has_sib, int8_t *vsib);
 /* May dc->insn be in this TB? A TB works on vector registers either as xmm or as ymm (docs/avx.md). */
 bool simd_fits_tb(DisasContext *dc);
+bool simd_is_vector_access(const DisasContext *dc); /* dc->insn: whole vectors from or to memory, or VZEROUPPER behind them */
 
 #endif

@@ -460,6 +460,8 @@ uint64_t tcg_interpret(TcgContext *s, void *env)
         case TCG_OP_side_exit: /* not x87's: TcgContext.no_x87 */
             if (!tcg_fold_cond(a[2], op->type, get(&in, a[0]), get(&in, a[1])))
                 break;
+            if (a[5])
+                stl_n((char *)in.env + (a[5] >> 32), 4, (uint32_t)a[5]);
             head->eip = eip_base + a[3];
             return s->tb_cookie | TB_EXIT_LOOKUP;
         case TCG_OP_goto_tb:

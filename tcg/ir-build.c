@@ -576,7 +576,15 @@ TcgOp *tcg_gen_side_exit(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64
 {
     if (!x87 && s->barrier)
         s->barrier(s->barrier_opaque);
-    return tcg_emit(s, TCG_OP_side_exit, t, 5, (uint64_t)a.i, (uint64_t)b.i, (uint64_t)c, eip, (uint64_t)x87);
+    return tcg_emit(s, TCG_OP_side_exit, t, 6, (uint64_t)a.i, (uint64_t)b.i, (uint64_t)c, eip, x87 ? SIDE_EXIT_X87 : SIDE_EXIT_LOOKUP, 0ull);
+}
+
+void tcg_gen_side_jump(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64_t eip, uint32_t env_off, uint32_t value)
+{
+    if (s->barrier)
+        s->barrier(s->barrier_opaque);
+    tcg_emit(s, TCG_OP_side_exit, t, 6, (uint64_t)a.i, (uint64_t)b.i, (uint64_t)c, eip, SIDE_EXIT_JUMP,
+             env_off ? (uint64_t)env_off << 32 | value : 0);
 }
 
 /* ---- ways out ---- */

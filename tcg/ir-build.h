@@ -92,6 +92,8 @@ void tcg_gen_x87_cmov(TcgContext *s, Tv cond, unsigned st);
 void tcg_gen_guest_x87(TcgContext *s, Tv addr, int32_t disp, uint64_t insn, MemOpIdx oi);
 void tcg_gen_x87_state(TcgContext *s, uint64_t state);
 TcgOp *tcg_gen_side_exit(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64_t eip, bool x87); /* the op: constants may be patched */
+/* A way out that is no surprise: through the jump cache. env_off: there it stores value (32 bits); 0: nothing. */
+void tcg_gen_side_jump(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64_t eip, uint32_t env_off, uint32_t value);
 
 /* helpers; out may be TCG_NO_TEMP */
 void tcg_gen_call(TcgContext *s, const TcgHelperInfo *h, TcgTempIdx out, unsigned nin, ...); /* Tv.i as int each */

@@ -44,8 +44,12 @@ static bool find_loop(Ra *l, uint64_t *used, uint64_t *written)
                 return false;
             break;
         case TCG_OP_vzeroupper: case TCG_OP_x87: case TCG_OP_x87_mem: case TCG_OP_x87_flags: case TCG_OP_x87_cmov:
-        case TCG_OP_guest_x87: case TCG_OP_x87_state: case TCG_OP_side_exit:
+        case TCG_OP_guest_x87: case TCG_OP_x87_state:
             return false;
+        case TCG_OP_side_exit: /* its snapshot has the loop's values */
+            if (!tcg_is_side_jump(op))
+                return false;
+            break;
         default:
             if (info->flags & TCG_OPF_ENDS_BB)
                 return false;

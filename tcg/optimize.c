@@ -265,6 +265,8 @@ static COLD bool optimize_op(Optimizer *o, TcgOp *op)
     replace_inputs(o, op, info);
     if (op->opc == TCG_OP_brcond)
         return rewrite_brcond(o, op);
+    if (tcg_is_side_jump(op))
+        return tcg_optimize_cond(o, op, 0, &op->arg[2]) != 0;
     bool copy = op->opc == TCG_OP_mov && op->type == TCG_I64; /* nothing is cheaper */
     if (info->outs == 1 && info->ins && !(info->flags & (TCG_OPF_SIDE | TCG_OPF_VEC)) && !copy) {
         while (tcg_optimize_rewrite(o, op)) /* rule 3: each turn goes downhill */

@@ -697,7 +697,7 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
     begin(l, s);
     s->nb_insns = s->nb_stubs = 0;
     l->x87_state = 0;
-    s->counting_insns = 0;
+    s->counting_insns = s->nb_side_jumps = 0;
     ra_loop_begin(l);
     if (s->entry_counter)
         lower_counter(l, s->entry_counter, R11); /* no general register but the pinned ones holds anything yet */

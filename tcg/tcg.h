@@ -83,6 +83,9 @@ typedef enum TbExit {
     TB_EXIT_MASK = 7,
 } TbExit;
 
+/* side_exit's c2. LOOKUP and X87 leave for the loop; X87 says so in env. JUMP goes on through the jump cache. */
+enum { SIDE_EXIT_LOOKUP, SIDE_EXIT_X87, SIDE_EXIT_JUMP, TCG_MAX_SIDE_JUMPS = 16 };
+
 /* One host vector instruction, as simd/simd_flags' constant c0. The back end emits
  * [66|F3|F2] [REX] map opcode modrm [imm8], or the same with a VEX prefix (SIMD_VEX). */
 typedef uint64_t SimdEnc;
@@ -141,6 +144,8 @@ typedef struct TcgOp {
     uint16_t life;       /* liveness: bit n: argument n dies here; bit 8+n: output n is dead */
     uint64_t arg[TCG_MAX_ARGS];
 } TcgOp;
+
+static inline bool tcg_is_side_jump(const TcgOp *op) { return op->opc == TCG_OP_side_exit && op->arg[4] == SIDE_EXIT_JUMP; }
 
 /* A C function that translated code calls, and what it does to the guest's state. */
 typedef enum TcgHelperFlags {
@@ -224,6 +229,7 @@ struct TcgContext {
     uint64_t float_min;  /* TBs of this key from this linear pc on float; ~0: none. Needs cs_base == 0 */
     bool no_chain;       /* goto_tb always leaves */
     uint64_t *entry_counter; /* unless NULL: the code adds 1 at its entry */
+    uint64_t *side_counter;  /* unless NULL: ... and the n-th side jump to the n-th of these */
     uint64_t *(*helper_counter)(const TcgHelperInfo *h); /* unless NULL: ... and before each call to this */
     bool random_regs;    /* test: random register choice */
     bool no_optimize;    /* test */
@@ -250,6 +256,8 @@ struct TcgContext {
     TcgInsnMap *stub_map;      /* slow-path return addresses: host_end is the exact offset; sorted */
     unsigned nb_stubs, stub_cap;
     TcgLazyExit lazy_exit[2];  /* by goto_tb slot; set by the front end, reset by tcg_begin() */
+    uint32_t side_host[TCG_MAX_SIDE_JUMPS]; /* offset behind the n-th side jump's conditional jump */
+    unsigned nb_side_jumps;
     unsigned counting_insns;   /* host instructions on the main path that do nothing but count */
     uint32_t in_asm_host_size[1]; /* bytes of the main path (without stubs and data), for logs */
 

@@ -318,9 +318,19 @@ static void lower_side_exit(Ra *l, const TcgOp *op)
     st->oi = op->arg[4];
     st->snap = ra_snapshot(l, 0);
     st->data[0] = op->arg[3];
+    st->data[1] = op->arg[5];
     st->tmp = NOREG;
     stub_from(st, x86_jcc(&l->e, cc));
     ra_kill(l);
+    if (tcg_is_side_jump(op)) {
+        TcgContext *s = l->s;
+        if (s->nb_side_jumps == TCG_MAX_SIDE_JUMPS) {
+            l->too_big = true;
+            return;
+        }
+        st->rmw = s->nb_side_jumps;
+        s->side_host[s->nb_side_jumps++] = l->e.p - l->e.start;
+    }
 }
 
 static void end_tb_path(Ra *l)
@@ -382,9 +392,44 @@ bool lower_is_target(Ra *l, TcgTempIdx t)
     return false;
 }
 
-static void lower_goto_ptr(Ra *l, const TcgOp *op)
+/* A pc that is known. u, t: free, u is FLOAT_PC if the target may float. Returns the jump that is taken when the cache does not have it. */
+static uint8_t *jump_to_known(Ra *l, uint64_t pc, bool may_float, Reg u, Reg t)
 {
     Emit *e = &l->e;
+    int32_t slot = jump_cache_index(pc) << JUMP_CACHE_ENTRY_BITS;
+    X86Mem m = mem_at(t, slot + offsetof(JumpCacheEntry, pc));
+
+    x86_load(e, 8, EXT_ZERO, t, ENV(jump_cache));
+    if (may_float) {
+        x86_mov_ri(e, u, pc);
+        x86_alu_mr(e, X86_CMP, 8, false, m, u);
+    } else {
+        compare_mem_imm64(l, m, pc, u);
+    }
+    uint8_t *miss = x86_jcc(e, CC_NE);
+    x86_jmp_m(e, mem_at(t, slot + offsetof(JumpCacheEntry, code)));
+    return miss;
+}
+
+/* The same for a pc in a register. */
+static uint8_t *jump_to_reg(Ra *l, Reg pc, bool may_float, Reg t)
+{
+    Emit *e = &l->e;
+
+    _Static_assert(JUMP_CACHE_SIZE == 1 << 16, "the width of movzx");
+    x86_movx_rr(e, 2, EXT_ZERO, t, pc);
+    x86_shift_ri(e, X86_SHL, false, t, JUMP_CACHE_ENTRY_BITS);
+    x86_alu_rm(e, X86_ADD, true, t, ENV(jump_cache));
+    x86_alu_mr(e, X86_CMP, 8, false, mem_at(t, offsetof(JumpCacheEntry, pc)), pc);
+    uint8_t *miss = x86_jcc(e, CC_NE);
+    if (may_float && pc != FLOAT_PC)
+        x86_mov_rr(e, true, FLOAT_PC, pc);
+    x86_jmp_m(e, mem_at(t, offsetof(JumpCacheEntry, code)));
+    return miss;
+}
+
+static void lower_goto_ptr(Ra *l, const TcgOp *op)
+{
     uint64_t pc;
     bool known = ra_is_const(l, op->arg[0], &pc), may_float = l->s->float_min != ~0ULL && (!known || pc >= l->s->float_min);
     Opnd target = { OPND_IMM, .reg = NOREG };
@@ -399,28 +444,7 @@ static void lower_goto_ptr(Ra *l, const TcgOp *op)
     Stub *st = stub_new(l, TCG_OP_goto_ptr);
     st->arg[0] = target;
     st->tmp = u;
-    int32_t slot = 0;
-    if (known) {
-        slot = jump_cache_index(pc) << JUMP_CACHE_ENTRY_BITS;
-        x86_load(e, 8, EXT_ZERO, t, ENV(jump_cache));
-        X86Mem m = mem_at(t, slot + offsetof(JumpCacheEntry, pc));
-        if (may_float) {
-            x86_mov_ri(e, u, pc);
-            x86_alu_mr(e, X86_CMP, 8, false, m, u);
-        } else {
-            compare_mem_imm64(l, m, pc, u);
-        }
-    } else {
-        _Static_assert(JUMP_CACHE_SIZE == 1 << 16, "the width of movzx");
-        x86_movx_rr(e, 2, EXT_ZERO, t, target.reg);
-        x86_shift_ri(e, X86_SHL, false, t, JUMP_CACHE_ENTRY_BITS);
-        x86_alu_rm(e, X86_ADD, true, t, ENV(jump_cache));
-        x86_alu_mr(e, X86_CMP, 8, false, mem_at(t, offsetof(JumpCacheEntry, pc)), target.reg);
-    }
-    stub_from(st, x86_jcc(e, CC_NE));
-    if (may_float && !known && target.reg != FLOAT_PC)
-        x86_mov_rr(e, true, FLOAT_PC, target.reg);
-    x86_jmp_m(e, mem_at(t, slot + offsetof(JumpCacheEntry, code)));
+    stub_from(st, known ? jump_to_known(l, pc, may_float, u, t) : jump_to_reg(l, target.reg, may_float, t));
     ra_kill(l);
     end_tb_path(l);
 }
@@ -440,6 +464,33 @@ static void store_eip(Ra *l, uint64_t eip)
     ra_store_value(l, ENV(eip), 8, (Opnd){ OPND_IMM, .reg = NOREG, .imm = eip }, R11);
 }
 
+/* A side exit through the jump cache: state is stored, r8 to r11 are free. */
+static void side_jump(Ra *l, uint64_t eip)
+{
+    Emit *e = &l->e;
+    TcgContext *s = l->s;
+    bool may_float = s->float_min != ~0ULL;
+    uint8_t *miss;
+
+    if (s->floating) {
+        x86_load(e, 8, EXT_ZERO, FLOAT_PC, ENV(pc_page));
+        if (fits32(eip))
+            x86_alu_ri(e, X86_ADD, true, FLOAT_PC, eip);
+        else
+            l->too_big = true; /* never, as in store_eip() */
+        miss = jump_to_reg(l, FLOAT_PC, may_float, R10);
+        x86_patch_here(e, miss);
+        x86_store(e, 8, ENV(eip), FLOAT_PC);
+    } else {
+        uint64_t pc = s->cs_base + eip;
+        pc = s->eip_is_32 ? (uint32_t)pc : pc;
+        miss = jump_to_known(l, pc, may_float && pc >= s->float_min, FLOAT_PC, R10);
+        x86_patch_here(e, miss);
+        store_eip(l, eip);
+    }
+    lower_exit(l, x86_jmp(e), EXIT_SEARCH);
+}
+
 /* The cold end of a poll_exit or goto_ptr. */
 static void exit_stub(Ra *l, const Stub *st)
 {
@@ -455,8 +506,18 @@ static void exit_stub(Ra *l, const Stub *st)
     if (st->opc == TCG_OP_side_exit) {
         stub_store_snapshot(l, st->snap, st->tmp);
         x87_stub_state(l, st, true);
-        if (st->oi)
+        if (st->oi == SIDE_EXIT_X87)
             x86_alu_mi(e, X86_OR, 1, false, ENV(x87_live), X87_LIVE_SIDE_EXIT);
+        if (st->data[1])
+            x86_store_imm(e, 4, mem_env(st->data[1] >> 32), (uint32_t)st->data[1]);
+        if (st->oi == SIDE_EXIT_JUMP && s->side_counter) {
+            x86_mov_ri(e, R11, (uintptr_t)(s->side_counter + st->rmw));
+            x86_alu_mi(e, X86_ADD, 8, false, mem_at(R11, 0), 1);
+        }
+        if (st->oi == SIDE_EXIT_JUMP && !s->no_chain) {
+            side_jump(l, st->data[0]);
+            return;
+        }
         store_eip(l, st->data[0]);
         lower_exit(l, x86_jmp(e), TB_EXIT_LOOKUP);
         return;

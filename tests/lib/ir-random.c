@@ -325,6 +325,15 @@ static void gen_branch(Gen *g)
     g->nb_block = 0;
 }
 
+/* A way out that the rest of the block goes past, with everything where it is. */
+static void gen_side_jump(Gen *g)
+{
+    uint32_t off = pick(g, 2) ? offsetof(IrGuestEnv, scratch) + 96 : 0;
+    Tv a = src(g), b = src(g);
+    uint64_t eip = any_value(g), value = any_value(g);
+    tcg_gen_side_jump(g->s, any_type(g), pick(g, 12), a, b, eip, off, value);
+}
+
 /* An exit in the middle, jumped over; sometimes an unconditional branch over live-looking code. */
 static void gen_skipped_exit(Gen *g)
 {
@@ -347,6 +356,7 @@ void ir_random_program(TcgContext *s, GRand *r, unsigned nb_ops, unsigned featur
 {
     Gen g = { .s = s, .r = r, .features = features };
     bool slot0_used = false;
+    unsigned nb_side_jumps = 0;
 
     tcg_gen_insn_start(s, IR_LOOP_EIP, 0);
     for (unsigned i = 0; i < NB_LOCALS; i++) {
@@ -371,6 +381,8 @@ void ir_random_program(TcgContext *s, GRand *r, unsigned nb_ops, unsigned featur
             gen_branch(&g);
         else if (k == 10 && (features & IR_RANDOM_BRANCHES) && !slot0_used)
             slot0_used = true, gen_skipped_exit(&g);
+        else if (k == 11 && (features & IR_RANDOM_BRANCHES) && nb_side_jumps < 4)
+            nb_side_jumps++, gen_side_jump(&g);
         else if (k <= 14 && (features & IR_RANDOM_VECTORS))
             gen_vector(&g);
         else

@@ -140,6 +140,70 @@ static void test_goto_ptr(void)
     goto_ptr_case(false, 0x7fff12340000, 0, false, 0);
 }
 
+/* A side jump: found in the jump cache or not, a register changed and a word stored before it, and when it is not taken. */
+static void side_jump_case(uint64_t pc, uint64_t cs_base, bool is_32, unsigned reg)
+{
+    uint8_t *next = counting_tb(2, 0x3000);
+    uint64_t eip = is_32 ? (uint32_t)(pc - cs_base) : pc - cs_base;
+    begin();
+    s->cs_base = cs_base;
+    s->eip_is_32 = is_32;
+    tcg_gen_mov(s, TCG_I64, G((reg + 5) & 15), G((reg + 4) & 15));
+    tcg_gen_side_jump(s, TCG_I64, TCG_COND_NE, G(reg), tcg_const(s, 5), eip, offsetof(IrGuestEnv, scratch) + 8, 0xabcd1234);
+    tcg_gen_addi(s, TCG_I64, G(7), G(7), 1);
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    uint8_t *tb = compile();
+    JumpCacheEntry *e = &env->jump_cache[jump_cache_index(pc)];
+
+    for (unsigned i = 0; i < 4; i++) { /* not taken, an empty entry, another's, the target's */
+        bool taken = i != 0;
+        for (unsigned r = 0; r < 16; r++)
+            env->head.gpr[r] = 0x100 * r;
+        env->head.gpr[reg] = i ? 6 : 5;
+        uint64_t moved = env->head.gpr[(reg + 4) & 15];
+        memset(env->scratch, 0, 16);
+        env->head.eip = 0x99;
+        if (i == 2)
+            *e = (JumpCacheEntry){ pc + JUMP_CACHE_SIZE, next };
+        else if (i == 3)
+            *e = (JumpCacheEntry){ pc, next };
+        g_assert_cmphex(enter(tb), ==, (i == 3 ? 0x3000 : COOKIE) | TB_EXIT_LOOKUP);
+        g_assert_cmphex(env->head.eip, ==, i == 0 || i == 3 ? 0x99 : eip);
+        uint64_t word;
+        memcpy(&word, env->scratch + 8, 8);
+        g_assert_cmphex(word, ==, taken ? 0xabcd1234 : 0);
+        for (unsigned r = 0; r < 16; r++) {
+            uint64_t want = r == ((reg + 5) & 15) ? moved : r == reg ? (i ? 6 : 5) : 0x100 * r;
+            g_assert_cmphex(env->head.gpr[r], ==, want + (r == 7 && !taken) + (r == 2 && i == 3));
+        }
+    }
+}
+
+static void test_side_jump(void)
+{
+    for (unsigned reg = 0; reg < 16; reg++) {
+        side_jump_case(0xffff800000123456, 0, false, reg);
+        side_jump_case(0x7fff12345678, 0x12340, false, reg);
+        side_jump_case(0x1234, 0x12340, true, reg);
+        side_jump_case(0x400000, 0, false, reg);
+    }
+    begin(); /* without chaining: to the loop */
+    s->no_chain = true;
+    tcg_gen_side_jump(s, TCG_I64, TCG_COND_EQ, G(0), tcg_const(s, 0), 0x77, 0, 0);
+    tcg_gen_goto_tb(s, 0, 0x88);
+    uint8_t *tb = compile();
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+    g_assert_cmphex(env->head.eip, ==, 0x77);
+    begin(); /* decided at translation */
+    s->no_optimize = false;
+    tcg_gen_side_jump(s, TCG_I64, TCG_COND_NE, tcg_const(s, 1), tcg_const(s, 1), 0x77, 0, 0);
+    tcg_gen_side_jump(s, TCG_I64, TCG_COND_EQ, tcg_const(s, 1), tcg_const(s, 1), 0x99, 0, 0);
+    tcg_gen_goto_tb(s, 0, 0x88);
+    tb = compile();
+    g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+    g_assert_cmphex(env->head.eip, ==, 0x99);
+}
+
 /* A goto_ptr that misses asks C code; what that answers goes on with all guest registers. */
 static const void *found;
 static unsigned nb_lookups;
@@ -448,6 +512,7 @@ int main(int argc, char **argv)
     env = ir_guest_env_new();
     g_test_add_func("/tcg/exits/goto-tb", test_goto_tb);
     g_test_add_func("/tcg/exits/goto-ptr", test_goto_ptr);
+    g_test_add_func("/tcg/exits/side-jump", test_side_jump);
     g_test_add_func("/tcg/exits/search", test_search);
     g_test_add_func("/tcg/exits/lazy", test_lazy_exit);
     g_test_add_func("/tcg/exits/goto-code", test_goto_code);
