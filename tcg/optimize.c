@@ -152,43 +152,70 @@ static COLD void replace_input(Optimizer *o, TcgOp *op, unsigned i, unsigned val
     }
 }
 
-/* Inputs are replaced by constants and better homes. A simd op's old destination must stay in place. */
+/* An input is replaced by a constant or a better home. */
+static inline void improve_input(Optimizer *o, TcgOp *op, unsigned i)
+{
+    TcgTempIdx t = op->arg[i];
+
+    if (o->s->temps[t].kind == TCG_TEMP_CONST)
+        return;
+    if (!is_current(o, t)) {
+        new_value(o, t); /* nothing is known of it, and nobody else has it */
+        return;
+    }
+    unsigned n = o->temp[t].value;
+    if (o->value[n].homes != lone_home(t))
+        replace_input(o, op, i, n);
+}
+
+/* A simd op's old destination must stay in place. */
 static inline void replace_inputs(Optimizer *o, TcgOp *op, const TcgOpInfo *info)
 {
     unsigned end = info->outs + info->ins;
 
     for (unsigned i = info->outs; i < end; i++) {
-        TcgTempIdx t = op->arg[i];
-        if (t == TCG_NO_TEMP || o->s->temps[t].kind == TCG_TEMP_CONST)
-            continue;
-        if (i == 1 && op->opc == TCG_OP_simd)
-            continue;
-        if (!is_current(o, t)) {
-            new_value(o, t); /* nothing is known of it, and nobody else has it */
-            continue;
-        }
-        unsigned n = o->temp[t].value;
-        const Value *v = &o->value[n];
-        if (v->home[0] != t || v->home[1] != TCG_NO_TEMP || v->home[2] != TCG_NO_TEMP || v->is_const)
-            replace_input(o, op, i, n);
+        if (op->arg[i] != TCG_NO_TEMP && !(i == 1 && op->opc == TCG_OP_simd))
+            improve_input(o, op, i);
     }
 }
 
-/* Gives the outputs their new values; false: the op changes nothing and can go. */
-static bool set_outputs(Optimizer *o, TcgOp *op)
+/* mov of 64 bits: false if it is there already. */
+static inline bool set_full_copy(Optimizer *o, TcgOp *op)
+{
+    unsigned n = value_index(o, op->arg[1]);
+
+    if (is_home(o, n, op->arg[0]))
+        return false;
+    set_copy(o, op->arg[0], n);
+    return true;
+}
+
+/* The one output of a pure op gets its new value. */
+static inline void set_output(Optimizer *o, TcgOp *op)
+{
+    uint64_t ones = result_ones(o, op); /* while the output's temp is still an input */
+
+    if (unlikely(op->opc == TCG_OP_setcond)) {
+        unsigned a = value_index(o, op->arg[1]), b = value_index(o, op->arg[2]);
+        Value *d = new_value(o, op->arg[0]);
+        d->is_cmp = true;
+        d->cond = op->arg[3];
+        d->cmp_type = op->type;
+        d->cmp_a = a;
+        d->cmp_b = b;
+        d->ones = ones;
+    } else {
+        new_value(o, op->arg[0])->ones = ones;
+    }
+}
+
+/* Gives the outputs of any op their new values; false: it changes nothing and can go. */
+static COLD bool set_outputs(Optimizer *o, TcgOp *op)
 {
     const TcgOpInfo *info = &tcg_op_info[op->opc];
-    bool full_copy = (op->opc == TCG_OP_mov && op->type == TCG_I64) ||
-                     (op->opc == TCG_OP_movv && o->s->temps[op->arg[0]].type == op->type &&
-                      o->s->temps[op->arg[1]].type == op->type);
 
-    if (full_copy) {
-        unsigned n = value_index(o, op->arg[1]);
-        if (is_home(o, n, op->arg[0]))
-            return false; /* it is there already */
-        set_copy(o, op->arg[0], n);
-        return true;
-    }
+    if (op->opc == TCG_OP_movv && o->s->temps[op->arg[0]].type == op->type && o->s->temps[op->arg[1]].type == op->type)
+        return set_full_copy(o, op);
     if (op->opc == TCG_OP_call) {
         const TcgHelperInfo *h = (const TcgHelperInfo *)(uintptr_t)op->arg[7];
         if (h->flags & HELPER_WRITES_REGS)
@@ -198,19 +225,12 @@ static bool set_outputs(Optimizer *o, TcgOp *op)
         forget(o, TCG_TEMP_GLOBAL);
     if (info->outs == 0 || op->arg[0] == TCG_NO_TEMP)
         return true;
-    uint64_t ones = result_ones(o, op); /* while an output's temp is still an input */
-    bool is_cmp = op->opc == TCG_OP_setcond;
-    unsigned cmp_a = is_cmp ? value_index(o, op->arg[1]) : 0, cmp_b = is_cmp ? value_index(o, op->arg[2]) : 0;
-    if (info->outs == 2)
+    if (info->outs == 2) {
+        uint64_t ones = result_ones(o, op);
         new_value(o, op->arg[1])->ones = op->opc == TCG_OP_addc || op->opc == TCG_OP_subb ? 1 : type_mask(op->type);
-    Value *d = new_value(o, op->arg[0]);
-    d->ones = ones;
-    if (is_cmp) {
-        d->is_cmp = true;
-        d->cond = op->arg[3];
-        d->cmp_type = op->type;
-        d->cmp_a = cmp_a;
-        d->cmp_b = cmp_b;
+        new_value(o, op->arg[0])->ones = ones;
+    } else {
+        set_output(o, op);
     }
     return true;
 }
@@ -251,78 +271,128 @@ static void count_label_refs(Optimizer *o)
     }
 }
 
-/* One reachable op. false: delete it. */
-static COLD bool optimize_op(Optimizer *o, TcgOp *op)
-{
-    const TcgOpInfo *info = &tcg_op_info[op->opc];
+/* What the pass does with an op. PURE: a general op with one output, which rules know. */
+enum { IS_OTHER, IS_START, IS_LABEL, IS_PURE };
+#define COMMUTES TCG_OPF_COMMUTES
+#define ENDS_BB TCG_OPF_ENDS_BB
+#define SIDE TCG_OPF_SIDE
+#define FAULT TCG_OPF_FAULT
+#define EXITS TCG_OPF_EXITS
+#define VEC TCG_OPF_VEC
+static const uint8_t class_of[TCG_OP_COUNT] = {
+#define OPC(name, outs, ins, consts, flags, meaning)                                                                   \
+    [TCG_OP_##name] = TCG_OP_##name == TCG_OP_insn_start                      ? IS_START                               \
+                      : TCG_OP_##name == TCG_OP_set_label                     ? IS_LABEL                               \
+                      : (outs) == 1 && (ins) > 0 && !((flags) & (SIDE | VEC)) ? IS_PURE                                \
+                                                                              : IS_OTHER,
+#include "tcg/opc.def"
+#undef OPC
+};
+#undef COMMUTES
+#undef ENDS_BB
+#undef SIDE
+#undef FAULT
+#undef EXITS
+#undef VEC
 
+/* One reachable op. false: delete it. */
+static inline __attribute__((always_inline)) bool optimize_pure(Optimizer *o, TcgOp *op)
+{
+    unsigned ins = tcg_op_info[op->opc].ins;
+
+    improve_input(o, op, 1);
+    for (unsigned i = 2; i <= ins; i++)
+        improve_input(o, op, i);
+    if (op->opc != TCG_OP_mov || op->type != TCG_I64) { /* else nothing is cheaper */
+        while (tcg_optimize_rewrite(o, op)) /* rule 3: each turn goes downhill */
+            ;
+    }
+    if (op->opc == TCG_OP_mov && op->type == TCG_I64)
+        return set_full_copy(o, op);
+    set_output(o, op);
+    return true;
+}
+
+static COLD bool optimize_other(Optimizer *o, TcgOp *op)
+{
     if (op->opc == TCG_OP_nop)
         return false;
     if (op->opc == TCG_OP_discard) {
         new_value(o, op->arg[0]);
         return true;
     }
-    replace_inputs(o, op, info);
+    replace_inputs(o, op, &tcg_op_info[op->opc]);
     if (op->opc == TCG_OP_brcond)
         return rewrite_brcond(o, op);
     if (tcg_is_side_jump(op))
         return tcg_optimize_cond(o, op, 0, &op->arg[2]) != 0;
-    bool copy = op->opc == TCG_OP_mov && op->type == TCG_I64; /* nothing is cheaper */
-    if (info->outs == 1 && info->ins && !(info->flags & (TCG_OPF_SIDE | TCG_OPF_VEC)) && !copy) {
-        while (tcg_optimize_rewrite(o, op)) /* rule 3: each turn goes downhill */
-            ;
-    }
     return set_outputs(o, op);
+}
+
+/* A label that s->ops[r] is, with w ops in front of it; false: it is none, since nobody jumps there. */
+static COLD bool optimize_label(Optimizer *o, unsigned *w, uint64_t l, bool *dead)
+{
+    const TcgOp *last = *w ? &o->s->ops[*w - 1] : NULL;
+
+    if (last && ((last->opc == TCG_OP_br && last->arg[0] == l) || (last->opc == TCG_OP_brcond && last->arg[3] == l))) {
+        --*w; /* a jump to the next op */
+        drop_label_ref(o, l);
+        *dead = false;
+    }
+    if (o->label_refs[l] == 0)
+        return false; /* the way in, if any, is from above */
+    *dead = false;
+    forget_all(o);
+    return true;
 }
 
 void tcg_optimize(TcgContext *s)
 {
     Optimizer *o = s->optimizer;
-    unsigned w = 0;
+    unsigned w = 0, nb_ops = s->nb_ops;
     bool dead = false; /* behind an exit or a jump, no way in yet */
 
     if (!o)
         o = s->optimizer = g_new0(Optimizer, 1);
     o->s = s;
+    if (unlikely(o->last_stamp > UINT32_MAX / 2)) { /* stamps are used up */
+        memset(o->temp, 0, sizeof o->temp);
+        o->last_stamp = 0;
+    }
     forget_all(o);
     count_label_refs(o);
-    for (unsigned r = 0; r < s->nb_ops; r++) {
+    for (unsigned r = 0; r < nb_ops; r++) {
         TcgOp *op = &s->ops[w];
+        unsigned class = class_of[s->ops[r].opc];
 
+        if (class == IS_LABEL) {
+            if (!optimize_label(o, &w, s->ops[r].arg[0], &dead))
+                continue;
+            if (w != r)
+                s->ops[w] = s->ops[r];
+            w++;
+            continue;
+        }
         if (w != r)
             *op = s->ops[r];
-        if (op->opc == TCG_OP_insn_start) {
+        if (class == IS_START) {
             w++;
             continue;
         }
-        if (op->opc == TCG_OP_set_label) {
-            uint64_t l = op->arg[0];
-            const TcgOp *last = w ? &s->ops[w - 1] : NULL;
-            if (last && ((last->opc == TCG_OP_br && last->arg[0] == l) ||
-                         (last->opc == TCG_OP_brcond && last->arg[3] == l))) {
-                w--; /* a jump to the next op */
-                drop_label_ref(o, l);
-                dead = false;
-            }
-            if (o->label_refs[l] == 0)
-                continue; /* nobody jumps here: the way in, if any, is from above */
-            dead = false;
-            forget_all(o);
-            if (op != &s->ops[w])
-                s->ops[w] = *op;
-            w++;
-            continue;
-        }
-        if (dead) {
+        if (unlikely(dead)) {
             if (op->opc == TCG_OP_br)
                 drop_label_ref(o, op->arg[0]);
             else if (op->opc == TCG_OP_brcond)
                 drop_label_ref(o, op->arg[3]);
             continue;
         }
-        if (o->nb_values > MAX_VALUES - 2 * VALUES_PER_OP)
+        if (unlikely(o->nb_values > MAX_VALUES - 2 * VALUES_PER_OP))
             forget_all(o);
-        if (!optimize_op(o, op))
+        if (class == IS_PURE) {
+            w += optimize_pure(o, op);
+            continue;
+        }
+        if (!optimize_other(o, op))
             continue;
         w++;
         if (op->opc == TCG_OP_brcond)

@@ -10,20 +10,26 @@ enum { NB_HOMES = 3, MAX_VALUES = 8192, VALUES_PER_OP = 10 };
 
 typedef struct Value {
     uint64_t ones;  /* bits that may be 1; the constant's value if is_const */
-    bool is_const;
-    uint8_t cond, cmp_type; /* the value is setcond(cond, a, b) if is_cmp */
-    bool is_cmp;
+    union {
+        struct {
+            TcgTempIdx home[NB_HOMES];
+            bool is_const;
+        };
+        uint64_t homes; /* all of that at once: lone_home() */
+    };
+    bool is_cmp;            /* the value is setcond(cond, a, b) */
+    uint8_t cond, cmp_type;
     uint16_t cmp_a, cmp_b;  /* values */
-    TcgTempIdx home[NB_HOMES];
 } Value;
+_Static_assert(sizeof(Value) == 24 && NB_HOMES == 3, "small, and homes covers is_const");
 
 typedef struct Optimizer {
     TcgContext *s;
-    uint64_t stamp[TCG_TEMP_ENV + 1]; /* by temp kind: what is_current() wants */
-    uint64_t last_stamp;
+    uint32_t stamp[TCG_TEMP_ENV + 1]; /* by temp kind: what is_current() wants */
+    uint32_t last_stamp;
     unsigned nb_values;
     struct {
-        uint64_t stamp;
+        uint32_t stamp;
         uint16_t value;
     } temp[TCG_MAX_TEMPS];
     Value value[MAX_VALUES];
@@ -46,12 +52,17 @@ static inline bool is_current(const Optimizer *o, TcgTempIdx t)
     return o->temp[t].stamp == o->stamp[o->s->temps[t].kind];
 }
 
+/* Value.homes of a value that is no constant and that t alone has. */
+static inline uint64_t lone_home(TcgTempIdx t) { return (uint64_t)TCG_NO_TEMP << 32 | (uint64_t)TCG_NO_TEMP << 16 | t; }
+
 static inline Value *new_value(Optimizer *o, TcgTempIdx t)
 {
     unsigned n = o->nb_values++; /* the pass forgets all in time: see tcg_optimize() */
     Value *v = &o->value[n];
 
-    *v = (Value){ .ones = UINT64_MAX, .home = { t, TCG_NO_TEMP, TCG_NO_TEMP } };
+    v->ones = UINT64_MAX;
+    v->homes = lone_home(t);
+    v->is_cmp = false;
     o->temp[t].stamp = o->stamp[o->s->temps[t].kind];
     o->temp[t].value = n;
     return v;
