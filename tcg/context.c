@@ -12,6 +12,7 @@ void tcg_begin(TcgContext *s)
     s->nb_temps = s->nb_globals + 1; /* globals and env stay */
     s->nb_locals = 0;
     s->nb_ops = 0;
+    s->nb_copies = UINT_MAX;
     s->nb_accesses = UINT_MAX;
     s->nb_labels = 0;
     s->overflow = false;

@@ -16,7 +16,15 @@ const TcgOpInfo tcg_op_info[TCG_OP_COUNT] = {
 #define FAULT TCG_OPF_FAULT
 #define EXITS TCG_OPF_EXITS
 #define VEC TCG_OPF_VEC
-#define OPC(name, outs, ins, consts, flags, meaning) [TCG_OP_##name] = { #name, outs, ins, consts, flags },
+#define KIND(opc, outs, ins, flags)                                                                                    \
+    ((opc) == TCG_OP_insn_start                                          ? TCG_OPK_INSN_START                          \
+     : (opc) == TCG_OP_set_label                                         ? TCG_OPK_LABEL                               \
+     : (outs) != 1 || (ins) == 0 || ((flags) & ~(unsigned)COMMUTES) != 0 ? TCG_OPK_OTHER                               \
+     : (ins) == 1                                                        ? TCG_OPK_PURE1                               \
+     : (ins) == 2                                                        ? TCG_OPK_PURE2                               \
+                                                                         : TCG_OPK_PURE)
+#define OPC(name, outs, ins, consts, flags, meaning)                                                                   \
+    [TCG_OP_##name] = { #name, outs, ins, consts, flags, KIND(TCG_OP_##name, outs, ins, flags) },
 #include "tcg/opc.def"
 #undef OPC
 #undef COMMUTES

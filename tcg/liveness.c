@@ -102,14 +102,25 @@ static void place_result(TcgContext *s, unsigned i)
     }
 }
 
+static inline bool to_be_placed(const TcgContext *s, const TcgOp *op)
+{
+    const TcgTemp *g = &s->temps[op->arg[0]];
+    return g->kind == TCG_TEMP_GLOBAL && g->pinned && s->temps[op->arg[1]].kind == TCG_TEMP_EBB;
+}
+
 static void place_results(TcgContext *s)
 {
+    if (likely(s->nb_copies <= ARRAY_SIZE(s->copies))) { /* the optimiser has noted where they are */
+        for (unsigned k = 0; k < s->nb_copies; k++) {
+            const TcgOp *op = &s->ops[s->copies[k]];
+            if (op->opc == TCG_OP_mov && to_be_placed(s, op))
+                place_result(s, s->copies[k]);
+        }
+        return;
+    }
     for (unsigned i = 1; i < s->nb_ops; i++) {
         const TcgOp *op = &s->ops[i];
-        if (op->opc != TCG_OP_mov || op->type != TCG_I64)
-            continue;
-        const TcgTemp *g = &s->temps[op->arg[0]], *t = &s->temps[op->arg[1]];
-        if (g->kind == TCG_TEMP_GLOBAL && g->pinned && t->kind == TCG_TEMP_EBB)
+        if (op->opc == TCG_OP_mov && op->type == TCG_I64 && to_be_placed(s, op))
             place_result(s, i);
     }
 }
@@ -211,9 +222,26 @@ static const bool special[TCG_OP_COUNT] = { /* ops with rules of their own here 
     [TCG_OP_poll_exit] = true, [TCG_OP_side_exit] = true,
 };
 
+/* A pure op with two inputs or one. */
+static inline __attribute__((always_inline)) void live_pure_op(TcgContext *s, Live *v, TcgOp *op, bool two)
+{
+    TcgTempIdx d = op->arg[0], a = op->arg[1], b = two ? op->arg[2] : a;
+
+    if (!is_live(v, d)) {
+        op->life = 0;
+        op->opc = TCG_OP_nop;
+        return;
+    }
+    set_dead(v, d);
+    op->life = dies(s, v, a) << 1 | (two ? dies(s, v, b) << 2 : 0);
+    set_live(v, a);
+    if (two)
+        set_live(v, b);
+}
+
 static void live_op(TcgContext *s, Live *v, TcgOp *op);
 
-static inline void live_plain_op(TcgContext *s, Live *v, TcgOp *op, const TcgOpInfo *info)
+static __attribute__((noinline)) void live_plain_op(TcgContext *s, Live *v, TcgOp *op, const TcgOpInfo *info)
 {
     op->life = 0;
     if (info->flags & TCG_OPF_ENDS_BB)
@@ -311,11 +339,16 @@ void tcg_liveness(TcgContext *s)
     s->nb_accesses = 0;
     for (unsigned i = s->nb_ops; i-- > 0;) {
         TcgOp *op = &s->ops[i];
-        if (op->opc == TCG_OP_insn_start)
+        const TcgOpInfo *info = &tcg_op_info[op->opc];
+        if (info->kind == TCG_OPK_PURE2)
+            live_pure_op(s, &v, op, true);
+        else if (info->kind == TCG_OPK_PURE1)
+            live_pure_op(s, &v, op, false);
+        else if (info->kind == TCG_OPK_INSN_START)
             op->life = 0;
-        else if (!special[op->opc])
-            live_plain_op(s, &v, op, &tcg_op_info[op->opc]);
-        else
+        else if (special[op->opc])
             live_op(s, &v, op);
+        else
+            live_plain_op(s, &v, op, info);
     }
 }

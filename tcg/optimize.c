@@ -271,44 +271,28 @@ static void count_label_refs(Optimizer *o)
     }
 }
 
-/* What the pass does with an op. PURE: a general op with one output, which rules know. */
-enum { IS_OTHER, IS_START, IS_LABEL, IS_PURE };
-#define COMMUTES TCG_OPF_COMMUTES
-#define ENDS_BB TCG_OPF_ENDS_BB
-#define SIDE TCG_OPF_SIDE
-#define FAULT TCG_OPF_FAULT
-#define EXITS TCG_OPF_EXITS
-#define VEC TCG_OPF_VEC
-static const uint8_t class_of[TCG_OP_COUNT] = {
-#define OPC(name, outs, ins, consts, flags, meaning)                                                                   \
-    [TCG_OP_##name] = TCG_OP_##name == TCG_OP_insn_start                      ? IS_START                               \
-                      : TCG_OP_##name == TCG_OP_set_label                     ? IS_LABEL                               \
-                      : (outs) == 1 && (ins) > 0 && !((flags) & (SIDE | VEC)) ? IS_PURE                                \
-                                                                              : IS_OTHER,
-#include "tcg/opc.def"
-#undef OPC
-};
-#undef COMMUTES
-#undef ENDS_BB
-#undef SIDE
-#undef FAULT
-#undef EXITS
-#undef VEC
-
 /* One reachable op. false: delete it. */
-static inline __attribute__((always_inline)) bool optimize_pure(Optimizer *o, TcgOp *op)
+static inline __attribute__((always_inline)) bool optimize_pure(Optimizer *o, TcgOp *op, unsigned kind, unsigned index)
 {
-    unsigned ins = tcg_op_info[op->opc].ins;
-
     improve_input(o, op, 1);
-    for (unsigned i = 2; i <= ins; i++)
+    if (kind >= TCG_OPK_PURE2)
+        improve_input(o, op, 2);
+    for (unsigned i = 3; kind == TCG_OPK_PURE && i <= tcg_op_info[op->opc].ins; i++)
         improve_input(o, op, i);
     if (op->opc != TCG_OP_mov || op->type != TCG_I64) { /* else nothing is cheaper */
         while (tcg_optimize_rewrite(o, op)) /* rule 3: each turn goes downhill */
             ;
     }
-    if (op->opc == TCG_OP_mov && op->type == TCG_I64)
-        return set_full_copy(o, op);
+    if (op->opc == TCG_OP_mov && op->type == TCG_I64) {
+        if (!set_full_copy(o, op))
+            return false;
+        if (o->s->temps[op->arg[0]].pinned) {
+            if (o->s->nb_copies < ARRAY_SIZE(o->s->copies))
+                o->s->copies[o->s->nb_copies] = index;
+            o->s->nb_copies++;
+        }
+        return true;
+    }
     set_output(o, op);
     return true;
 }
@@ -360,12 +344,13 @@ void tcg_optimize(TcgContext *s)
         o->last_stamp = 0;
     }
     forget_all(o);
+    s->nb_copies = 0;
     count_label_refs(o);
     for (unsigned r = 0; r < nb_ops; r++) {
         TcgOp *op = &s->ops[w];
-        unsigned class = class_of[s->ops[r].opc];
+        unsigned kind = tcg_op_info[s->ops[r].opc].kind;
 
-        if (class == IS_LABEL) {
+        if (kind == TCG_OPK_LABEL) {
             if (!optimize_label(o, &w, s->ops[r].arg[0], &dead))
                 continue;
             if (w != r)
@@ -375,7 +360,7 @@ void tcg_optimize(TcgContext *s)
         }
         if (w != r)
             *op = s->ops[r];
-        if (class == IS_START) {
+        if (kind == TCG_OPK_INSN_START) {
             w++;
             continue;
         }
@@ -388,8 +373,8 @@ void tcg_optimize(TcgContext *s)
         }
         if (unlikely(o->nb_values > MAX_VALUES - 2 * VALUES_PER_OP))
             forget_all(o);
-        if (class == IS_PURE) {
-            w += optimize_pure(o, op);
+        if (kind >= TCG_OPK_PURE1) {
+            w += optimize_pure(o, op, kind, w);
             continue;
         }
         if (!optimize_other(o, op))
