@@ -23,7 +23,7 @@ static inline uint8_t *put_u(uint8_t *p, uint64_t v)
     *p++ = v;
     return p;
 }
-static inline uint8_t *put_s(uint8_t *p, int64_t v) { return put_u(p, (uint64_t)v << 1 ^ (uint64_t)(v >> 63)); }
+static inline uint64_t zigzag(int64_t v) { return (uint64_t)v << 1 ^ (uint64_t)(v >> 63); } /* small numbers of either sign become small */
 static uint64_t get_u(const uint8_t **p)
 {
     uint64_t v = 0;
@@ -48,9 +48,14 @@ static uint8_t *encode_map(uint8_t *p, const TcgInsnMap *map, unsigned n, uint64
     uint64_t d0 = data[0], d1 = data[1]; /* bytes that are written might be data's for all the compiler knows */
     p = put_u(p, n);
     for (const TcgInsnMap *end = map + n; map < end; map++) {
-        p = put_u(p, map->host_end - last);
-        p = put_s(p, map->data[0] - d0);
-        p = put_s(p, map->data[1] - d1);
+        uint64_t host = map->host_end - last, a = zigzag(map->data[0] - d0), b = zigzag(map->data[1] - d1);
+        if (likely((host | a) < 0x80 && b < 0x4000)) { /* a byte each, and one or two of the front end's word */
+            uint32_t two = b >= 0x80, v = host | a << 8 | ((b & 0x7f) | two << 7) << 16 | b >> 7 << 24;
+            memcpy(p, &v, 4);
+            p += 3 + two;
+        } else {
+            p = put_u(put_u(put_u(p, host), a), b);
+        }
         last = map->host_end;
         d0 = map->data[0];
         d1 = map->data[1];

@@ -593,6 +593,47 @@ void stub_zero_groups(Ra *l, const Stub *st)
         x86_store_imm(&l->e, 8, mem_at(RSP, st->zero_slot[i]), 0);
 }
 
+/* What nearly every stub consists of, written through a pointer of its own: e->p would be stored and loaded for each. The room was
+ * asked for before; more bytes than the instruction has may be written. */
+static inline __attribute__((always_inline)) uint8_t *put(uint8_t *p, uint64_t bytes, unsigned n)
+{
+    memcpy(p, &bytes, 8);
+    return p + n;
+}
+
+/* mov [rsp + disp], r or the other way round; disp < 128 */
+static inline uint8_t *put_frame(uint8_t *p, bool load, Reg r, unsigned disp)
+{
+    uint32_t v = (0x48 | (r & 8) >> 1) | (load ? 0x8b : 0x89) << 8 | (4 | (r & 7) << 3 | (disp ? 0x40 : 0)) << 16 | 0x24u << 24;
+
+    return put(p, v | (uint64_t)disp << 32, disp ? 5 : 4);
+}
+
+static inline uint8_t *put_call(const Emit *e, uint8_t *p, const uint8_t *target_rx)
+{
+    return put(p, 0xe8 | (uint64_t)(uint32_t)(target_rx - e->rx_diff - (p + 5)) << 8, 5);
+}
+
+static inline uint8_t *put_jmp(uint8_t *p, const uint8_t *to)
+{
+    int64_t near = to - (p + 2);
+
+    if (near == (int8_t)near)
+        return put(p, 0xeb | (uint64_t)(uint8_t)near << 8, 2);
+    return put(p, 0xe9 | (uint64_t)(uint32_t)(to - (p + 5)) << 8, 5);
+}
+
+/* Room for a stub without its snapshot: else the TB is as good as full. */
+static inline bool stub_room(Emit *e)
+{
+    enum { STUB_MAX = 256 };
+    if (likely(e->end - e->p >= STUB_MAX))
+        return true;
+    e->full = true;
+    e->p = e->start;
+    return false;
+}
+
 /* What a slow path takes besides the address, into the frame. */
 static void store_arguments(Ra *l, const Stub *st, unsigned kind)
 {
@@ -623,18 +664,20 @@ static void guest_stub(Ra *l, const Stub *st)
     /* The bytes from `done` to its target at most: near enough for a short jump? */
     bool near_done = 17 * st->snap.n + 13 * st->nb_zero + 32 <= INT8_MAX && st->x87_state == 0;
 
+    if (!stub_room(e))
+        return;
     for (unsigned i = 0; i < st->nb_from; i++)
         x86_patch_here(e, st->from[i]);
     if (st->stack_check) {
-        x86_store(e, 8, mem_at(RSP, FRAME_ARG0), st->tmp);
-        x86_call_rx(e, frame_stack_page(l->s->buf, memopidx_mmu(st->oi) % TCG_MMU_MODES));
+        e->p = put_frame(e->p, false, st->tmp, FRAME_ARG0);
+        e->p = put_call(e, e->p, frame_stack_page(l->s->buf, memopidx_mmu(st->oi) % TCG_MMU_MODES));
         x86_jcc_to(e, CC_E, st->stack_check);
     }
     if (st->from_misaligned)
         x86_patch_here(e, st->from_misaligned);
     if (st->shared) { /* a member of a group whose shared check does not hold tries by itself first */
         unsigned align = memop_align_mask(memopidx_op(st->oi));
-        x86_store(e, 8, mem_at(RSP, FRAME_ARG0), a);
+        e->p = put_frame(e->p, false, a, FRAME_ARG0);
         if (st->disp)
             x86_alu_mi(e, X86_ADD, 8, false, mem_at(RSP, FRAME_ARG0), st->disp);
         store_arguments(l, st, kind);
@@ -644,7 +687,7 @@ static void guest_stub(Ra *l, const Stub *st)
             x86_test_ri(e, false, a, align);
             slow = x86_jcc8(e, CC_NE);
         }
-        x86_call_rx(e, frame_try(l->s->buf, kind, size, memopidx_mmu(st->oi) % TCG_MMU_MODES));
+        e->p = put_call(e, e->p, frame_try(l->s->buf, kind, size, memopidx_mmu(st->oi) % TCG_MMU_MODES));
         done = near_done ? x86_jcc8(e, CC_E) : x86_jcc(e, CC_E);
         if (slow)
             x86_patch8_here(e, slow);
@@ -655,7 +698,7 @@ static void guest_stub(Ra *l, const Stub *st)
             x86_lea(e, true, st->tmp, mem_at(a, st->disp));
             a = st->tmp;
         }
-        x86_store(e, 8, mem_at(RSP, FRAME_ARG0), a);
+        e->p = put_frame(e->p, false, a, FRAME_ARG0);
     }
     x87_stub_state(l, st, true);
     if (kind == THUNK_X87) {
@@ -664,26 +707,27 @@ static void guest_stub(Ra *l, const Stub *st)
     }
     if (!st->shared)
         store_arguments(l, st, kind);
-    x86_call_rx(e, frame_thunk(l->s->buf, kind, st->vec_live));
+    e->p = put_call(e, e->p, frame_thunk(l->s->buf, kind, st->vec_live));
     stub_return_address(l, st);
-    x86_test_ax(e, st->oi);
+    e->p = put(e->p, 0xa966 | (uint64_t)(uint16_t)st->oi << 16, 4); /* as x86_test_ax() */
     x87_stub_state(l, st, false);
     stub_zero_groups(l, st);
     if (done)
         (near_done ? x86_patch8_here : x86_patch_here)(e, done);
     if (kind == THUNK_LDV && st->alu_reg != NOREG) {
         emit_with_memory(e, st->arg[1].imm, st->arg[2].imm, st->alu_reg, st->arg[2].reg, mem_at(RSP, FRAME_VBUF));
-        x86_jmp_to(e, st->back);
+        e->p = put_jmp(e->p, st->back);
         return;
     }
     if (kind == THUNK_LDV)
         x86_vec_load(e, st->rmw, host_features.avx, st->out, mem_at(RSP, FRAME_VBUF)); /* zero above what was loaded */
+    else if (st->out != NOREG && (!st->shared || size >= 8))
+        e->p = put_frame(e->p, true, st->out, FRAME_RES);
     else if (st->out != NOREG)
-        x86_load(e, st->shared ? MIN(size, 8u) : 8, st->shared ? load_extension(memopidx_op(st->oi)) : EXT_ZERO, st->out,
-                 mem_at(RSP, FRAME_RES));
+        x86_load(e, size, load_extension(memopidx_op(st->oi)), st->out, mem_at(RSP, FRAME_RES));
     if (st->alu_reg != NOREG)
         x86_alu_rr(e, st->alu, st->alu_w, st->alu_reg, st->out);
-    x86_jmp_to(e, st->back);
+    e->p = put_jmp(e->p, st->back);
 }
 
 void guest_stubs(Ra *l)
