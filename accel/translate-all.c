@@ -1,9 +1,9 @@
 /* translate-all.c - one TB from guest bytes to host code, the -d dumps on the way, and the compact map
  * that leads from a host address in a TB back to the guest's state.
  *
- * The map is a string of variable-length numbers behind the TB's code: for each guest instruction the
- * host bytes it takes and the change of (eip, front-end word) from the one before; then, for each slow
- * path, the exact return address and the same pair. A TB without faults never reads it. */
+ * The map lies behind the TB's stubs: for each guest instruction the host bytes it takes, the change of eip from
+ * the one before and the front end's word; then, for each slow path, the exact return address and the same
+ * pair. A TB without faults never reads it. */
 #include "accel/internal.h"
 #include "host/base/log.h"
 #include "softmmu/dirty.h"
@@ -23,7 +23,7 @@ static inline uint8_t *put_u(uint8_t *p, uint64_t v)
     *p++ = v;
     return p;
 }
-static inline uint64_t zigzag(int64_t v) { return (uint64_t)v << 1 ^ (uint64_t)(v >> 63); } /* small numbers of either sign become small */
+static inline uint8_t *put_s(uint8_t *p, int64_t v) { return put_u(p, (uint64_t)v << 1 ^ (uint64_t)(v >> 63)); }
 static uint64_t get_u(const uint8_t **p)
 {
     uint64_t v = 0;
@@ -40,28 +40,46 @@ static int64_t get_s(const uint8_t **p)
     return v >> 1 ^ -(v & 1);
 }
 
-enum { MAP_ENTRY_MAX = 5 + 10 + 10 };
+enum { MAP_ENTRY_MAX = 1 + 5 + 10 + 10, MAP_LONG = 0xff };
 
-static uint8_t *encode_map(uint8_t *p, const TcgInsnMap *map, unsigned n, uint64_t data[2])
+/* Nearly every entry has four bytes: of the host code, of eip's change, two of the word. The others begin with MAP_LONG. */
+static uint8_t *encode_map(uint8_t *p, const TcgInsnMap *map, unsigned n, uint64_t *eip)
 {
     uint32_t last = 0;
-    uint64_t d0 = data[0], d1 = data[1]; /* bytes that are written might be data's for all the compiler knows */
+    uint64_t at = *eip;
+
     p = put_u(p, n);
     for (const TcgInsnMap *end = map + n; map < end; map++) {
-        uint64_t host = map->host_end - last, a = zigzag(map->data[0] - d0), b = zigzag(map->data[1] - d1);
-        if (likely((host | a) < 0x80 && b < 0x4000)) { /* a byte each, and one or two of the front end's word */
-            uint32_t two = b >= 0x80, v = host | a << 8 | ((b & 0x7f) | two << 7) << 16 | b >> 7 << 24;
+        uint32_t host = map->host_end - last;
+        int64_t change = map->data[0] - at;
+        uint64_t word = map->data[1];
+        if (likely(host < MAP_LONG && change == (int8_t)change && word <= UINT16_MAX)) {
+            uint32_t v = host | (uint32_t)(uint8_t)change << 8 | (uint32_t)word << 16;
             memcpy(p, &v, 4);
-            p += 3 + two;
+            p += 4;
         } else {
-            p = put_u(put_u(put_u(p, host), a), b);
+            *p++ = MAP_LONG;
+            p = put_u(put_s(put_u(p, host), change), word);
         }
         last = map->host_end;
-        d0 = map->data[0];
-        d1 = map->data[1];
+        at = map->data[0];
     }
-    data[0] = d0;
-    data[1] = d1;
+    *eip = at;
+    return p;
+}
+
+static const uint8_t *decode_entry(const uint8_t *p, uint32_t *host, uint64_t data[2])
+{
+    if (*p != MAP_LONG) {
+        *host += p[0];
+        data[0] += (int8_t)p[1];
+        data[1] = p[2] | p[3] << 8;
+        return p + 4;
+    }
+    p++;
+    *host += get_u(&p);
+    data[0] += get_s(&p);
+    data[1] = get_u(&p);
     return p;
 }
 
@@ -74,17 +92,13 @@ bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2])
         return false;
     /* A return address lies behind its call: the instruction whose code ends there or later. */
     for (uint64_t n = get_u(&p); n; n--) {
-        at += get_u(&p);
-        data[0] += get_s(&p);
-        data[1] += get_s(&p);
+        p = decode_entry(p, &at, data);
         if (off <= at)
             return true;
     }
     at = 0;
     for (uint64_t n = get_u(&p); n; n--) {
-        at += get_u(&p);
-        data[0] += get_s(&p);
-        data[1] += get_s(&p);
+        p = decode_entry(p, &at, data);
         if (off == at)
             return true;
     }
@@ -189,10 +203,10 @@ bool perfmap_open(GError **errp)
 
 static void store_map(TB *tb, const TcgContext *c)
 {
-    uint64_t data[2] = {0, 0};
+    uint64_t eip = 0;
     uint8_t **at = jit_buf->cold ? &jit_buf->cold : &jit_buf->ptr, *start = *at, *p = start;
-    p = encode_map(p, c->insn_map, c->nb_insns, data);
-    p = encode_map(p, c->stub_map, c->nb_stubs, data);
+    p = encode_map(p, c->insn_map, c->nb_insns, &eip);
+    p = encode_map(p, c->stub_map, c->nb_stubs, &eip);
     tb->map = start - jit_buf->rw;
     *at = p;
 }
