@@ -79,23 +79,19 @@ static void build_index(void)
     decode_plain_index();
 }
 
-unsigned insn_op_size(const Insn *insn, OpKind k)
-{
-    switch (k) {
-    case O_Eb: case O_Gb: case O_Ib: case O_Ob: case O_Zb: case O_AL: case O_CL: case O_Xb: case O_Yb:
-        return MO_8;
-    case O_Ew: case O_Gw: case O_Sw: case O_Iw: case O_DX:
-        return MO_16;
-    case O_Ed:
-        return MO_32;
-    case O_Ey: case O_Gy: case O_By:
-        return insn->osize == MO_64 ? MO_64 : MO_32;
-    case O_zAX: case O_Xz: case O_Yz:
-        return insn->osize == MO_64 ? MO_32 : insn->osize;
-    default:
-        return insn->osize;
-    }
-}
+#define FIXED(size) { [MO_16] = size, [MO_32] = size, [MO_64] = size }
+#define OSIZE { [MO_16] = MO_16, [MO_32] = MO_32, [MO_64] = MO_64 }
+const uint8_t insn_op_sizes[O_Yz + 1][MO_64 + 1] = {
+    [O___] = OSIZE, [O_Eb] = FIXED(MO_8), [O_Ew] = FIXED(MO_16), [O_Ed] = FIXED(MO_32), [O_Ev] = OSIZE,
+    [O_Ey] = { [MO_16] = MO_32, [MO_32] = MO_32, [MO_64] = MO_64 }, [O_M] = OSIZE, [O_Gb] = FIXED(MO_8), [O_Gw] = FIXED(MO_16),
+    [O_Gv] = OSIZE, [O_Gy] = { [MO_16] = MO_32, [MO_32] = MO_32, [MO_64] = MO_64 }, [O_Sw] = FIXED(MO_16), [O_Cy] = OSIZE, [O_Dy] = OSIZE,
+    [O_Rv] = OSIZE, [O_Ry] = OSIZE, [O_By] = { [MO_16] = MO_32, [MO_32] = MO_32, [MO_64] = MO_64 }, [O_Ib] = FIXED(MO_8), [O_sIb] = OSIZE,
+    [O_Iw] = FIXED(MO_16), [O_Iz] = OSIZE, [O_Iv] = OSIZE, [O_Jb] = OSIZE, [O_Jz] = OSIZE, [O_Ap] = OSIZE, [O_Ob] = FIXED(MO_8),
+    [O_Ov] = OSIZE, [O_Zb] = FIXED(MO_8), [O_Zv] = OSIZE, [O_AL] = FIXED(MO_8), [O_CL] = FIXED(MO_8), [O_DX] = FIXED(MO_16),
+    [O_rAX] = OSIZE, [O_zAX] = { [MO_16] = MO_16, [MO_32] = MO_32, [MO_64] = MO_32 }, [O_I1] = OSIZE, [O_Xb] = FIXED(MO_8), [O_Xv] = OSIZE,
+    [O_Xz] = { [MO_16] = MO_16, [MO_32] = MO_32, [MO_64] = MO_32 }, [O_Yb] = FIXED(MO_8), [O_Yv] = OSIZE,
+    [O_Yz] = { [MO_16] = MO_16, [MO_32] = MO_32, [MO_64] = MO_32 },
+};
 
 /* --- fetching --- */
 

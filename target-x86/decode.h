@@ -87,7 +87,8 @@ typedef enum DecodeResult {
 /* Decodes the instruction at dc->pc into dc->insn and sets dc->pc_next. A fault of the TB's first fetch longjmps away. */
 DecodeResult decode_insn(struct DisasContext *dc);
 /* MemOp size of an operand of that kind in this instruction. */
-unsigned insn_op_size(const Insn *insn, OpKind kind);
+extern const uint8_t insn_op_sizes[O_Yz + 1][MO_64 + 1]; /* by kind and operand size */
+static inline unsigned insn_op_size(const Insn *insn, OpKind kind) { return insn_op_sizes[kind][insn->osize]; }
 static inline bool op_kind_is_modrm_rm(OpKind k) { return k >= O_Eb && k <= O_M; }
 static inline bool insn_op_is_mem(const Insn *insn, OpKind k)
 {

@@ -282,9 +282,6 @@ Tv gen_extend(DisasContext *dc, Tv v, unsigned size, bool sign)
 
 /* --- operands of a row --- */
 
-unsigned dc_op_size(const DisasContext *dc, unsigned n) { return insn_op_size(&dc->insn, dc->insn.row->op[n]); }
-bool dc_op_is_mem(const DisasContext *dc, unsigned n) { return insn_op_is_mem(&dc->insn, dc->insn.row->op[n]); }
-
 AddrRef gen_operand_mem(DisasContext *dc, bool write)
 {
     if (!dc->mem_valid) {

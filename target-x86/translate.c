@@ -436,11 +436,11 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
         dc->fetch_pages_open = dc->nb_insns == 0;
         DecodeResult r = decode_insn(dc);
         uint64_t last_eip = (uint32_t)(dc->pc_next - 1 - dc->cs_base);
-        if (r == DECODE_STOP || (check_cs && dc->nb_insns && last_eip > cs_limit) || (r == DECODE_OK && !simd_fits_tb(dc))) {
+        if (r == DECODE_STOP || (check_cs && dc->nb_insns && last_eip > cs_limit) || (r == DECODE_OK && dc->insn.simd && !simd_fits_tb(dc))) {
             dc->end = DISAS_TOO_MANY;
             break;
         }
-        tcg_gen_insn_start(s, dc_op_eip(dc, dc_eip(dc)), dc->cc_op | stack_use(dc, r) | gen_x87_note_word(dc));
+        tcg_gen_insn_start(s, dc_op_eip(dc, dc_eip(dc)), dc->cc_op | stack_use(dc, r) | (dc->x87.note ? gen_x87_note_word(dc) : 0));
         if (check_cs && dc->nb_insns == 0)
             limit_branch = gen_cs_limit_head(dc, last_eip);
         if ((dc->flags & HF_CODE_BP) && !((dc->flags & HF_RF) && dc->nb_insns == 0)) {

@@ -143,8 +143,11 @@ bool dc_may_chain(const DisasContext *dc, vaddr lin); /* goto_tb will do for a j
 static inline TcgType type_of_size(unsigned size) { return size == MO_64 ? TCG_I64 : TCG_I32; }
 /* A temp that survives what gen_mem_operand() emits for a segment that is not flat. */
 static inline Tv gen_temp(DisasContext *dc) { return dc->all_flat ? tcg_temp(dc->s) : tcg_temp_local(dc->s); }
-unsigned dc_op_size(const DisasContext *dc, unsigned n);   /* MemOp size of operand n */
-bool dc_op_is_mem(const DisasContext *dc, unsigned n);
+static inline unsigned dc_op_size(const DisasContext *dc, unsigned n) /* MemOp size of operand n */
+{
+    return insn_op_size(&dc->insn, dc->insn.row->op[n]);
+}
+static inline bool dc_op_is_mem(const DisasContext *dc, unsigned n) { return insn_op_is_mem(&dc->insn, dc->insn.row->op[n]); }
 AddrRef gen_operand_mem(DisasContext *dc, bool write);     /* the memory operand; made once per instruction */
 /* Value of operand n. Low bits as the operand's size says, rubbish above for 8 and 16 bits. May be a guest
  * register itself: no copy is made. Load a memory operand before others. */

@@ -479,13 +479,14 @@ bool lower_alu_op(Ra *l)
     const TcgOp *op = l->op;
     bool w = op->type != TCG_I32;
 
-    if ((op->opc == TCG_OP_add || op->opc == TCG_OP_shl) && lower_lea(l))
-        return true;
     switch (op->opc) {
     case TCG_OP_mov: lower_mov(l, op, w); break;
     case TCG_OP_setcond: lower_setcond(l, op); break;
     case TCG_OP_movcond: lower_movcond(l, op, w); break;
-    case TCG_OP_add: lower_alu(l, op, w, X86_ADD); break;
+    case TCG_OP_add:
+        if (!lower_lea(l))
+            lower_alu(l, op, w, X86_ADD);
+        break;
     case TCG_OP_sub: lower_alu(l, op, w, X86_SUB); break;
     case TCG_OP_and: lower_alu(l, op, w, X86_AND); break;
     case TCG_OP_or: lower_alu(l, op, w, X86_OR); break;
@@ -519,10 +520,16 @@ bool lower_alu_op(Ra *l)
     return true;
 }
 
+static bool lower_shl(Ra *l) { return lower_lea(l) || lower_bits_op(l); }
+
 void lower_op(Ra *l)
 {
-    /* An op of the wrong family costs a switch. */
-    bool done = tcg_op_info[l->op->opc].flags & TCG_OPF_FAULT ? lower_guest_op(l) : lower_alu_op(l) || lower_control_op(l);
-    if (!done && !lower_bits_op(l) && !lower_vec_op(l) && !lower_x87_op(l))
+    static bool (*const family[TCG_OP_COUNT])(Ra *) = { /* ORDER of opc.def */
+        [TCG_OP_discard ... TCG_OP_brcond] = lower_control_op, [TCG_OP_mov ... TCG_OP_divs2] = lower_alu_op,
+        [TCG_OP_shl] = lower_shl, [TCG_OP_shr ... TCG_OP_bswap] = lower_bits_op, [TCG_OP_ld8u ... TCG_OP_st64] = lower_alu_op,
+        [TCG_OP_guest_ld ... TCG_OP_guest_stv] = lower_guest_op, [TCG_OP_movv ... TCG_OP_vzeroupper] = lower_vec_op,
+        [TCG_OP_x87 ... TCG_OP_x87_state] = lower_x87_op, [TCG_OP_call ... TCG_OP_exit_tb] = lower_control_op,
+    };
+    if (!family[l->op->opc](l))
         g_error("back end: op %s is not lowered", tcg_op_info[l->op->opc].name);
 }
