@@ -59,6 +59,7 @@ const OpcodeRow opcode_rows[] = {
 #undef ROW
 };
 const unsigned nb_opcode_rows = G_N_ELEMENTS(opcode_rows);
+RowFacts opcode_row_facts[G_N_ELEMENTS(opcode_rows)];
 
 /* Rows of (map, opcode) as a chain in file order; -1 ends it. */
 static int16_t row_first[NB_MAPS][256], row_next[G_N_ELEMENTS(opcode_rows)][8];

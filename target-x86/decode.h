@@ -50,6 +50,14 @@ typedef struct OpcodeRow {
 extern const OpcodeRow opcode_rows[];
 extern const unsigned nb_opcode_rows;
 
+/* What others have found out about a row, by its index; 0: nothing yet. */
+typedef struct RowFacts {
+    uint8_t flags; /* lazy-exit.c */
+    uint8_t stack; /* translate.c */
+} RowFacts;
+extern RowFacts opcode_row_facts[];
+static inline RowFacts *row_facts(const OpcodeRow *row) { return &opcode_row_facts[row - opcode_rows]; }
+
 typedef struct Insn {
     uint8_t map, opcode;
     uint8_t rep;             /* last F2/F3 prefix: REP_* */

@@ -12,6 +12,7 @@
 #include "target-x86/translate.h"
 
 enum { LOOK_AHEAD = 6 }; /* instructions */
+#define COLD __attribute__((noinline))
 
 #define GEN(name) void gen_##name(DisasContext *dc);
 GEN(ADD) GEN(OR) GEN(AND) GEN(SUB) GEN(XOR) GEN(CMP) GEN(TEST) GEN(NEG)
@@ -30,29 +31,43 @@ static bool one_of(GenFn *gen, GenFn *const *list, unsigned n)
     return false;
 }
 
-/* dc->insn overwrites all six flags and cannot fault. *open: it neither can fault nor reads flags (a shift may write them). */
-bool insn_overwrites_flags(const DisasContext *dc, bool *open)
+/* By RowFacts.flags. NO_MEMORY: its memory operand is none. STRANGER: neither reads flags nor writes but some. */
+enum { ROW_UNKNOWN, ROW_OTHER, ROW_NO_MEMORY, ROW_WRITER, ROW_STRANGER };
+
+static COLD unsigned classify(const OpcodeRow *row)
 {
     static GenFn *const writers[] = { gen_ADD, gen_OR, gen_AND, gen_SUB, gen_XOR, gen_CMP, gen_TEST, gen_NEG };
     static GenFn *const strangers[] = { gen_MOV, gen_MOVSXD, gen_MOVZX, gen_MOVSX, gen_CBW, gen_CWD, gen_NOT, gen_BSWAP,
                                         gen_SHL, gen_SHR, gen_SAR };
+
+    if (row->gen == gen_LEA || row->gen == gen_NOP)
+        return ROW_NO_MEMORY;
+    if (one_of(row->gen, writers, ARRAY_SIZE(writers)))
+        return ROW_WRITER;
+    return one_of(row->gen, strangers, ARRAY_SIZE(strangers)) ? ROW_STRANGER : ROW_OTHER;
+}
+
+/* dc->insn overwrites all six flags and cannot fault. *open: it neither can fault nor reads flags (a shift may write them). */
+bool insn_overwrites_flags(const DisasContext *dc, bool *open)
+{
     const OpcodeRow *row = dc->insn.row;
 
     *open = false;
     if (!row || dc->insn.lock)
         return false;
-    if (row->gen == gen_LEA || row->gen == gen_NOP) { /* their memory operand is none */
-        *open = true;
+    RowFacts *facts = row_facts(row);
+    if (unlikely(facts->flags == ROW_UNKNOWN))
+        facts->flags = classify(row);
+    if (facts->flags <= ROW_NO_MEMORY) {
+        *open = facts->flags == ROW_NO_MEMORY;
         return false;
     }
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 2; i++) { /* no third operand of these is in memory */
         if (insn_op_is_mem(&dc->insn, row->op[i]))
             return false;
     }
-    if (one_of(row->gen, writers, ARRAY_SIZE(writers)))
-        return true;
-    *open = one_of(row->gen, strangers, ARRAY_SIZE(strangers));
-    return false;
+    *open = facts->flags == ROW_STRANGER;
+    return facts->flags == ROW_WRITER;
 }
 
 static bool dead_from(const DisasContext *dc, uint64_t eip)

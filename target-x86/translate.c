@@ -66,6 +66,12 @@ void gen_CALL(DisasContext *dc);
 void gen_JMP_IND(DisasContext *dc);
 void gen_RETF(DisasContext *dc);
 void gen_IRET(DisasContext *dc);
+static bool uses_stack64(const OpcodeRow *row)
+{
+    bool jump = row->gen == gen_JMP_IND || row->op[0] == O_Jb || (row->op[0] == O_Jz && row->gen != gen_CALL);
+    return !jump && ((row->attr & (ROW_D64 | ROW_F64)) || row->gen == gen_RETF || row->gen == gen_IRET);
+}
+
 /* What a fault has to know of the instruction's way to memory: see raise_not_canonical(). */
 static uint32_t stack_use(const DisasContext *dc, DecodeResult r)
 {
@@ -87,9 +93,12 @@ static uint32_t stack_use(const DisasContext *dc, DecodeResult r)
             use |= seg == R_SS ? INSN_OPERAND | INSN_OPERAND_SS : INSN_OPERAND;
         return use;
     }
-    bool jump = i->row && (i->row->gen == gen_JMP_IND || i->row->op[0] == O_Jb || (i->row->op[0] == O_Jz && i->row->gen != gen_CALL));
-    if (i->row && !jump && ((i->row->attr & (ROW_D64 | ROW_F64)) || i->row->gen == gen_RETF || i->row->gen == gen_IRET))
-        use |= INSN_STACK;
+    if (i->row) {
+        RowFacts *facts = row_facts(i->row);
+        if (unlikely(!facts->stack))
+            facts->stack = uses_stack64(i->row) ? 2 : 1;
+        use |= facts->stack == 2 ? INSN_STACK : 0;
+    }
     if (i->has_modrm && i->mod != 3)
         use |= i->seg == R_SS ? INSN_OPERAND | INSN_OPERAND_SS : INSN_OPERAND;
     return use;

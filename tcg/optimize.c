@@ -330,6 +330,17 @@ static COLD bool optimize_label(Optimizer *o, unsigned *w, uint64_t l, bool *dea
     return true;
 }
 
+static COLD Optimizer *new_optimizer(const TcgContext *s)
+{
+    Optimizer *o = g_new0(Optimizer, 1);
+
+    for (unsigned i = 0; i < s->nb_globals; i++) {
+        const TcgTemp *g = &s->temps[i];
+        o->global_rank[i] = g->pinned ? 4 : g->type != TCG_I64 || s->guest->globals[i].guest_reg >= 0 ? 2 : 0;
+    }
+    return o;
+}
+
 void tcg_optimize(TcgContext *s)
 {
     Optimizer *o = s->optimizer;
@@ -337,7 +348,7 @@ void tcg_optimize(TcgContext *s)
     bool dead = false; /* behind an exit or a jump, no way in yet */
 
     if (!o)
-        o = s->optimizer = g_new0(Optimizer, 1);
+        o = s->optimizer = new_optimizer(s);
     o->s = s;
     if (unlikely(o->last_stamp > UINT32_MAX / 2)) { /* stamps are used up */
         memset(o->temp, 0, sizeof o->temp);

@@ -34,6 +34,7 @@ typedef struct Optimizer {
     } temp[TCG_MAX_TEMPS];
     Value value[MAX_VALUES];
     uint16_t label_refs[TCG_MAX_LABELS];
+    uint8_t global_rank[TCG_MAX_TEMPS / 2]; /* home_rank() */
 } Optimizer;
 
 static inline uint64_t type_mask(TcgType t) { return t == TCG_I32 ? UINT32_MAX : UINT64_MAX; }
@@ -95,16 +96,10 @@ static inline bool const_input(Optimizer *o, TcgTempIdx t, TcgType type, uint64_
  * reading from the flag words instead, since that would keep flags alive that nobody else reads. */
 static inline int home_rank(const Optimizer *o, TcgTempIdx t)
 {
-    const TcgTemp *p = &o->s->temps[t];
+    static const uint8_t rank[] = { [TCG_TEMP_EBB] = 1, [TCG_TEMP_LOCAL] = 3, [TCG_TEMP_CONST] = 6, [TCG_TEMP_ENV] = 5 };
+    unsigned kind = o->s->temps[t].kind;
 
-    switch (p->kind) {
-    case TCG_TEMP_CONST: return 6;
-    case TCG_TEMP_ENV: return 5;
-    case TCG_TEMP_GLOBAL:
-        return p->pinned ? 4 : p->type != TCG_I64 || o->s->guest->globals[t].guest_reg >= 0 ? 2 : 0;
-    case TCG_TEMP_LOCAL: return 3;
-    default: return 1;
-    }
+    return kind == TCG_TEMP_GLOBAL ? o->global_rank[t] : rank[kind];
 }
 
 static inline bool is_home(const Optimizer *o, unsigned value, TcgTempIdx t)

@@ -702,15 +702,20 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
     if (s->entry_counter)
         lower_counter(l, s->entry_counter, R11); /* no general register but the pinned ones holds anything yet */
     s->goto_tb_jump[0] = s->goto_tb_jump[1] = s->goto_tb_reset[0] = s->goto_tb_reset[1] = ~0u;
-    for (unsigned i = 0; i < s->nb_ops && !l->too_big && !l->e.full; i++) {
-        l->op = &s->ops[i];
-        l->op_index = i;
-        if (l->op->opc == TCG_OP_insn_start) {
-            insn_start(l, l->op);
-        } else if (l->op->opc != TCG_OP_nop) {
+    for (unsigned i = 0, nb_ops = s->nb_ops; i < nb_ops; i++) {
+        TcgOp *op = &s->ops[i];
+        if (op->opc == TCG_OP_nop)
+            continue;
+        if (op->opc == TCG_OP_insn_start) {
+            insn_start(l, op);
+        } else {
+            l->op = op;
+            l->op_index = i;
             lower_op(l);
             end_op(l);
         }
+        if (unlikely(l->too_big || l->e.full))
+            break;
     }
     if (s->nb_insns)
         s->insn_map[s->nb_insns - 1].host_end = l->e.p - l->e.start;
