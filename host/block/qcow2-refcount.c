@@ -25,7 +25,7 @@ int qcow2_corrupt(Qcow2 *s, const char *fmt, ...)
 
 static uint64_t *set_find(const Qcow2Set *m, uint64_t v)
 {
-    uint64_t i = (v * 0x9e3779b97f4a7c15ULL) >> 20 & m->mask;
+    uint64_t i = (v * m->factor) >> 20 & m->mask;
     while (m->slot[i] && m->slot[i] != v + 1)
         i = (i + 1) & m->mask;
     return &m->slot[i];
@@ -34,7 +34,9 @@ static uint64_t *set_find(const Qcow2Set *m, uint64_t v)
 static void set_add(Qcow2Set *m, uint64_t v)
 {
     if ((m->used + 1) * 2 > m->mask) {
-        Qcow2Set big = {.mask = MAX(64, (m->mask + 1) * 2) - 1};
+        Qcow2Set big = {.mask = MAX(64, (m->mask + 1) * 2) - 1, .factor = m->factor};
+        if (!big.factor) /* nobody makes an image whose clusters all fall on one slot */
+            big.factor = ((uint64_t)g_random_int() << 32 | g_random_int()) | 1;
         big.slot = g_new0(uint64_t, big.mask + 1);
         for (uint64_t i = 0; m->slot && i <= m->mask; i++)
             if (m->slot[i])
@@ -42,6 +44,7 @@ static void set_add(Qcow2Set *m, uint64_t v)
         g_free(m->slot);
         m->slot = big.slot;
         m->mask = big.mask;
+        m->factor = big.factor;
     }
     uint64_t *at = set_find(m, v);
     m->used += !*at;
@@ -67,8 +70,13 @@ bool qcow2_is_meta(const Qcow2 *s, uint64_t cluster) { return s->meta.slot && *s
 
 void qcow2_note_meta(Qcow2 *s, uint64_t offset, uint64_t len, bool is_meta)
 {
-    for (uint64_t at = offset & ~(s->cluster_size - 1); at < offset + len; at += s->cluster_size)
-        (is_meta ? set_add : set_remove)(&s->meta, at >> s->cluster_bits);
+    /* In clusters: an offset near 2^64 does not wrap. (It once did, for entries of a damaged table that were not masked; the set, a
+     * GHashTable then, grew to 2^28 keys and crashed.) */
+    for (uint64_t c = offset >> s->cluster_bits, n = len ? ((offset & (s->cluster_size - 1)) + len - 1) >> s->cluster_bits : 0; len; c++, n--) {
+        (is_meta ? set_add : set_remove)(&s->meta, c);
+        if (!n)
+            break;
+    }
 }
 
 static inline unsigned block_bits(const Qcow2 *s) { return s->cluster_bits + 3 - s->refcount_order; }

@@ -15,7 +15,7 @@ static void snapshot_clear(gpointer p)
 
 bool qcow2_load_snapshots(Qcow2 *s, const Qcow2Header *h, GError **errp)
 {
-    uint64_t at = h->snapshots_off, len = file_len(s->file);
+    uint64_t at = h->snapshots_off, len = file_len(s->file), total = 0;
     s->snapshots = g_array_new(FALSE, TRUE, sizeof(Qcow2Snapshot));
     g_array_set_clear_func(s->snapshots, snapshot_clear);
     s->snapshots_off = at;
@@ -41,6 +41,9 @@ bool qcow2_load_snapshots(Qcow2 *s, const Qcow2Header *h, GError **errp)
         if (x.extra_len > 1024 || (uint64_t)x.l1_size * 8 > MAX_L1_BYTES || (x.l1_off & (s->cluster_size - 1)) ||
             x.l1_off >= len || (uint64_t)x.l1_size * 8 > ROUND_UP(len, s->cluster_size) - x.l1_off || at + 40 + x.extra_len + id_len + name_len > len)
             return error_set(errp, "'%s': entry %u of the snapshot table is not valid", s->node->filename, i);
+        total += (uint64_t)x.l1_size * 8;
+        if (total > ROUND_UP(len, s->cluster_size)) /* each has its own; noting the same one 65536 times would take minutes */
+            return error_set(errp, "'%s': the L1 tables of the snapshots overlap", s->node->filename);
         x.extra = g_malloc0(x.extra_len + 24);
         x.id = g_malloc0(id_len + 1u);
         x.name = g_malloc0(name_len + 1u);

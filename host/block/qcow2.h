@@ -49,6 +49,7 @@ typedef struct MetaTable { /* a cached L2 table or refcount block, big-endian as
 typedef struct Qcow2Set {
     uint64_t *slot;
     uint64_t mask, used;
+    uint64_t factor;       /* of the hash: odd, another one for each image */
 } Qcow2Set;
 
 typedef struct Qcow2Range { uint64_t start, end; } Qcow2Range;

@@ -370,6 +370,32 @@ static void test_features(void)
     expect_open_error(file, false, "missing.qcow2");
 }
 
+/* Tables whose entries have all bits set name no more clusters than there are entries: what is noted of them is finite. */
+static void test_wild_entries(void)
+{
+    g_autofree char *file = path_of("wild.qcow2");
+    Qcow2CreateOpts o = opts_of(MiB);
+    g_assert_true(qcow2_create(file, &o, NULL));
+    BlockImage *img = open_img(file, false, NULL);
+    Qcow2 *s = block_node(img)->state;
+    uint64_t l1 = s->l1_off, reft = s->reft_off;
+    block_close(img);
+    poke(file, (unsigned)l1, UINT64_MAX);
+    poke(file, (unsigned)reft + 8, UINT64_MAX);
+    poke(file, (unsigned)reft + 16, UINT64_MAX - 511);
+    img = open_img(file, false, NULL);
+    if (img) {
+        s = block_node(img)->state;
+        g_assert_cmpuint(s->meta.used, <, 40);
+        g_assert_true(qcow2_is_meta(s, L2_OFFSET_MASK >> s->cluster_bits));
+        qcow2_note_meta(s, UINT64_MAX - 10, 1, true); /* at the very end of all numbers */
+        g_assert_cmpuint(s->meta.used, <, 41);
+        qcow2_note_meta(s, 5 * s->cluster_size - 1, 2, true);
+        g_assert_true(qcow2_is_meta(s, 4) && qcow2_is_meta(s, 5));
+    }
+    block_close(img);
+}
+
 static void test_overlap_marks_corrupt(void)
 {
     g_autofree char *file = path_of("overlap.qcow2");
@@ -591,6 +617,7 @@ int main(int argc, char **argv)
     g_test_add_func("/host/block/qcow2/parallel", test_parallel);
     g_test_add_func("/host/block/qcow2/stress", test_stress);
     g_test_add_func("/host/block/qcow2/features-and-chains", test_features);
+    g_test_add_func("/host/block/qcow2/wild-entries", test_wild_entries);
     g_test_add_func("/host/block/qcow2/overlap-marks-corrupt", test_overlap_marks_corrupt);
     g_test_add_func("/host/block/qcow2/dirty-is-repaired", test_dirty_is_repaired);
     g_test_add_func("/host/block/qcow2/killed-writer-loses-nothing-flushed", test_killed);
