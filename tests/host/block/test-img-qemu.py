@@ -1,16 +1,11 @@
 #!/usr/bin/env -S python3 -B
 """The command line of vireo-img beside qemu-img's: the same status and the same standard output for every command below, and
 bitmaps made by either, read by qemu. Error texts may differ; there is at least one line of them. TAP."""
-import os, re, shlex, shutil, subprocess, sys, tempfile, time
+import os, re, shlex, shutil, subprocess, time
+from imgtest import IMG as V, begin, end, result
 
-here = os.path.dirname(os.path.realpath(__file__))
-build = os.path.realpath(os.environ.get('BUILD') or os.path.join(here, '../../../build'))
-V, Q = os.path.join(build, 'vireo-img'), shutil.which('qemu-img')
-if not Q or not shutil.which('qemu-io') or not os.path.exists(V):
-    print('1..0 # SKIP qemu-img, qemu-io or %s is missing' % V)
-    sys.exit(0)
-tmp = tempfile.mkdtemp(prefix='vireo-img-')
-number, failed = 0, 0
+tmp = begin('img', 'qemu-img', 'qemu-io')
+Q = shutil.which('qemu-img')
 COMMANDS = r"""
 amend
 amend -f raw -o help
@@ -341,16 +336,6 @@ bitmap --clear a b4
 """.strip().split('\n')
 
 
-def result(ok, name, why=''):
-    global number, failed
-    number += 1
-    failed += not ok
-    print('%sok %d %s' % ('' if ok else 'not ', number, name))
-    for line in why.split('\n') if not ok else ():
-        print('# ' + line)
-    sys.stdout.flush()
-
-
 def run(*a, **k):
     return subprocess.run(a, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, **k)
 
@@ -428,7 +413,4 @@ both(BITMAPS[22:], False)
 for t in (Q, V):
     x = run(t, 'check', tmp + '/v/a')
     result(x.returncode == 0, 'clean in the end for ' + os.path.basename(t), x.stdout)
-os.chdir('/')
-shutil.rmtree(tmp)
-print('1..%d' % number)
-sys.exit(failed != 0)
+end()

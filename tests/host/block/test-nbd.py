@@ -1,41 +1,17 @@
 #!/usr/bin/env -S python3 -B
 """The NBD client: against a server of this test (both styles of negotiation, errors, a server that lies or goes away), and
 against qemu-nbd where it is installed. TAP."""
-import os, random, shutil, socket, struct, subprocess, sys, tempfile, threading, time
+import os, random, shutil, socket, struct, subprocess, threading, time
+from imgtest import IMG, begin, case, end, run
 
-here = os.path.dirname(os.path.realpath(__file__))
-build = os.path.realpath(os.environ.get('BUILD') or os.path.join(here, '../../../build'))
-IMG = os.path.join(build, 'vireo-img')
-if not os.path.exists(IMG):
-    print('1..0 # SKIP no %s' % IMG)
-    sys.exit(0)
-tmp = tempfile.mkdtemp(prefix='vireo-nbd-')
-os.chdir(tmp)
-number, failed = 0, 0
+tmp = begin('nbd')
 SIZE = 3 << 20
 DATA = random.Random(4).randbytes(SIZE)
 open('disk', 'wb').write(DATA)
 
 
-def case(name):
-    def wrap(f):
-        global number, failed
-        number += 1
-        try:
-            f()
-            print('ok %d %s' % (number, name))
-        except (AssertionError, OSError, subprocess.SubprocessError) as e:
-            failed += 1
-            print('not ok %d %s' % (number, name))
-            print('# ' + repr(e).replace('\n', '\n# '))
-        sys.stdout.flush()
-    return wrap
-
-
 def img(*a, ok=0):
-    p = subprocess.run([IMG, *a], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60)
-    assert p.returncode == ok, (a, p.returncode, p.stdout)
-    return p.stdout
+    return run(IMG, *a, ok=ok)
 
 
 class Gone(Exception):
@@ -263,8 +239,4 @@ if shutil.which('qemu-nbd'):
             time.sleep(0.02)
         assert open('copy', 'rb').read() == open('o', 'rb').read() and open('o', 'rb').read()[:9000] == b'\x07' * 8192 + DATA[8192:9000]
 
-os.chdir('/')
-shutil.rmtree(tmp)
-print('1..%d' % number)
-sys.stdout.flush()
-os._exit(failed != 0)
+end()

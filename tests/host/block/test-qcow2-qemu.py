@@ -1,44 +1,14 @@
 #!/usr/bin/env -S python3 -B
 """vireo-img and qemu-img on each other's images: random operations, each result read and checked by both. TAP."""
-import json, os, random, shutil, subprocess, sys, tempfile, time
+import json, os, random, shutil, subprocess, time
+from imgtest import IMG, begin, case as any_case, end, run
 
-here = os.path.dirname(os.path.realpath(__file__))
-build = os.environ.get('BUILD') or os.path.join(here, '../../../build')
-IMG = os.path.join(build, 'vireo-img')
+tmp = begin('qcow2', 'qemu-img', 'qemu-io')
 QIMG, QIO = shutil.which('qemu-img'), shutil.which('qemu-io')
-if not QIMG or not QIO:
-    print('1..0 # SKIP qemu-img and qemu-io are not installed')
-    sys.exit(0)
-if not os.path.exists(IMG):
-    print('1..0 # SKIP no %s' % IMG)
-    sys.exit(0)
-number, failed = 0, 0
-tmp = tempfile.mkdtemp(prefix='vireo-qcow2-')
-os.chdir(tmp)
-
-
-def run(*args, ok=(0,)):
-    p = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if p.returncode not in ok:
-        raise AssertionError('%s: status %d: %s' % (' '.join(args), p.returncode, p.stdout))
-    return p.stdout
 
 
 def case(name):
-    def wrap(f):
-        global number, failed
-        number += 1
-        for x in os.listdir('.'):
-            os.unlink(x)
-        try:
-            f()
-            print('ok %d %s' % (number, name))
-        except AssertionError as e:
-            failed += 1
-            print('not ok %d %s' % (number, name))
-            print('# ' + str(e).replace('\n', '\n# '))
-        sys.stdout.flush()
-    return wrap
+    return any_case(name, empty=True)
 
 
 def both_clean(f):
@@ -362,7 +332,4 @@ def _():
         run(IMG, 'convert', *bad, '-O', 'raw', 'a.qcow2', 'd.raw', ok=(1,))
 
 
-print('1..%d' % number)
-os.chdir('/')
-shutil.rmtree(tmp)
-sys.exit(failed != 0)
+end()

@@ -1,32 +1,10 @@
 #!/usr/bin/env -S python3 -B
 """A folder as a FAT disk (fat:DIR): every name and byte is found by a FAT reader of this test, by mtools and fsck.fat where
 they are installed; what cannot be is refused in one line. TAP."""
-import os, random, shutil, struct, subprocess, sys, tempfile
+import os, random, shutil, struct, subprocess
+from imgtest import IMG, begin, case, end
 
-here = os.path.dirname(os.path.realpath(__file__))
-build = os.path.realpath(os.environ.get('BUILD') or os.path.join(here, '../../../build'))
-IMG = os.path.join(build, 'vireo-img')
-if not os.path.exists(IMG):
-    print('1..0 # SKIP no %s' % IMG)
-    sys.exit(0)
-tmp = tempfile.mkdtemp(prefix='vireo-vvfat-')
-os.chdir(tmp)
-number, failed = 0, 0
-
-
-def case(name):
-    def wrap(f):
-        global number, failed
-        number += 1
-        try:
-            f()
-            print('ok %d %s' % (number, name))
-        except (AssertionError, subprocess.CalledProcessError, struct.error, IndexError) as e:
-            failed += 1
-            print('not ok %d %s' % (number, name))
-            print('# ' + repr(e).replace('\n', '\n# '))
-        sys.stdout.flush()
-    return wrap
+begin('vvfat')
 
 
 class Fat:
@@ -222,7 +200,4 @@ def _():
     subprocess.run([IMG, 'info', './a:b'], check=True, stdout=subprocess.DEVNULL)
 
 
-os.chdir('/')
-shutil.rmtree(tmp)
-print('1..%d' % number)
-sys.exit(failed != 0)
+end()
