@@ -248,7 +248,7 @@ int cpu_exec(CPUState *cpu)
         leave_x87(cpu);
         cpu->stats.exits++;
         slot = r & TB_EXIT_MASK;
-        last = (TB *)((uintptr_t)tb_array + (r & ~(uintptr_t)TB_EXIT_MASK));
+        last = tb_of_cookie(r);
         if (slot > TB_EXIT_SLOT1) {
             cpu->ops->check_branch(cpu, last); /* looks at env first: *last is mostly not in the caches any more */
             last = NULL;

@@ -45,6 +45,9 @@ _Static_assert(offsetof(struct TB, cold) == 64 && sizeof(struct TB) == 128, "two
 extern TB *tb_array;
 static inline TB *tb_of(TbRef r) { return tb_array + (r - 1); }
 static inline TbRef tb_ref(const TB *tb) { return (TbRef)(tb - tb_array) + 1; }
+/* How translated code names its TB when it leaves, beside TB_EXIT_MASK: a small number takes fewer bytes. */
+static inline uintptr_t tb_cookie(const TB *tb) { return (uintptr_t)tb - (uintptr_t)tb_array; }
+static inline TB *tb_of_cookie(uintptr_t r) { return (TB *)((uintptr_t)tb_array + (r & ~(uintptr_t)TB_EXIT_MASK)); }
 /* Its RAM pages; NO_PAGE: none. */
 static inline ram_addr_t tb_page(const TB *tb, int n)
 {

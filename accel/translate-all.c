@@ -300,7 +300,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
             tb_flush_all(cpu);
             continue;
         }
-        c->tb_cookie = (uintptr_t)tb - (uintptr_t)tb_array; /* small: an exit loads it in fewer bytes */
+        c->tb_cookie = tb_cookie(tb);
         facts = tb_stats_begin(c);
         code_start = jit_buf->ptr;
         cold_start = jit_buf->cold;

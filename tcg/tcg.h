@@ -226,7 +226,7 @@ struct TcgContext {
     uint16_t const_next[TCG_MAX_TEMPS];  /* next constant in the same hash bucket */
 
     /* Set by the caller of a compilation: */
-    uint64_t tb_cookie;  /* TB pointer, returned by exits */
+    uint64_t tb_cookie;  /* names the TB (a multiple of TB_EXIT_MASK + 1), returned by exits */
     uint64_t cs_base;    /* linear pc = eip + cs_base */
     bool eip_is_32;      /* eip = (uint32_t)(pc - cs_base) */
     bool floating;       /* the TB runs at any page: all its eips are from TcgEnvHead.pc_page on */

@@ -78,7 +78,7 @@ static uintptr_t on_enter(void *env, const void *code)
     interp_now = c;
     uintptr_t r = tcg_interpret(c, env);
     interp_now = NULL;
-    return (r & TB_EXIT_MASK) | (uintptr_t)tb; /* the front end worked on a draft of the TB */
+    return (r & TB_EXIT_MASK) | tb_cookie(tb); /* the front end worked on a draft of the TB */
 }
 
 static void restore_interp(CPUX86State *e)
