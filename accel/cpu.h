@@ -98,6 +98,7 @@ struct CPUState {
     bool stop, stopped;        /* under the BQL: pause requests */
     bool unplugged;
     GCond halt_cond;           /* with the BQL: kicked when there may be work */
+    bool asleep;               /* under the BQL: waits for halt_cond */
     GQueue work;               /* run_on_cpu items; under the BQL */
 
     struct CpuTlb *tlb;        /* cputlb.c */

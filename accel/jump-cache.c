@@ -15,6 +15,7 @@
 #include "accel/internal.h"
 #include "host/base/barrier.h"
 #include "host/base/mem.h"
+#include "softmmu/bql.h"
 #include <sys/mman.h>
 
 enum { MAX_CACHES = 8, IDLE_CHANGES = 8, VICTIM_PATIENCE = 15, RECENT = 128, CLEARS_PER_RESET = 64, WORDS = JUMP_CACHE_SLOTS / 64, FILTER_BITS = 16 };
@@ -108,7 +109,7 @@ void cpu_request_exit(CPUState *cpu)
     __atomic_store_n(&head->exit_request, 1, __ATOMIC_SEQ_CST);
     if (cpu == current_cpu) /* a device's model, or a signal handler: in order with the rest of this thread */
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    else
+    else if (!bql_locked() || !cpu->asleep) /* asleep: it takes the BQL before it looks at anything */
         barrier_heavy(); /* see select_cache() */
     __atomic_store_n(&head->jump_cache, no_jumps, __ATOMIC_SEQ_CST);
 }

@@ -59,7 +59,9 @@ static gpointer vcpu_main(gpointer opaque)
                 cpu->stopped = true;
                 g_cond_broadcast(&state_cond);
             }
+            cpu->asleep = true;
             bql_cond_wait(&cpu->halt_cond);
+            cpu->asleep = false;
         }
         do_work(cpu);
         __atomic_store_n(&cpu->exit_loop, 0, __ATOMIC_SEQ_CST);
@@ -82,11 +84,18 @@ void vcpu_start(CPUState *cpu)
         bql_cond_wait(&state_cond);
 }
 
+/* What it should look at has been stored. Telling a thread that does not wait costs a system call. */
+static void wake(CPUState *cpu)
+{
+    if (!bql_locked() || cpu->asleep)
+        g_cond_broadcast(&cpu->halt_cond);
+}
+
 void vcpu_kick(CPUState *cpu)
 {
     __atomic_store_n(&cpu->exit_loop, 1, __ATOMIC_SEQ_CST);
     cpu_request_exit(cpu);
-    g_cond_broadcast(&cpu->halt_cond);
+    wake(cpu);
 }
 
 void vcpu_resume_all(void)
@@ -136,7 +145,7 @@ void cpu_interrupt(CPUState *cpu, uint32_t mask)
     __atomic_fetch_or(&cpu->interrupt_request, mask, __ATOMIC_SEQ_CST);
     cpu_request_exit(cpu);
     if (cpu != current_cpu)
-        g_cond_broadcast(&cpu->halt_cond);
+        wake(cpu);
 }
 
 void cpu_reset_interrupt(CPUState *cpu, uint32_t mask)

@@ -40,7 +40,7 @@ int64_t timer_expire_ns(const Timer *t);          /* -1 when not armed */
 /* Main loop: run what is due; ns until the next deadline of any clock that runs (-1: none). */
 void timers_run(void);
 int64_t timers_next_deadline_ns(void);
-/* Called (any thread, under BQL) when a timer became due earlier than the last computed deadline. */
+/* Called (any thread, under BQL) when a timer became due earlier than the last computed deadline; it may compute that again. */
 void timers_set_notify(void (*notify)(void));
 
 #endif
