@@ -64,6 +64,8 @@ typedef struct Stub {
     uint8_t vec_live;          /* 0: no vector register in use, 1: xmm, 2: ymm */
     bool leader, vex;
     bool shared, write;        /* member of a group that shares a check: looks into the TLB by itself first */
+    bool goes_on;              /* the next stub is that of the group's next access, right behind this one's: on with that one */
+    uint16_t group;            /* 0: none */
     uint8_t zero_regs, nb_zero; /* what becomes zero behind a slow path: bit n: r8 + n; frame offsets */
     int32_t zero_slot[4];
     int8_t out;                /* register that the result goes to, or NOREG */

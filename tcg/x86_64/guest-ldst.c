@@ -10,6 +10,9 @@
  * the dirty globals (snapshot), puts the arguments into the frame and calls a thunk (frame.c), whose
  * return address is what a fault is found by (stub_map).
  *
+ * Accesses of a group (share.c) behind its first one: test addend, addend ; je stub ; access [addend + addr + disp]. The test is
+ * not needed where the group's last access lies right in front.
+ *
  * An access with an alignment demand leaves its low address bits in the value compared with the tag, so
  * that a misaligned one misses: no extra instruction. */
 #include "tcg/regalloc.h"
@@ -179,10 +182,18 @@ Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes
         st->shared = true; /* by itself it may cross pages, as copies do: that is less than a slow path */
     st->leader = g && !follower;
     st->write = write;
+    st->group = gi;
     note_zeros(l, st);
     if (follower) {
-        x86_test_rr(&l->e, true, addend, addend);
-        stub_from(st, x86_jcc(&l->e, CC_E));
+        /* Nothing lies between the group's last access and this one: the addend is what that one saw. Where it was zero, that one's
+         * stub goes on with this one's. */
+        Stub *last = st > l->stub && st != &stub_overflow ? st - 1 : NULL;
+        if (last && last->group == gi && last->back == l->e.p) {
+            last->goes_on = true;
+        } else {
+            x86_test_rr(&l->e, true, addend, addend);
+            stub_from(st, x86_jcc(&l->e, CC_E));
+        }
     } else {
         tlb_check(l, st, g, a, bytes, g ? g->write : write, t, u);
     }
@@ -648,6 +659,12 @@ static void store_arguments(Ra *l, const Stub *st, unsigned kind)
         x86_store_imm(e, 4, mem_at(RSP, FRAME_RMW), st->rmw);
 }
 
+static void end_stub(Ra *l, const Stub *st)
+{
+    if (!st->goes_on)
+        l->e.p = put_jmp(l->e.p, st->back);
+}
+
 static void guest_stub(Ra *l, const Stub *st)
 {
     static const uint8_t kind_of[TCG_OP_COUNT] = {
@@ -716,7 +733,7 @@ static void guest_stub(Ra *l, const Stub *st)
         (near_done ? x86_patch8_here : x86_patch_here)(e, done);
     if (kind == THUNK_LDV && st->alu_reg != NOREG) {
         emit_with_memory(e, st->arg[1].imm, st->arg[2].imm, st->alu_reg, st->arg[2].reg, mem_at(RSP, FRAME_VBUF));
-        e->p = put_jmp(e->p, st->back);
+        end_stub(l, st);
         return;
     }
     if (kind == THUNK_LDV)
@@ -727,7 +744,7 @@ static void guest_stub(Ra *l, const Stub *st)
         x86_load(e, size, load_extension(memopidx_op(st->oi)), st->out, mem_at(RSP, FRAME_RES));
     if (st->alu_reg != NOREG)
         x86_alu_rr(e, st->alu, st->alu_w, st->alu_reg, st->out);
-    e->p = put_jmp(e->p, st->back);
+    end_stub(l, st);
 }
 
 void guest_stubs(Ra *l)
