@@ -33,7 +33,13 @@
 enum { ISA_PIT = 0, ISA_KBD = 1, ISA_COM2 = 3, ISA_COM1 = 4, ISA_FDC = 6, ISA_LPT = 7, ISA_RTC = 8, ISA_SCI = 9,
        ISA_MOUSE = 12, ISA_FPU = 13, ISA_IDE0 = 14, ISA_IDE1 = 15 };
 enum { SLOT_PIIX = 1, FN_ISA = 0, FN_IDE = 1, FN_PM = 3, SLOT_VGA = 2 };
-enum { HOST_PAM = 0x58 }; /* of the host bridge: two words with the PAM registers in them */
+/* What stays as it was while the machine slept, because the firmware does not set it again when it resumes (a board of
+ * that time kept it in the chips, or its BIOS did): what lies where below 1 MiB, whether the IDE channels are decoded and
+ * how fast. Words of PCI configuration. */
+static const struct {
+    uint8_t devfn, at;
+} slept_over[] = {{PCI_DEVFN(0, 0), 0x58}, {PCI_DEVFN(0, 0), 0x5c}, /* PAM */
+                  {PCI_DEVFN(SLOT_PIIX, FN_IDE), 0x40}, {PCI_DEVFN(SLOT_PIIX, FN_IDE), 0x44}, {PCI_DEVFN(SLOT_PIIX, FN_IDE), 0x48}};
 enum { CMOS_SHUTDOWN_STATUS = 0x0f, SHUTDOWN_RESUME = 0xfe }; /* what SeaBIOS takes for "resume from S3" */
 enum { DEFAULT_PM_BASE = 0x600 }; /* where SeaBIOS puts it; before it did, the tables assume that */
 static const uint64_t LOW_RAM_MAX = 0xe0000000, LOW_RAM_SPLIT = 0xc0000000, HOLE64_SIZE = 2 * GiB;
@@ -711,17 +717,15 @@ void pc_suspend(PcMachine *pc)
     mc146818_set_cmos(pc_priv(pc)->rtc, CMOS_SHUTDOWN_STATUS, SHUTDOWN_RESUME);
 }
 
-/* The chips are reset but not what maps the RAM below 1 MiB: the firmware finds the copy of itself there, and in it
- * what it noted while it booted. */
 void pc_wakeup(PcMachine *pc, WakeupReason why)
 {
-    uint32_t pam[2];
+    uint32_t kept[ARRAY_SIZE(slept_over)];
 
-    for (unsigned i = 0; i < 2; i++)
-        pam[i] = pci_config_read(pc->pci, 0, HOST_PAM + 4 * i, 4);
+    for (size_t i = 0; i < ARRAY_SIZE(slept_over); i++)
+        kept[i] = pci_config_read(pc->pci, slept_over[i].devfn, slept_over[i].at, 4);
     device_reset_all();
-    for (unsigned i = 0; i < 2; i++)
-        pci_config_write(pc->pci, 0, HOST_PAM + 4 * i, pam[i], 4);
+    for (size_t i = 0; i < ARRAY_SIZE(slept_over); i++)
+        pci_config_write(pc->pci, slept_over[i].devfn, slept_over[i].at, kept[i], 4);
     piix4_pm_woken((Piix4PmState *)pc_priv(pc)->pm, why);
 }
 

@@ -450,6 +450,24 @@ static void test_interrupt_route(void)
     stop(pc);
 }
 
+/* Neither SeaBIOS nor Linux sets these again when it resumes: Linux left IDE channels alone that are not decoded. */
+static void test_wakeup(void)
+{
+    static const uint8_t kept[][3] = {{0, 0x59, 0x30}, {0, 0x5f, 0x33}, {9, 0x41, 0x80}, {9, 0x43, 0xa3}}; /* PAM; IDE timing: decode enable */
+    PcConfig c = {0};
+    PcMachine *pc = start(&c);
+
+    for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+        pci_config_write(pc->pci, kept[i][0], kept[i][1], kept[i][2], 1);
+    pci_config_write(pc->pci, 9, PCI_COMMAND, 5, 2);
+    pc_suspend(pc);
+    pc_wakeup(pc, WAKEUP_RTC);
+    for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+        g_assert_cmphex(pci_config_read(pc->pci, kept[i][0], kept[i][1], 1), ==, kept[i][2]);
+    g_assert_cmphex(pci_config_read(pc->pci, 9, PCI_COMMAND, 2), ==, 0); /* the chip itself was reset */
+    stop(pc);
+}
+
 static void test_missing_bios(void)
 {
     PcConfig c = {.ram_size = 64 * MiB, .bios = "no-such-bios.bin"};
@@ -671,6 +689,7 @@ int main(int argc, char **argv)
     g_test_add_func("/hw/pc/memory-map-and-cmos", test_memory_map);
     g_test_add_func("/hw/pc/irq0-through-the-8259", test_interrupt_route);
     g_test_add_func("/hw/pc/missing-bios", test_missing_bios);
+    g_test_add_func("/hw/pc/wakeup", test_wakeup);
     g_test_add_func("/hw/pc/device-option", test_devices);
     g_test_add_func("/hw/pc/test-devices", test_testdevs);
     g_test_add_func("/hw/pc/pvpanic", test_pvpanic);
