@@ -20,9 +20,11 @@ bool accel_init(const AccelOptions *opts, const TcgGuest *guest, GError **errp)
     size = CLAMP(size, MIN_TB_SIZE_MIB * MiB, MAX_TB_SIZE_MIB * MiB);
     jit_guest = *guest;
     tlb_fill_slow_paths(&jit_guest);
+    jit_guest.new_guess = tlb_new_guess;
     jit_buf = codebuf_new(size, errp);
     if (!jit_buf)
         return false;
+    codebuf_add_guesses(jit_buf);
     tcg_gen_prologue(jit_buf, &jit_guest);
     jit_dump_prologue();
     jit_context = tcg_context_new(&jit_guest, jit_buf);
@@ -116,6 +118,8 @@ void accel_info_jit(GString *out)
     g_string_append_printf(out, "TLB spaces kept     %" PRIu64 "\n", cpu->stats.tlb_spaces_kept);
     g_string_append_printf(out, "TLB page flushes    %" PRIu64 "\n", cpu->stats.tlb_page_flushes);
     g_string_append_printf(out, "TLB fills           %" PRIu64 "\n", cpu->stats.tlb_fills);
+    g_string_append_printf(out, "TLB guesses made    %" PRIu64 ", dropped %" PRIu64 " times, in %" PRIu64 " TBs, given up in %" PRIu64 "\n", cpu->stats.guesses,
+                           cpu->stats.guess_drops, cpu->stats.guess_hot, cpu->stats.guess_tbs);
     g_string_append_printf(out, "TLB victim hits     %" PRIu64 "\n", cpu->stats.tlb_victim_hits);
     g_string_append_printf(out, "TLB slow accesses   %" PRIu64 "\n", cpu->stats.tlb_slow);
     g_string_append_printf(out, "stores to code pages %" PRIu64 "\n", cpu->stats.notdirty);

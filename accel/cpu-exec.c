@@ -171,6 +171,7 @@ static bool handle_pending(CPUState *cpu, TB **last, int *ret)
         cpu->nocache_tb = NULL;
         *last = NULL;
     }
+    tlb_guess_work(cpu);
     if (cpu->exception_index != EXCP_NONE) {
         *last = NULL;
         if (cpu->exception_index >= EXCP_INTERRUPT) {

@@ -116,6 +116,7 @@ bool tlb_init(CPUState *cpu, GError **errp)
     /* Not canonical, and one of so many that a guest does not find it. */
     cpu_head(cpu)->no_page = 1ULL << 63 | (uint64_t)g_random_int() << 24 | (uint64_t)(g_random_int() & 0xfff) << 12;
     tlb_drop_stack_pages(cpu);
+    tlb_guess_init(cpu);
     for (unsigned m = 0; m < TCG_MMU_MODES; m++) {
         if (!tlb_mode_alloc(&cpu->tlb->mode[m], &cpu_head(cpu)->tlb[m], TLB_MIN_BITS))
             return error_set(errp, "not enough memory for the TLB");
@@ -136,6 +137,8 @@ void tlb_free(CPUState *cpu)
         g_free(cpu->tlb->mode[m].filled[0]);
     }
     tlb_spaces_free(cpu);
+    tlb_drop_guesses(cpu);
+    g_free(cpu->tlb->guess);
     g_free(cpu->tlb->notes);
     g_free(cpu->tlb);
     cpu->tlb = NULL;
@@ -211,6 +214,7 @@ static void flush_all(CPUState *cpu, bool keep_global)
     unlock_tlb(tlb);
     cpu->code_page.page = ~0ULL;
     tlb_drop_stack_pages(cpu);
+    tlb_drop_guesses(cpu);
     jump_cache_clear(cpu, keep_global);
     cpu->stats.tlb_flushes++;
     log_print(LOG_MMU, "mmu: TLB flushed%s\n", keep_global ? ", global pages kept" : "");
@@ -274,6 +278,10 @@ void tlb_flush_page(CPUState *cpu, vaddr addr)
     for (unsigned m = 0; m < TCG_MMU_MODES; m++)
         if (largest > TCG_PAGE_BITS || cpu_head(cpu)->stack[m].page == (addr & TCG_PAGE_MASK))
             tlb_drop_stack_pages(cpu);
+    if (largest > TCG_PAGE_BITS)
+        tlb_drop_guesses(cpu);
+    else
+        tlb_drop_guesses_of(cpu, addr & TCG_PAGE_MASK);
     /* All code that may have been in the large page goes too, whichever of its 4K pages it was in. */
     uint64_t size = 1ULL << MAX(largest, TCG_PAGE_BITS);
     jump_cache_clear_range(cpu, addr & ~(size - 1), size);
@@ -366,6 +374,7 @@ static void protect_cpu(CPUState *cpu, ram_addr_t start, ram_addr_t end)
     if (cpu != current_cpu)
         barrier_heavy();
     tlb_drop_stack_pages(cpu); /* after the marks: see gen_stack_page() */
+    tlb_protect_guesses(cpu, start, end);
     unlock_tlb(tlb);
 }
 
@@ -548,6 +557,7 @@ void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mm
     *old = e;
     if (cpu_head(cpu)->stack[mmu_idx].page == addr)
         tlb_drop_stack_pages(cpu);
+    tlb_check_guesses(cpu, addr, &e, mmu_idx);
     unlock_tlb(tlb);
     cpu->stats.tlb_fills++;
 }

@@ -7,6 +7,7 @@
 #include "accel/tb.h"
 
 #define NO_PAGE (~(ram_addr_t)0)
+#define NO_VEC __attribute__((target("general-regs-only"))) /* called where vector registers hold the guest's */
 
 /* Lock order: BQL, tb lock, a CPU's TLB lock. */
 void tb_lock(void);
@@ -44,6 +45,9 @@ void tb_drop_last(TB *tb);        /* forget the newest TB and give its code memo
 bool tb_reclaim(void);
 /* Enter a finished TB into hash and page lists. Under the tb lock. */
 void tb_insert(CPUState *cpu, TB *tb);
+void tb_forget(TB *tb);           /* it is translated again when it is needed next */
+/* tb and TBs that jumps link with it, directly or not, nearest first. */
+unsigned tb_neighbours(TB *tb, TB **out, unsigned max);
 void tb_publish(TB *tb);          /* make it findable by host address (fault maps); under the tb lock */
 void tb_chain(TB *from, unsigned slot, TB *to);
 void tb_flush_all(CPUState *cpu); /* vCPU thread, outside generated code */
@@ -73,6 +77,7 @@ TB *jump_cache_find(CPUState *cpu, const TbState *st);
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global);
 void jump_cache_forget(CPUState *cpu, const TB *tb); /* under the tb lock, any thread */
 void jump_cache_clear(CPUState *cpu, bool keep_global);
+void cpu_request_own_exit(CPUState *cpu); /* cpu_request_exit() of the CPU that runs here; changes no vector register */
 void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len); /* whole pages */
 /* The newest entries on pages that are not global, to be put back when their address space returns. They are
  * checked then, so nothing needs to know of them when a TB goes. */
@@ -117,6 +122,13 @@ ram_addr_t tlb_code_addr(CPUState *cpu, vaddr addr, const uint8_t **host, bool *
 ram_addr_t tlb_code_probe(CPUState *cpu, vaddr addr, bool *global); /* NO_PAGE also where that would raise a fault */
 void tlb_protect_ram(ram_addr_t addr, uint64_t len); /* DirtyHooks.protect */
 void tlb_allow_writes(CPUState *cpu, vaddr addr, unsigned mmu_idx); /* drop NOTDIRTY of this entry if all bits are set */
+/* tlb-guess.c */
+extern bool tlb_always_guess;              /* test: from the first translation on */
+bool tlb_guess_is_hot(ram_addr_t phys_pc); /* a TB there is to guess */
+void tlb_guess_start(CPUState *cpu); /* on the vCPU's thread: look now and then where it is */
+uint32_t tlb_new_guess(void *env, uint64_t x, uint32_t n); /* TcgGuest.new_guess */
+void tlb_guesses_forget(CPUState *cpu); /* all code goes */
+void tlb_guess_work(CPUState *cpu); /* outside translated code: TBs whose guesses do not pay are forgotten */
 void tlb_stats(CPUState *cpu, GString *out);
 void tlb_fill_slow_paths(TcgGuest *g);
 

@@ -102,6 +102,15 @@ void jump_cache_free(CPUState *cpu)
     cpu_head(cpu)->jump_cache = NULL;
 }
 
+NO_VEC void cpu_request_own_exit(CPUState *cpu)
+{
+    TcgEnvHead *head = cpu_head(cpu);
+
+    __atomic_store_n(&head->exit_request, 1, __ATOMIC_RELEASE);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&head->jump_cache, no_jumps, __ATOMIC_RELEASE);
+}
+
 void cpu_request_exit(CPUState *cpu)
 {
     TcgEnvHead *head = cpu_head(cpu);

@@ -260,6 +260,42 @@ static void tb_invalidate(TB *tb)
     jit_totals.invalidations++;
 }
 
+void tb_forget(TB *tb)
+{
+    tb_lock();
+    if (!tb->invalid)
+        tb_invalidate(tb);
+    tb_unlock();
+}
+
+unsigned tb_neighbours(TB *tb, TB **out, unsigned max)
+{
+    unsigned n = 0;
+    tb_lock();
+    out[n++] = tb;
+    for (unsigned i = 0; i < n && n < max; i++) {
+        TB *next[4] = {NULL};
+        int slot;
+        for (unsigned k = 0; k < 2; k++)
+            if (out[i]->jump_dest[k])
+                next[k] = tb_of(out[i]->jump_dest[k]);
+        if (out[i]->incoming) {
+            next[2] = untag(out[i]->incoming, &slot);
+            if (next[2]->incoming_next[slot])
+                next[3] = untag(next[2]->incoming_next[slot], &slot);
+        }
+        for (unsigned k = 0; k < ARRAY_SIZE(next) && n < max; k++) {
+            bool known = !next[k];
+            for (unsigned j = 0; j < n; j++)
+                known |= out[j] == next[k];
+            if (!known)
+                out[n++] = next[k];
+        }
+    }
+    tb_unlock();
+    return n;
+}
+
 bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t ra, bool *page_free)
 {
     bool hit_current = false;
@@ -323,6 +359,7 @@ void tb_flush_all(CPUState *cpu)
     nb_alloced = nb_published = 0;
     tb_patch_forget();
     tb_stats_truncate(0);
+    tlb_guesses_forget(cpu);
     codebuf_flush(jit_buf);
     jit_totals.flushes++;
     jump_cache_clear(cpu, false);

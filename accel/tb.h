@@ -26,6 +26,7 @@ struct TB {
     uint8_t lazy_slots : 2;   /* bit n: goto_tb slot n may only be linked to such a TB */
     uint8_t loop_slot : 1;    /* if loop_entry: this goto_tb slot may only be linked to the TB itself, at loop_entry */
     bool has_branch : 1;      /* ends in an indirect branch, whose target CPUOps.check_branch looks at; see branch_off */
+    bool could_guess : 1;     /* checks without guesses that would have some if the TB were known to run often */
     bool floating : 1;        /* code for any linear page: pc is that of its first use */
     uint8_t nb_soft;          /* immediates that it reads when it runs: tb-patch.c has them */
     uint16_t branch_off;      /* of that instruction from pc */

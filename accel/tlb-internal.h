@@ -78,6 +78,10 @@ typedef struct CpuTlb {
     uint64_t space_clock;
     uint64_t page_flushes; /* counts tlb_flush_page(); the last of them: */
     vaddr page_flushed[PAGE_FLUSHES_KEPT];
+    uint32_t *guess;       /* tlb-guess.c: those that may hold a page */
+    uint32_t nb_guesses;
+    TB *guess_tb[16];      /* to be translated again */
+    unsigned nb_guess_tbs;
     /* Pages with data breakpoints */
     struct { vaddr start; uint64_t len; } watch[8];
     unsigned nb_watch;
@@ -131,6 +135,14 @@ enum { TLB_OTHERS = 1, TLB_GLOBALS = 2 };
 void tlb_mode_flush(ModeTlb *t, TlbFast *f, unsigned kinds);
 unsigned tlb_mode_flush_page(ModeTlb *t, TlbFast *f, vaddr addr, bool only_global); /* page_bits of the largest page that it may be in */
 void tlb_victims_clear(ModeTlb *t);
+
+/* tlb-guess.c. As for the stack's pages: where the TLB loses anything, and after entries were marked TLB_NOTDIRTY. By the owner of the
+ * TLB but for the last one. */
+void tlb_guess_init(CPUState *cpu);
+void tlb_drop_guesses(CPUState *cpu);
+void tlb_drop_guesses_of(CPUState *cpu, vaddr page);    /* if one may hold it */
+void tlb_check_guesses(CPUState *cpu, vaddr page, const TlbEntry *e, unsigned mmu_idx); /* e is the page's new entry */
+void tlb_protect_guesses(CPUState *cpu, ram_addr_t start, ram_addr_t end); /* any thread */
 
 /* tlb-space.c; under the TLB lock */
 typedef struct TableRef { ModeTlb *t; TlbFast *f; } TableRef;

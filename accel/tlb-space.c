@@ -155,6 +155,7 @@ void tlb_set_space(CPUState *cpu, uint32_t space, bool keep)
     sp->page_flushes = tlb->page_flushes;
     tlb->space = space;
     tlb_drop_stack_pages(cpu);
+    tlb_drop_guesses(cpu);
     cpu->code_page.page = ~0ULL;
     cpu->stats.tlb_spaces_kept += keep;
     cpu->stats.tlb_flushes += !keep;

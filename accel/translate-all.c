@@ -281,6 +281,9 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         tcg_begin(c);
         c->cs_base = st->cs_base;
         c->no_chain = cflags & CF_NOCHAIN;
+        c->no_guess = accel_parallel || cflags & CF_NOCACHE || !tlb_guess_is_hot(phys_pc);
+        c->could_guess = false;
+        c->guess_salt = phys_pc & TCG_PAGE_MASK;
         cpu->ops->translate(cpu, &draft, c, max_insns);
         if (log_enabled(LOG_TB_IN_ASM) && log_addr_in_filter(draft.pc) && !c->overflow)
             dump_in(cpu, &draft);
@@ -304,6 +307,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         facts = tb_stats_begin(c);
         code_start = jit_buf->ptr;
         cold_start = jit_buf->cold;
+        uint32_t guesses = jit_buf->guesses ? jit_buf->guesses->used : 0;
         /* Room for the map; the back end checks for the code's. */
         TcgResult r = TCG_BUFFER_FULL;
         if (c->overflow)
@@ -317,6 +321,8 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         tb_stats_drop(facts);
         jit_buf->ptr = code_start;
         jit_buf->cold = cold_start;
+        if (jit_buf->guesses)
+            jit_buf->guesses->used = guesses;
         tb_lock();
         tb_drop_last(tb);
         tb_unlock();
@@ -337,6 +343,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         tb->jump_off[i] = c->goto_tb_jump[i];
         tb->reset_off[i] = c->goto_tb_reset[i];
     }
+    tb->could_guess = c->no_guess && c->could_guess;
     tb->loop_entry = c->loop_entry;
     tb->loop_slot = c->loop_slot;
     store_map(tb, c);

@@ -45,6 +45,7 @@ static gpointer vcpu_main(gpointer opaque)
     sigdelset(&all, SIGILL);
     sigdelset(&all, SIGFPE);
     sigdelset(&all, SIGABRT);
+    sigdelset(&all, SIGPROF);
     pthread_sigmask(SIG_BLOCK, &all, NULL);
     /* A thread inherits its creator's sticky exception flags; here they would become the guest's. */
     _mm_setcsr(0x1f80);
@@ -53,6 +54,7 @@ static gpointer vcpu_main(gpointer opaque)
     current_cpu = cpu;
     cpu->thread_id = syscall(SYS_gettid);
     g_cond_broadcast(&state_cond);
+    tlb_guess_start(cpu);
     while (!cpu->unplugged) {
         while (should_sleep(cpu)) {
             if (cpu->stop && !cpu->stopped) {

@@ -46,10 +46,50 @@ CodeBuf *codebuf_new(size_t size, GError **errp)
     return b;
 }
 
+/* Anonymous memory: what is not used is not there. */
+enum { GUESS_BYTES = MAX_GUESSES * sizeof(PageGuess), INFO_BYTES = MAX_GUESSES * (sizeof(int32_t) + sizeof(GuessInfo)) + sizeof(Guesses) };
+
+void codebuf_add_guesses(CodeBuf *b)
+{
+    PageGuess *guess = mem_alloc_ram(GUESS_BYTES, NULL);
+    uint8_t *rest = guess ? mem_alloc_ram(INFO_BYTES, NULL) : NULL;
+    uintptr_t lo = MIN((uintptr_t)guess, (uintptr_t)b->rx), hi = MAX((uintptr_t)guess + GUESS_BYTES, (uintptr_t)b->rx + b->size);
+
+    if (!rest || hi - lo > INT32_MAX) {
+        mem_free(guess, GUESS_BYTES);
+        mem_free(rest, INFO_BYTES);
+        return;
+    }
+    Guesses *g = b->guesses = (Guesses *)(void *)(rest + MAX_GUESSES * (sizeof(int32_t) + sizeof(GuessInfo)));
+    g->guess = guess;
+    g->info = (GuessInfo *)(void *)rest;
+    g->patience = (int32_t *)(void *)(rest + MAX_GUESSES * sizeof(GuessInfo));
+    g->used = 1;
+}
+
+uint32_t codebuf_new_guess(CodeBuf *b, uint32_t key, uint64_t tb, unsigned mmu, bool write)
+{
+    Guesses *g = b->guesses;
+    uint32_t hash = key * 0x9e3779b1u >> (32 - GUESS_BAD_BITS);
+
+    if (g->used >= MAX_GUESSES || g->bad[hash / 64] >> hash % 64 & 1)
+        return 0;
+    uint32_t n = g->used++;
+    bool listed = g->info[n].listed; /* by a check whose code is not used any more */
+    g->info[n] = (GuessInfo){ .tb = tb, .key = key, .mmu = mmu, .write = write, .listed = listed };
+    g->patience[n] = 0;
+    g->guess[n].page = g->empty;
+    return n;
+}
+
 void codebuf_free(CodeBuf *b)
 {
     if (!b)
         return;
+    if (b->guesses) {
+        mem_free(b->guesses->guess, GUESS_BYTES);
+        mem_free(b->guesses->info, INFO_BYTES);
+    }
     mem_free(b->rw, b->size);
     if (b->rx != b->rw)
         mem_free(b->rx, b->size);
@@ -60,6 +100,11 @@ void codebuf_flush(CodeBuf *b)
 {
     b->ptr = b->start;
     b->cold = b->cold_start;
+    if (b->guesses) {
+        b->guesses->used = 1;
+        memset(b->guesses->bad, 0, sizeof b->guesses->bad);
+        memset(b->guesses->hot, 0, sizeof b->guesses->hot);
+    }
     start_trimming(b);
 }
 

@@ -62,7 +62,7 @@ typedef struct Stub {
     uint8_t opc;               /* TCG_OP_guest_*, poll_exit, goto_ptr */
     uint8_t nb_from;
     uint8_t vec_live;          /* 0: no vector register in use, 1: xmm, 2: ymm */
-    bool leader, vex;
+    bool leader, vex, guess_write;
     bool shared, write;        /* member of a group that shares a check: looks into the TLB by itself first */
     bool goes_on;              /* the next stub is that of the group's next access, right behind this one's: on with that one */
     uint16_t group;            /* 0: none */
@@ -79,7 +79,8 @@ typedef struct Stub {
     Snapshot snap;
     uint8_t *from[3], *back;   /* jumps to the stub; where it returns to */
     uint8_t *from_misaligned;  /* jump to its slow path, when shared */
-    uint8_t *stack_check;      /* unless NULL: the check was one of the stack's page, and is here */
+    uint8_t *stack_check;      /* unless NULL: the check was one of the stack's page, and is here; or of a guessed one: */
+    uint32_t guess;            /* Guesses.guess's index, or 0 */
     uint64_t x87_insn, x87_state;
     uint64_t data[2];          /* insn_start's; data[0] is the eip for poll_exit */
 } Stub;
@@ -251,6 +252,8 @@ void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s);
 /* frame.c */
 /* Make the page of the access at FRAME_ARG0 ^ StackPage.page the stack's page. Equal: done; no register changes. */
 const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu);
+/* The same for the guess whose index is at FRAME_ARG1. */
+const uint8_t *frame_guess(const CodeBuf *b, unsigned mmu, bool write);
 /* Where a goto_ptr goes that has missed, with eip in env and r11 as for the epilogue. */
 const uint8_t *frame_search(const CodeBuf *b, bool victims); /* victims: eip in env is the linear pc */
 enum { EXIT_SEARCH = TB_EXIT_POLL + 1 }; /* of lower_exit(): that way, and by TB_EXIT_LOOKUP if there is nothing */

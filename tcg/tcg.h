@@ -180,6 +180,7 @@ typedef struct TcgGuest {
     const TcgGlobalInfo *globals; /* temps 0 .. nb_globals-1, in this order; ends with a NULL name */
     unsigned nb_globals;
     uint8_t stack_reg;            /* number of the pinned general register that points to the stack; 0: none does */
+    uint8_t guess_modes;          /* bit n: accesses in MMU mode n guess their page (PageGuess) */
     bool (*helper_name)(const void *fn, const char **name); /* for the disassembler, or NULL */
     /* Slow paths (accel/cputlb.c). ra: return address into the TB. Loads return the value extended as the MemOp says. */
     uint64_t (*slow_ld)(void *env, vaddr addr, MemOpIdx oi, uintptr_t ra);
@@ -189,6 +190,8 @@ typedef struct TcgGuest {
     void (*slow_ldv)(void *env, vaddr addr, void *dst, MemOpIdx oi, uintptr_t ra);       /* whole dst zero-filled above size */
     void (*slow_stv)(void *env, vaddr addr, const void *src, MemOpIdx oi, uintptr_t ra);
     const void *(*lookup_code)(void *env); /* a goto_ptr has missed, eip is in env: the code to go on with, or NULL: leave. Or NULL */
+    /* guess[n] missed: x is the address ^ its page. 0: it has the page now. Changes no vector register. NULL: no guesses are made */
+    uint32_t (*new_guess)(void *env, uint64_t x, uint32_t n);
     void (*slow_x87)(void *env, vaddr addr, void *buf, uint32_t ctl, uintptr_t ra); /* SLOW_X87_*: load, may be stored?, store */
 } TcgGuest;
 
@@ -205,6 +208,31 @@ typedef struct TcgLazyExit {
     TcgTempIdx a, b;    /* unless TCG_NO_TEMP: the lowest two of them are a and b; pinned globals or constants */
     uint32_t off, value; /* off != 0: out there, 32 bits of env at off become value */
 } TcgLazyExit;
+
+/* What belongs to a PageGuess and is seldom looked at. */
+typedef struct GuessInfo {
+    uint64_t tb;                   /* TcgContext.tb_cookie */
+    uint32_t key;                  /* of the check: the same when its TB is translated again */
+    uint32_t since, empty_since;   /* times, in 256 cycles */
+    uint8_t nb_empty;
+    uint8_t mmu;
+    bool write;
+    bool listed;                   /* may hold a page: the owner of the TLB knows of it */
+} GuessInfo;
+enum { GUESS_BAD_BITS = 16, GUESS_PAGES = 1 << 14, GUESS_HOSTS = 1 << 12, MAX_GUESSES = 1 << 19 };
+
+/* All of them, with what the thunk for their misses needs (frame.c). */
+typedef struct Guesses {
+    PageGuess *guess;        /* [MAX_GUESSES], in reach of rip in all code */
+    int32_t *patience;       /* [MAX_GUESSES]: misses before one asks C code; 0 in one that is not listed */
+    GuessInfo *info;         /* [MAX_GUESSES] */
+    uint32_t used;           /* [0] never is */
+    uint64_t empty;          /* what an empty one has for a page */
+    uint8_t page[GUESS_PAGES]; /* by the low bits of its number: not 0, a guess may hold this linear page */
+    uint8_t host[GUESS_HOSTS]; /* the same by its place in the host's memory, if that may be written through the guess */
+    uint64_t bad[(1 << GUESS_BAD_BITS) / 64]; /* by key: checks that had better look into the TLB */
+    uint64_t hot[(1 << GUESS_BAD_BITS) / 64]; /* by place in RAM: TBs that run often (accel/tlb-guess.c) */
+} Guesses;
 
 typedef struct TcgContext TcgContext;
 typedef struct CodeBuf CodeBuf;
@@ -232,6 +260,8 @@ struct TcgContext {
     bool floating;       /* the TB runs at any page: all its eips are from TcgEnvHead.pc_page on */
     uint64_t float_min;  /* TBs of this key from this linear pc on float; ~0: none. Needs cs_base == 0 */
     bool no_chain;       /* goto_tb always leaves */
+    bool no_guess;       /* no PageGuess: another vCPU might run the code, or nobody often */
+    uint64_t guess_salt; /* part of the checks' keys */
     uint64_t *entry_counter; /* unless NULL: the code adds 1 at its entry */
     uint64_t *side_counter;  /* unless NULL: ... and the n-th side jump to the n-th of these */
     uint64_t *(*helper_counter)(const TcgHelperInfo *h); /* unless NULL: ... and before each call to this */
@@ -247,6 +277,7 @@ struct TcgContext {
     const TcgOp *interp_insn; /* the interpreter's last insn_start: a caller that catches a fault restores from it */
 
     /* Result: */
+    bool could_guess;          /* but for no_guess it would */
     uint8_t *code_rx;
     uint32_t code_size;
     uint8_t *cold_rx;          /* the part in the buffer's cold half, or behind the code when it has none */
@@ -310,11 +341,15 @@ struct CodeBuf {
     uint8_t *trimmed, *cold_trimmed; /* up to here codebuf_trim() has been */
     uint8_t *ready, *cold_ready;     /* up to here pages are made ahead */
     bool huge;                       /* some are huge pages */
+    Guesses *guesses;                /* of checks; NULL: there are none */
 };
 CodeBuf *codebuf_new(size_t size, GError **errp);
 void codebuf_free(CodeBuf *b);
 void codebuf_flush(CodeBuf *b); /* forget all TBs, keep the prologue */
 void codebuf_trim(CodeBuf *b);  /* with each TB: pages are made ahead, and what was written long ago is not resident twice any more */
+void codebuf_add_guesses(CodeBuf *b); /* before the prologue; where memory is too far away there will be none */
+/* A new, empty guess for a check with this key. 0: none, the check is to look into the TLB. */
+uint32_t codebuf_new_guess(CodeBuf *b, uint32_t key, uint64_t tb, unsigned mmu, bool write);
 static inline const uint8_t *codebuf_rx(const CodeBuf *b, const uint8_t *rw) { return rw + b->rx_diff; }
 bool codebuf_contains(const CodeBuf *b, uintptr_t rx_addr);
 

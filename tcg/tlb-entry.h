@@ -71,6 +71,13 @@ typedef struct StackPage {
     uint64_t addend;
 } StackPage;
 
+/* For one check in translated code, in modes of TcgGuest.guess_modes: the page where its access was last, as StackPage. Most checks
+ * stay on one page for long. CodeBuf.guess has them, for the one vCPU that runs the code. Emptied like StackPage. */
+typedef struct PageGuess {
+    uint64_t page;
+    uint64_t addend;
+} PageGuess;
+
 /* The first member of every guest's env. */
 enum { X87_LIVE_FLAGS = 1 /* in the host's status word */, X87_LIVE_SIDE_EXIT = 2 /* a side_exit op left */ };
 

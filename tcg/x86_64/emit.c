@@ -124,6 +124,16 @@ INLINE void op_rm(Emit *e, uint32_t op, unsigned reg, X86Mem m)
         op_rm_any(e, op, reg, m);
 }
 
+/* [rip + disp], where nothing follows the displacement. */
+static void op_at(Emit *e, uint32_t op, unsigned reg, const void *at)
+{
+    uint8_t *p = put_prefixes(e, op, reg, 0, 0, false);
+    *p++ = (reg & 7) << 3 | 5;
+    int32_t disp = (intptr_t)at - (intptr_t)(p + 4 + e->rx_diff);
+    memcpy(p, &disp, 4);
+    e->p = p + 4;
+}
+
 /* The same with an opcode that is not constant, and rarer forms, without another copy of all that. */
 static void any_rr(Emit *e, uint32_t op, unsigned reg, unsigned rm) { op_rr(e, op, reg, rm); }
 static void any_rm(Emit *e, uint32_t op, unsigned reg, X86Mem m) { op_rm(e, op, reg, m); }
@@ -303,6 +313,10 @@ void x86_alu_ri(Emit *e, X86Alu op, bool w, Reg d, int32_t imm)
         put32(e, imm);
     }
 }
+
+void x86_alu_at(Emit *e, X86Alu op, Reg d, const void *at) { op_at(e, (uint8_t)(op << 3 | 3) | P_W, d, at); }
+
+void x86_load_at(Emit *e, Reg d, const void *at) { op_at(e, 0x8b | P_W, d, at); }
 
 void x86_alu_mr(Emit *e, X86Alu op, unsigned size, bool lock, X86Mem m, Reg s)
 {

@@ -268,7 +268,7 @@ static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
 }
 
 /* The table of what is called from TBs: slow paths, the two of the pinned registers, search, stack pages, tries. */
-enum { SEARCH = NB_THUNKS * 3 + 2, SEARCH_VICTIMS, STACK_PAGE, FIRST_TRY = STACK_PAGE + TCG_MMU_MODES, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
+enum { SEARCH = NB_THUNKS * 3 + 2, SEARCH_VICTIMS, GUESS, STACK_PAGE = GUESS + 2 * TCG_MMU_MODES, FIRST_TRY = STACK_PAGE + TCG_MMU_MODES, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
 static const uint8_t try_kind[4] = { THUNK_LD, THUNK_ST, THUNK_LDV, THUNK_STV };
 
 /* thunk[0] points to the thunks' addresses, a table in the code buffer itself. */
@@ -290,6 +290,7 @@ const uint8_t *frame_store_pinned(const CodeBuf *b) { return frame_thunk(b, NB_T
 const uint8_t *frame_load_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 1); }
 const uint8_t *frame_search(const CodeBuf *b, bool victims) { return frame_thunk(b, 0, victims ? SEARCH_VICTIMS : SEARCH); }
 
+const uint8_t *frame_guess(const CodeBuf *b, unsigned mmu, bool write) { return frame_thunk(b, 0, GUESS + 2 * mmu + write); }
 const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu) { return frame_thunk(b, 0, STACK_PAGE + mmu); }
 
 /* FRAME_ARG0: an address ^ the stack's page. Its page becomes the stack's if the TLB allows loads and stores there by
@@ -343,6 +344,87 @@ static void gen_stack_page(Emit *e, unsigned mmu)
     x86_load(e, 8, EXT_ZERO, R8, save8);
     x86_load(e, 8, EXT_ZERO, R9, save9);
     x86_ret(e);
+}
+
+/* The guess whose index is at FRAME_ARG1 is wrong; FRAME_ARG0: the address ^ its page. Equal: the TLB has the page, and now the guess.
+ * Where it runs out of patience C code does that, which promises to change no vector register. In order with other threads as in
+ * gen_stack_page(). */
+static void gen_guess(Emit *e, const Guesses *g, const void *fn, unsigned mmu, bool write)
+{
+    enum { DOWN = 8 }; /* our return address */
+    int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast), addend = offsetof(TlbEntry, addend);
+    int32_t tag = write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read);
+    uint8_t *out[2];
+
+    for (unsigned i = 0; i < 4; i++)
+        x86_store(e, 8, mem_at(RSP, DOWN + FRAME_REGS + 8 * i), R8 + i);
+    x86_load(e, 4, EXT_ZERO, R9, mem_at(RSP, DOWN + FRAME_ARG1));
+    x86_mov_ri(e, R10, (uintptr_t)g->patience);
+    x86_alu_mi(e, X86_SUB, 4, false, mem_idx(R10, R9, 2, 0), 1);
+    uint8_t *ask = x86_jcc(e, CC_S);
+    x86_shift_ri(e, X86_SHL, true, R9, 4);
+    _Static_assert(sizeof(PageGuess) == 16, "the shift");
+    x86_mov_ri(e, R10, (uintptr_t)g->guess);
+    x86_alu_rr(e, X86_ADD, true, R9, R10);
+    x86_load(e, 8, EXT_ZERO, R8, mem_at(RSP, DOWN + FRAME_ARG0));
+    x86_alu_rm(e, X86_XOR, true, R8, mem_at(R9, offsetof(PageGuess, page)));
+    x86_alu_ri(e, X86_AND, true, R8, (int32_t)TCG_PAGE_MASK);
+    x86_alu_rm(e, X86_CMP, true, R8, mem_at(R9, offsetof(PageGuess, page)));
+    uint8_t *same = x86_jcc(e, CC_E); /* it misses by something else: on two pages, not aligned */
+    x86_mov_rr(e, true, R10, R8);
+    x86_shift_ri(e, X86_SHR, true, R10, TCG_PAGE_BITS - TLB_ENTRY_BITS);
+    x86_alu_rm(e, X86_AND, true, R10, mem_env(fast + offsetof(TlbFast, mask)));
+    x86_alu_rm(e, X86_ADD, true, R10, mem_env(fast + offsetof(TlbFast, table)));
+    x86_alu_rm(e, X86_CMP, true, R8, mem_at(R10, tag));
+    out[0] = x86_jcc(e, CC_NE);
+    /* Those who drop guesses are to see the page in the filters first. */
+    x86_mov_rr(e, true, R11, R8);
+    x86_shift_ri(e, X86_SHR, true, R11, TCG_PAGE_BITS);
+    x86_alu_ri(e, X86_AND, false, R11, GUESS_PAGES - 1);
+    x86_push(e, R12);
+    x86_mov_ri(e, R12, (uintptr_t)g->page);
+    x86_store_imm(e, 1, mem_idx(R12, R11, 0, 0), 1);
+    x86_load(e, 8, EXT_ZERO, R11, mem_at(R10, addend));
+    x86_store(e, 8, mem_at(R9, offsetof(PageGuess, addend)), R11);
+    if (write) {
+        x86_alu_rr(e, X86_ADD, true, R11, R8);
+        x86_shift_ri(e, X86_SHR, true, R11, TCG_PAGE_BITS);
+        x86_alu_ri(e, X86_AND, false, R11, GUESS_HOSTS - 1);
+        x86_store_imm(e, 1, mem_idx(R12, R11, 0, (int32_t)(offsetof(Guesses, host) - offsetof(Guesses, page))), 1);
+    }
+    x86_pop(e, R12);
+    x86_store(e, 8, mem_at(R9, offsetof(PageGuess, page)), R8);
+    if (!barrier_is_asymmetric())
+        x86_alu_mi(e, X86_OR, 4, true, mem_at(RSP, 0), 0);
+    x86_alu_rm(e, X86_CMP, true, R8, mem_at(R10, tag));
+    out[1] = x86_jcc(e, CC_E);
+    /* From here on only moves, which leave the flags alone. */
+    x86_mov_ri(e, R10, (uintptr_t)&g->empty);
+    x86_load(e, 8, EXT_ZERO, R8, mem_at(R10, 0));
+    x86_store(e, 8, mem_at(R9, offsetof(PageGuess, page)), R8);
+    for (unsigned i = 0; i < ARRAY_SIZE(out); i++)
+        x86_patch_here(e, out[i]);
+    const uint8_t *restore = e->p;
+    for (unsigned i = 0; i < 4; i++)
+        x86_load(e, 8, EXT_ZERO, R8 + i, mem_at(RSP, DOWN + FRAME_REGS + 8 * i));
+    x86_ret(e);
+
+    x86_patch_here(e, same);
+    x86_test_rr(e, true, RSP, RSP); /* not equal */
+    x86_jmp_to(e, restore);
+
+    x86_patch_here(e, ask);
+    x86_lea(e, true, RSP, mem_at(RSP, -8)); /* to align */
+    move_pinned(e, true, REGS_PIN_CLOBBERED);
+    x86_lea(e, true, RDI, mem_env(0));
+    x86_load(e, 8, EXT_ZERO, RSI, mem_at(RSP, 8 + DOWN + FRAME_ARG0));
+    x86_mov_rr(e, false, RDX, R9);
+    x86_mov_ri(e, RAX, (uintptr_t)fn);
+    x86_call_r(e, RAX);
+    x86_test_rr(e, false, RAX, RAX);
+    move_pinned(e, false, REGS_PIN_CLOBBERED);
+    x86_lea(e, true, RSP, mem_at(RSP, 8));
+    x86_jmp_to(e, restore);
 }
 
 /* A goto_ptr has missed; r11: what the epilogue would return. On with what is among the victims or else C code finds, or
@@ -437,6 +519,14 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
         table[SEARCH + victims] = guest->lookup_code ? codebuf_rx(b, e.p) : b->epilogue_rx;
         if (guest->lookup_code)
             gen_search(&e, guest->lookup_code, b->epilogue_rx, victims);
+    }
+    for (unsigned i = 0; i < 2 * TCG_MMU_MODES; i++) {
+        table[GUESS + i] = NULL;
+        if (!b->guesses || !(guest->guess_modes >> i / 2 & 1))
+            continue;
+        x86_align_nop(&e, 16, 0);
+        table[GUESS + i] = codebuf_rx(b, e.p);
+        gen_guess(&e, b->guesses, guest->new_guess, i / 2, i % 2);
     }
     for (unsigned mmu = 0; mmu < TCG_MMU_MODES; mmu++) {
         x86_align_nop(&e, 16, 0);

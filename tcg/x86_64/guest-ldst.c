@@ -69,6 +69,42 @@ static bool stack_check(Ra *l, Stub *st, Reg a, int64_t first, int64_t last, uns
     return true;
 }
 
+/* The same with a page that this check alone guesses (tlb-entry.h). For an access that is to be aligned `test t, ~offsets ; jne`
+ * instead of the comparison, which says as much: it lies in one page. */
+static bool guess_check(Ra *l, Stub *st, Reg a, int64_t first, int64_t last, unsigned align, unsigned mmu, bool write, Reg t)
+{
+    Emit *e = &l->e;
+    CodeBuf *b = l->s->buf;
+
+    if (!b->guesses || !(l->s->guest->guess_modes >> mmu & 1) || !fits32(first) || last - first >= 1024 ||
+        st->opc == TCG_OP_guest_x87)
+        return false;
+    l->s->could_guess = true;
+    if (l->s->no_guess)
+        return false;
+    uint32_t key = (l->s->guess_salt ^ l->insn_data[0]) * 0x85ebca6bu + (uint32_t)first * 0xc2b2ae35u + write;
+    uint32_t n = codebuf_new_guess(b, key, l->s->tb_cookie, mmu, write);
+    if (!n)
+        return false;
+    st->guess = n;
+    st->guess_write = write;
+    st->stack_check = e->p;
+    if (first == 0)
+        x86_mov_rr(e, true, t, a);
+    else
+        x86_lea(e, true, t, mem_at(a, first));
+    x86_alu_at(e, X86_XOR, t, &b->guesses->guess[n].page);
+    if (align || first == last) {
+        x86_test_ri(e, true, t, (int32_t)TCG_PAGE_MASK | align);
+        stub_from(st, x86_jcc(e, CC_NE));
+    } else {
+        x86_alu_ri(e, X86_CMP, true, t, TCG_PAGE_SIZE - (last - first + 1));
+        stub_from(st, x86_jcc(e, CC_A));
+    }
+    x86_load_at(e, t, &b->guesses->guess[n].addend);
+    return true;
+}
+
 /* The address's check, and for the first member of a group that of all its bytes. Afterwards t is the addend: the byte is
  * at [t + a + disp]. */
 static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size, bool write, Reg t, Reg u)
@@ -98,6 +134,8 @@ static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size
         }
     }
     if (!align && stack_check(l, st, a, first, last, mmu, t))
+        return;
+    if (guess_check(l, st, a, first, last, align, mmu, write, t))
         return;
     if (first == 0 && host_features.bmi2) {
         x86_rorx(e, true, t, a, 7); /* the low bits, now on top, fall to the mask */
@@ -207,7 +245,7 @@ Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes
     ra_kill(l);
     st->vec_live = ra_vec_live(l);
     st->tmp = addend;
-    if (st->stack_check)
+    if (st->stack_check && !st->guess)
         st->shared = true; /* the TLB may have the page nevertheless, for reading for example */
     if (g && g->last == l->op_index) {
         ra_release(l, g->temp);
@@ -686,8 +724,11 @@ static void guest_stub(Ra *l, const Stub *st)
     for (unsigned i = 0; i < st->nb_from; i++)
         x86_patch_here(e, st->from[i]);
     if (st->stack_check) {
+        unsigned mmu = memopidx_mmu(st->oi) % TCG_MMU_MODES;
         e->p = put_frame(e->p, false, st->tmp, FRAME_ARG0);
-        e->p = put_call(e, e->p, frame_stack_page(l->s->buf, memopidx_mmu(st->oi) % TCG_MMU_MODES));
+        if (st->guess)
+            x86_store_imm(e, 4, mem_at(RSP, FRAME_ARG1), st->guess);
+        e->p = put_call(e, e->p, st->guess ? frame_guess(l->s->buf, mmu, st->guess_write) : frame_stack_page(l->s->buf, mmu));
         x86_jcc_to(e, CC_E, st->stack_check);
     }
     if (st->from_misaligned)

@@ -128,6 +128,7 @@ void guest_set_mode(int m)
     jit_context->random_regs = m == RUN_RANDOM_REGS;
     jit_context->no_x87 = m == RUN_INTERP;
     tb_always_float = diff_float || m == RUN_FLOATING;
+    tlb_always_guess = m != RUN_NORMAL && m != RUN_INTERP; /* normal: as samples decide, which is never */
 }
 
 static void load_segments(CPUX86State *e, const DiffState *st)

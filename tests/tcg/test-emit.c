@@ -183,6 +183,27 @@ static void test_addresses(void)
     CHECK("lea rax, [r9*4]", x86_lea(e, true, RAX, mem_idx(NOREG, R9, 2, 0)));
 }
 
+/* What lies in reach of the instruction pointer, as it is in the view where the code runs. */
+static void test_rip(void)
+{
+    static const ptrdiff_t diff[] = { 0, 0x10000, -0x7654321 };
+    for (unsigned i = 0; i < ARRAY_SIZE(diff); i++) {
+        for (int r = RAX; r <= R15; r++) {
+            Emit em = fresh(), *e = &em;
+            const uint8_t *at = code + diff[i] + 0x123456;
+            em.rx_diff = diff[i];
+            x86_load_at(e, r, at);
+            g_autofree char *load = read_back(e);
+            g_assert_cmpstr(load, ==, S("mov %s, qword ptr [rip + 0x%x]", reg(8, r), (int)(0x123456 - (e->p - code))));
+            *e = fresh();
+            em.rx_diff = diff[i];
+            x86_alu_at(e, X86_XOR, r, at);
+            g_autofree char *alu = read_back(e);
+            g_assert_cmpstr(alu, ==, S("xor %s, qword ptr [rip + 0x%x]", reg(8, r), (int)(0x123456 - (e->p - code))));
+        }
+    }
+}
+
 static void test_memory(void)
 {
     X86Mem m = mem_at(R13, 0x40);
@@ -339,6 +360,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/emit/registers", test_registers);
     g_test_add_func("/tcg/emit/addresses", test_addresses);
     g_test_add_func("/tcg/emit/memory", test_memory);
+    g_test_add_func("/tcg/emit/rip", test_rip);
     g_test_add_func("/tcg/emit/vectors", test_vectors);
     g_test_add_func("/tcg/emit/jumps", test_jumps);
     g_test_add_func("/tcg/emit/alignment", test_alignment);

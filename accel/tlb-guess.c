@@ -1,0 +1,266 @@
+/* tlb-guess.c - the pages that checks in translated code guess (PageGuess, tlb-entry.h).
+ *
+ * A check that looks into the TLB has the page's addend after five dependent steps; one that compares the page with the one it had
+ * last time has it at once. Nearly all checks are of two kinds: either they stay on one page for thousands of executions, or they change
+ * it all the time. So each check begins with a guess of its own, and those that miss too often are translated again without.
+ *
+ * A guess holds what a hit in the TLB would allow, without flags: for a check for writing the tag of stores, else that of loads. Its
+ * page may have left the TLB's table meanwhile; so it goes when INVLPG names it or another entry for it is made, with every flush and
+ * change of address space, and when a RAM page that it may write is to be protected. The latter other threads do, too: see
+ * gen_stack_page() for how that is in order. Most misses are settled by a thunk (gen_guess() in tcg/x86_64/frame.c); this is asked now and
+ * then, and always for a guess that was dropped.
+ *
+ * Not here: guesses for several vCPUs, which would need one for each; code is made without them then. */
+#define _GNU_SOURCE /* REG_RIP */
+#include "accel/tlb-internal.h"
+#include "host/base/barrier.h"
+#include "softmmu/physmem.h"
+
+#include <signal.h>
+#include <time.h>
+#include <ucontext.h>
+
+enum {
+    /* A miss costs some 40 cycles, a look into the TLB some 3 to 6 more than a guess that holds; nobody counts how often a check is
+     * executed. A check gives up when so many misses come closer to each other than this in the mean: */
+    MISSES = 16, MISS_CYCLES = 50000,
+    EMPTY_CYCLES = 12500, /* the same for misses because the guess was dropped */
+    NEIGHBOURS = 16, SAMPLE_NS = 1000000, /* of its own processor time; Linux does that at its ticks, 250 times a second */
+    IMPATIENT = 4,        /* misses of another check of the same TB that suffice then: it is translated again anyway */
+};
+
+static inline unsigned page_byte(vaddr page) { return page >> TCG_PAGE_BITS & (GUESS_PAGES - 1); }
+static inline unsigned host_byte(uintptr_t host) { return host >> TCG_PAGE_BITS & (GUESS_HOSTS - 1); }
+
+void tlb_guess_init(CPUState *cpu)
+{
+    if (!jit_buf || !jit_buf->guesses)
+        return;
+    jit_buf->guesses->empty = cpu_head(cpu)->no_page;
+    cpu->tlb->guess = g_new(uint32_t, MAX_GUESSES); /* touched as they are used */
+}
+
+static void empty_all(CPUState *cpu)
+{
+    CpuTlb *tlb = cpu->tlb;
+    for (uint32_t i = 0, n = __atomic_load_n(&tlb->nb_guesses, __ATOMIC_ACQUIRE); i < n; i++)
+        __atomic_store_n(&jit_buf->guesses->guess[tlb->guess[i]].page, cpu_head(cpu)->no_page, __ATOMIC_RELEASE);
+}
+
+void tlb_drop_guesses(CPUState *cpu)
+{
+    CpuTlb *tlb = cpu->tlb;
+    if (tlb->nb_guesses == 0)
+        return;
+    Guesses *g = jit_buf->guesses;
+    empty_all(cpu);
+    for (uint32_t i = 0; i < tlb->nb_guesses; i++) {
+        g->info[tlb->guess[i]].listed = false;
+        g->patience[tlb->guess[i]] = 0;
+    }
+    __atomic_store_n(&tlb->nb_guesses, 0, __ATOMIC_RELEASE);
+    memset(g->page, 0, sizeof g->page);
+    memset(g->host, 0, sizeof g->host);
+    cpu->stats.guess_drops++;
+}
+
+void tlb_drop_guesses_of(CPUState *cpu, vaddr page)
+{
+    if (cpu->tlb->nb_guesses && jit_buf->guesses->page[page_byte(page)])
+        tlb_drop_guesses(cpu);
+}
+
+void tlb_check_guesses(CPUState *cpu, vaddr page, const TlbEntry *e, unsigned mmu_idx)
+{
+    CpuTlb *tlb = cpu->tlb;
+    if (!tlb->nb_guesses || !jit_buf->guesses->page[page_byte(page)])
+        return;
+    for (uint32_t i = 0; i < tlb->nb_guesses; i++) {
+        const PageGuess *g = &jit_buf->guesses->guess[tlb->guess[i]];
+        const GuessInfo *info = &jit_buf->guesses->info[tlb->guess[i]];
+        if (g->page == page && info->mmu == mmu_idx && (g->addend != e->addend || (info->write ? e->addr_write : e->addr_read) != page)) {
+            tlb_drop_guesses(cpu);
+            return;
+        }
+    }
+}
+
+void tlb_protect_guesses(CPUState *cpu, ram_addr_t start, ram_addr_t end)
+{
+    uint32_t n = __atomic_load_n(&cpu->tlb->nb_guesses, __ATOMIC_ACQUIRE);
+    for (ram_addr_t a = start; n && a < end; a += TCG_PAGE_SIZE) {
+        uint8_t *host = ram_addr_to_host(a);
+        if (host && __atomic_load_n(&jit_buf->guesses->host[host_byte((uintptr_t)host)], __ATOMIC_RELAXED)) {
+            if (cpu == current_cpu)
+                tlb_drop_guesses(cpu);
+            else
+                empty_all(cpu);
+            return;
+        }
+    }
+}
+
+static NO_VEC void mark_bad(Guesses *g, uint32_t n)
+{
+    uint32_t hash = g->info[n].key * 0x9e3779b1u >> (32 - GUESS_BAD_BITS);
+    g->bad[hash / 64] |= 1ULL << hash % 64;
+}
+
+static NO_VEC void give_up(CPUState *cpu, uint32_t n)
+{
+    CpuTlb *tlb = cpu->tlb;
+    Guesses *g = jit_buf->guesses;
+    uint64_t cookie = g->info[n].tb;
+    TB *tb = (TB *)((uintptr_t)tb_array + cookie);
+
+    mark_bad(g, n);
+    for (unsigned k = 0; k < tlb->nb_guess_tbs; k++)
+        if (tlb->guess_tb[k] == tb)
+            return;
+    if (tlb->nb_guess_tbs == ARRAY_SIZE(tlb->guess_tb))
+        return; /* it will be too many again */
+    for (uint32_t k = n + 1; k < g->used && g->info[k].tb == cookie; k++)
+        if (g->info[k].listed && g->patience[k] < MISSES - IMPATIENT)
+            mark_bad(g, k);
+    for (uint32_t k = n - 1; k > 0 && g->info[k].tb == cookie; k--)
+        if (g->info[k].listed && g->patience[k] < MISSES - IMPATIENT)
+            mark_bad(g, k);
+    tlb->guess_tb[tlb->nb_guess_tbs++] = tb;
+    cpu_request_own_exit(cpu);
+}
+
+/* The guess is out of patience. True: it misses too often. */
+static NO_VEC bool too_many(GuessInfo *i)
+{
+    uint32_t now = __builtin_ia32_rdtsc() >> 8, since = i->since;
+
+    i->since = now;
+    if (i->listed)
+        return now - since < MISSES * MISS_CYCLES >> 8;
+    if (i->nb_empty == 0)
+        i->empty_since = now;
+    if (++i->nb_empty < MISSES)
+        return false;
+    i->nb_empty = 0;
+    return now - i->empty_since < MISSES * EMPTY_CYCLES >> 8;
+}
+
+NO_VEC uint32_t tlb_new_guess(void *env, uint64_t x, uint32_t n)
+{
+    TcgEnvHead *head = env;
+    CPUState *cpu = head->cpu;
+    CpuTlb *tlb = cpu->tlb;
+    Guesses *all = jit_buf->guesses;
+    PageGuess *g = &all->guess[n];
+    GuessInfo *i = &all->info[n];
+    uint64_t was = __atomic_load_n(&g->page, __ATOMIC_RELAXED), page = (x ^ was) & TCG_PAGE_MASK;
+
+    all->patience[n] = MISSES - 1;
+    if (page == was) /* that is not what the check missed by: on two pages, not aligned */
+        return 1;
+    const TlbFast *f = &head->tlb[i->mmu];
+    const TlbEntry *e = &f->table[slot_of(f, page)];
+    const uint64_t *tag = i->write ? &e->addr_write : &e->addr_read;
+    if (*tag != page) {
+        all->patience[n] = 0;
+        return 1;
+    }
+    cpu->stats.guesses++;
+    if (unlikely(too_many(i)))
+        give_up(cpu, n);
+    if (!i->listed) {
+        i->listed = true;
+        tlb->guess[tlb->nb_guesses] = n;
+        __atomic_store_n(&tlb->nb_guesses, tlb->nb_guesses + 1, __ATOMIC_RELEASE);
+    }
+    all->page[page_byte(page)] = 1;
+    if (i->write)
+        __atomic_store_n(&all->host[host_byte(page + e->addend)], 1, __ATOMIC_RELEASE);
+    g->addend = e->addend;
+    __atomic_store_n(&g->page, page, __ATOMIC_RELEASE);
+    barrier_light();
+    if (__atomic_load_n(tag, __ATOMIC_RELAXED) == page)
+        return 0;
+    __atomic_store_n(&g->page, head->no_page, __ATOMIC_RELEASE);
+    return 1;
+}
+
+/* --- which TBs are to guess --- */
+
+static uint64_t *hot_word(ram_addr_t phys_pc, uint64_t *bit)
+{
+    uint32_t hash = (uint32_t)(phys_pc ^ phys_pc >> 32) * 0x9e3779b1u >> (32 - GUESS_BAD_BITS);
+    *bit = 1ULL << hash % 64;
+    return &jit_buf->guesses->hot[hash / 64];
+}
+
+bool tlb_guess_is_hot(ram_addr_t phys_pc)
+{
+    uint64_t bit;
+    return jit_buf->guesses && phys_pc != NO_PAGE && (tlb_always_guess || *hot_word(phys_pc, &bit) & bit);
+}
+
+bool tlb_always_guess;
+
+static void on_sample(int sig, siginfo_t *info, void *context)
+{
+    const ucontext_t *uc = context;
+    uintptr_t pc = uc->uc_mcontext.gregs[REG_RIP];
+    CPUState *cpu = current_cpu;
+    if (cpu && codebuf_contains(jit_buf, pc)) {
+        cpu->sampled = pc;
+        cpu_request_own_exit(cpu);
+    }
+}
+
+void tlb_guess_start(CPUState *cpu)
+{
+    struct sigaction sa = {.sa_sigaction = on_sample, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGPROF};
+    struct itimerspec period = {{0, SAMPLE_NS}, {0, SAMPLE_NS}};
+    timer_t timer;
+
+    event._sigev_un._tid = cpu->thread_id;
+    if (jit_buf->guesses && sigaction(SIGPROF, &sa, NULL) == 0 && timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer) == 0)
+        timer_settime(timer, 0, &period, NULL);
+}
+
+/* The TB that ran at a sample, and those around it, which mostly belong to the same loop. */
+static void note_sample(CPUState *cpu, uintptr_t pc)
+{
+    TB *tb = tb_find_host(pc), *around[NEIGHBOURS];
+
+    if (!tb || tb->invalid)
+        return;
+    for (unsigned i = 0, n = tb_neighbours(tb, around, NEIGHBOURS); i < n; i++) {
+        uint64_t bit;
+        if (!around[i]->could_guess || around[i]->invalid || around[i]->phys_pc == NO_PAGE)
+            continue;
+        *hot_word(around[i]->phys_pc, &bit) |= bit;
+        tb_forget(around[i]);
+        cpu->stats.guess_hot++;
+    }
+}
+
+void tlb_guess_work(CPUState *cpu)
+{
+    CpuTlb *tlb = cpu->tlb;
+    if (unlikely(cpu->sampled)) {
+        uintptr_t pc = cpu->sampled;
+        cpu->sampled = 0;
+        note_sample(cpu, pc);
+    }
+    while (unlikely(tlb->nb_guess_tbs)) {
+        tb_forget(tlb->guess_tb[--tlb->nb_guess_tbs]);
+        cpu->stats.guess_tbs++;
+    }
+}
+
+void tlb_guesses_forget(CPUState *cpu)
+{
+    if (!cpu->tlb)
+        return;
+    tlb_drop_guesses(cpu);
+    cpu->tlb->nb_guess_tbs = 0;
+    cpu->sampled = 0;
+}
