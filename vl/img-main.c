@@ -75,10 +75,8 @@ BlockImage *img_open(const char *filename, const ImgOpen *o)
         return NULL;
     }
     if (!img) {
-        if (strstr(err->message, "Could not open '"))
-            error_report("%s", err->message);
-        else
-            error_report("Could not open '%s': %s", filename, err->message);
+        g_autofree char *name = g_strdup_printf("'%s': ", filename); /* said once is enough */
+        error_report("Could not open '%s': %s", filename, err->message + (g_str_has_prefix(err->message, name) ? strlen(name) : 0));
         g_error_free(err);
     }
     return img;

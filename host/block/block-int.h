@@ -127,6 +127,8 @@ typedef struct NodeParent {
     const struct NodeParent *up;
 } NodeParent;
 
+/* The format that an image with these first bytes is taken for when nobody says it: "raw" when no other. */
+const char *node_probe(const uint8_t head[SECTOR]);
 /* Opens opts->filename and its backing chain. */
 BlockNode *node_open(const BlockOpenOpts *opts, const NodeParent *up, GError **errp);
 void node_close(BlockNode *n);

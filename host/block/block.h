@@ -25,6 +25,7 @@ typedef struct BlockOpenOpts {
     bool lock;          /* take QEMU-compatible OFD byte-range locks (default true) */
     bool share_writers; /* a raw image opened for reading may be written by others meanwhile (tools) */
     bool no_backing;    /* do not open the backing chain (tools) */
+    bool probed;        /* set by opening: nobody said the format */
     bool strict;        /* as -blockdev: detect-zeroes=unmap needs discard=unmap */
     bool no_repair;     /* a dirty image is not repaired on open (tools) */
     bool check;         /* for a check: damaged tables do not prevent opening */

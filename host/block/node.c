@@ -18,13 +18,8 @@ static const struct {
 };
 #define FORMAT_NAMES "raw qcow2 vmdk vpc vhdx vdi"
 
-static const char *probe(BlockFile *f)
+const char *node_probe(const uint8_t head[SECTOR])
 {
-    uint8_t head[512];
-    size_t n = MIN(file_len(f), sizeof head);
-    memset(head, 0, sizeof head);
-    if (f->is_null || file_pread(f, 0, head, n))
-        return "raw";
     if (!memcmp(head, "QFI\xfb", 4))
         return head[4] || head[5] || head[6] || head[7] < 2 ? "qcow" : "qcow2";
     if (!memcmp(head, "KDMV", 4) || !memcmp(head, "COWD", 4) || !memcmp(head, "# Disk DescriptorFile", 21))
@@ -36,6 +31,13 @@ static const char *probe(BlockFile *f)
     if (!memcmp(head + 64, "\x7f\x10\xda\xbe", 4))
         return "vdi";
     return "raw";
+}
+
+static const char *probe(BlockFile *f)
+{
+    uint8_t head[SECTOR] = {0};
+    size_t n = MIN(file_len(f), sizeof head);
+    return f->is_null || file_pread(f, 0, head, n) ? "raw" : node_probe(head);
 }
 
 /* The only string in a json: name that names a file, wherever it stands. */
@@ -245,6 +247,7 @@ static bool open_format(BlockNode *n, BlockFile *f, const char *format, BlockOpt
         }
         p->read_only = true;
     }
+    p->probed = !had_format && !f->is_null;
     n->file = f;
     n->read_only = f->read_only || p->read_only || p->snapshot;
     f->no_flush |= p->no_flush;

@@ -1,5 +1,7 @@
 /* raw.c - raw images: the bytes of the disk are the bytes of the file, padded with zeros to a sector.
- * Holes of the file are reported as unallocated zeros. */
+ * Holes of the file are reported as unallocated zeros.
+ * A guest could write the header of another format into its disk, with any file of the host as its backing file, and read that after the
+ * next start. So what was taken for raw without being told stays raw: such a write of the first sector is refused, as by qemu. */
 #include "host/base/osdep.h"
 #include "host/block/block-int.h"
 #include "host/block/vvfat.h"
@@ -7,6 +9,8 @@
 typedef struct RawState {
     BlockFile *file;
     bool discard;
+    bool guarded; /* the first sector must not become the header of a format */
+    bool warned;
 } RawState;
 
 static int raw_preadv(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t len)
@@ -16,9 +20,27 @@ static int raw_preadv(void *opaque, uint64_t offset, const struct iovec *iov, in
     return file_rwv(s->file, offset, iov, iovcnt, 0, len, false);
 }
 
+static int check_first_sector(RawState *s, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t len)
+{
+    uint8_t head[SECTOR] = {0};
+    int ret = offset || len < SECTOR ? file_pread(s->file, 0, head, MIN(SECTOR, file_len(s->file))) : 0;
+    uint64_t at = offset;
+    for (int i = 0; i < iovcnt && at < SECTOR; at += iov[i++].iov_len)
+        memcpy(head + at, iov[i].iov_base, MIN(iov[i].iov_len, SECTOR - at));
+    if (ret || g_str_equal(node_probe(head), "raw"))
+        return ret;
+    if (!s->warned)
+        warn_report("'%s': a write that makes it look like format %s is refused, because nobody said that its format is raw", s->file->name, node_probe(head));
+    s->warned = true;
+    return -EPERM;
+}
+
 static int raw_pwritev(void *opaque, uint64_t offset, const struct iovec *iov, int iovcnt, uint64_t len)
 {
     RawState *s = opaque;
+    int ret = unlikely(s->guarded) && offset < SECTOR ? check_first_sector(s, offset, iov, iovcnt, len) : 0;
+    if (ret)
+        return ret;
     file_event(s->file, EVENT_write_aio);
     return file_write_data(s->file, offset, iov, iovcnt, 0, len);
 }
@@ -110,7 +132,7 @@ bool raw_open(BlockNode *n, BlockFile *file, const BlockOpenOpts *opts, GError *
         return error_set(errp, "Image '%s' is %s: a disk has at least one sector of 512 bytes", opts->filename,
                          end ? "smaller than one sector" : "empty");
     RawState *s = g_new0(RawState, 1);
-    *s = (RawState){.file = file, .discard = opts->discard_unmap};
+    *s = (RawState){.file = file, .discard = opts->discard_unmap, .guarded = opts->probed};
     n->fmt = &raw_format;
     n->state = s;
     n->length = ROUND_UP(end, SECTOR);

@@ -66,6 +66,41 @@ static void test_padding(void)
     block_close(img);
 }
 
+static void set_int(void *opaque, int ret) { *(int *)opaque = ret; }
+
+/* An image that was taken for raw does not become another format by what the guest writes; one that is said to be raw may. */
+static void test_probed(void)
+{
+    static const struct { uint64_t at; const char *magic; size_t n; } t[] = {
+        {0, "QFI\xfb\0\0\0\3", 8}, {0, "KDMV", 4}, {0, "conectix", 8}, {0, "vhdxfile", 8}, {64, "\x7f\x10\xda\xbe", 4}};
+    g_autofree char *path = image("probed", 8192);
+    for (size_t i = 0; i < ARRAY_SIZE(t); i++) {
+        uint8_t buf[2048] = {1}, rest[512];
+        memcpy(buf + t[i].at, t[i].magic, t[i].n);
+        BlockOpenOpts o = {.filename = path, .lock = true};
+        BlockImage *img = block_open(&o, NULL);
+        g_assert_cmpstr(block_format(img), ==, "raw");
+        struct iovec iov[] = {{buf, 66}, {buf + 66, 1}, {buf + 67, 1024 - 67}};
+        g_assert_cmpint(block_pwrite(img, 0, buf, 512), ==, -EPERM);
+        g_assert_cmpint(block_pwrite(img, 0, buf, 2048), ==, -EPERM);
+        g_assert_cmpint(block_pwrite(img, t[i].at, t[i].magic, t[i].n), ==, -EPERM);
+        int got = 1;
+        block_aio_writev(img, 0, iov, 3, set_int, &got);
+        block_drain(img);
+        g_assert_cmpint(got, ==, -EPERM);
+        g_assert_cmpint(block_pwrite(img, 512, buf, 512), ==, 0);
+        g_assert_cmpint(block_pread(img, 0, rest, 512), ==, 0);
+        g_assert_cmpint(memcmp(rest, buf, 512), !=, 0);
+        memset(buf, 0x55, 512);
+        g_assert_cmpint(block_pwrite(img, 0, buf, 1024), ==, 0); /* anything else */
+        block_close(img);
+    }
+    uint8_t buf[512] = "QFI\xfb";
+    BlockImage *img = open_img(path, false, false, NULL);
+    g_assert_cmpint(block_pwrite(img, 0, buf, 512), ==, 0);
+    block_close(img);
+}
+
 static void test_snapshot(void)
 {
     g_autofree char *path = image("snap", 64 * 1024);
@@ -335,6 +370,7 @@ int main(int argc, char **argv)
     dir = g_dir_make_tmp("vireo-test-XXXXXX", NULL);
     g_test_add_func("/host/block/open/errors", test_open_errors);
     g_test_add_func("/host/block/raw/padded-to-a-sector", test_padding);
+    g_test_add_func("/host/block/raw/probed-stays-raw", test_probed);
     g_test_add_func("/host/block/raw/snapshot-leaves-the-image", test_snapshot);
     g_test_add_func("/host/block/raw/locks", test_locks);
     g_test_add_func("/host/block/aio", test_aio);
