@@ -268,6 +268,13 @@ int img_convert(int argc, char **argv)
     return rc;
 }
 
+/* All that is said of both ranges but where they lie; `end`: the range reaches to the end of its image. */
+static bool same_status(const BlockStatus *s, bool s_end, const BlockStatus *t, bool t_end)
+{
+    return s->data == t->data && s->zero == t->zero && s->allocated == t->allocated && s->has_offset == t->has_offset &&
+           s->compressed == t->compressed && s_end == t_end;
+}
+
 int img_compare(int argc, char **argv)
 {
     static const struct option longs[] = {{"image-opts", 0, 0, OPT_IMAGE_OPTS}, {"force-share", 0, 0, 'U'}, {0}};
@@ -306,14 +313,31 @@ int img_compare(int argc, char **argv)
             printf("Strict mode: Image size mismatch!\n");
         rc = 1;
     }
+    img_progress(progress, 0);
     for (uint64_t at = 0; at < len && !rc;) {
         uint64_t n = MIN(COPY_BUF, (at < min ? min : len) - at);
         if (at == min && !quiet)
             printf("Warning: Image size mismatch!\n");
         BlockStatus s, t;
-        if (at < min && !block_status(x, at, min - at, &s) && !block_status(y, at, min - at, &t) && s.zero && t.zero) {
-            at += MIN(s.len, t.len);
-            continue;
+        if (at < min) {
+            int e1 = block_status(x, at, min - at, &s), e2 = e1 ? 0 : block_status(y, at, min - at, &t);
+            if (e1 || e2) {
+                img_error("Sector allocation test failed for %s: %s", argv[optind + !e1], strerror(e1 ? -e1 : -e2));
+                rc = 3;
+                break;
+            }
+            if (strict && !same_status(&s, at + s.len == min, &t, at + t.len == min)) {
+                if (!quiet)
+                    printf("Strict mode: Offset %" PRIu64 " block status mismatch!\n", at);
+                rc = 1;
+                break;
+            }
+            uint64_t run = MIN(s.len, t.len);
+            if (s.zero && t.zero) {
+                at += run;
+                continue;
+            }
+            n = MIN(n, run);
         }
         int r1 = block_pread(x, at, p, n), r2 = block_pread(y, at, q, n);
         if (r1 || r2) {
@@ -330,6 +354,7 @@ int img_compare(int argc, char **argv)
         at += n;
         img_progress(progress && at < len, (double)at / (double)len);
     }
+    img_progress(progress && !rc, 1);
     if (!rc && !quiet)
         printf("Images are identical.\n");
     block_close(x);

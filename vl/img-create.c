@@ -300,7 +300,7 @@ int img_measure(int argc, char **argv)
     static const struct option longs[] = {{"output", 1, 0, 'j'}, {"size", 1, 0, 's'}, {"image-opts", 0, 0, 'i'}, {"force-share", 0, 0, 'U'}, {0}};
     const char *out = "raw", *opts = "";
     ImgOpen o = {0};
-    bool json = false, have_size = false;
+    bool json = false, have_size = false, has_bitmaps = false;
     uint64_t size = 0, data = 0, required, full, bitmaps = 0;
     int c;
     while ((c = getopt_long(argc, argv, ":f:O:o:l:U", longs, NULL)) != -1) {
@@ -331,6 +331,7 @@ int img_measure(int argc, char **argv)
         if (!img)
             return 1;
         size = block_length(img);
+        has_bitmaps = img_is_qcow2(img) && ((Qcow2 *)block_node(img)->state)->version >= 3 && g_str_equal(out, "qcow2");
         bitmaps = qcow2_bitmaps_size(block_node(img), q.cluster_size);
         uint64_t last = UINT64_MAX;
         for (uint64_t at = 0; at < size;) {
@@ -359,13 +360,13 @@ int img_measure(int argc, char **argv)
         return img_error("Unknown file format '%s'", out);
     }
     keyval_free(kv);
-    if (json && g_str_equal(out, "qcow2") && !have_size)
+    if (json && has_bitmaps)
         printf("{\n    \"bitmaps\": %" PRIu64 ",\n    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n", bitmaps, required, full);
     else if (json)
         printf("{\n    \"required\": %" PRIu64 ",\n    \"fully-allocated\": %" PRIu64 "\n}\n", required, full);
     else
         printf("required size: %" PRIu64 "\nfully allocated size: %" PRIu64 "\n", required, full);
-    if (!json && g_str_equal(out, "qcow2") && !have_size)
+    if (!json && has_bitmaps)
         printf("bitmaps size: %" PRIu64 "\n", bitmaps);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* img-info.c - vireo-img info, check, map: text and JSON in the form that scripts parse from qemu-img 7.2. */
 #include "host/base/osdep.h"
 #include "vl/img.h"
+#include "host/block/vmdk.h"
 #include <getopt.h>
 
 enum { OPT_OUTPUT = 256, OPT_CHAIN, OPT_IMAGE_OPTS };
@@ -34,6 +35,26 @@ static void bitmaps_json(GArray *bitmaps, const char *in)
     printf("%s            ]", in);
 }
 
+static void vmdk_json(const Vmdk *s, const char *in)
+{
+    g_autofree char *type = img_json(s->create_type ? s->create_type : "");
+    printf(",\n%s    \"format-specific\": {\n%s        \"type\": \"vmdk\",\n%s        \"data\": {\n", in, in, in);
+    printf("%s            \"cid\": %u,\n%s            \"parent-cid\": %u,\n%s            \"create-type\": %s,\n%s            \"extents\": [\n", in, s->cid, in,
+           s->parent_cid, in, type, in);
+    for (guint i = 0; i < s->extents->len; i++) {
+        const VmdkExtent *e = s->extents->pdata[i];
+        g_autofree char *name = img_json(e->file ? e->file->name : "");
+        printf("%s                {\n", in);
+        if (e->compressed)
+            printf("%s                    \"compressed\": true,\n", in);
+        printf("%s                    \"virtual-size\": %" PRIu64 ",\n%s                    \"filename\": %s,\n", in, e->sectors * SECTOR, in, name);
+        if (e->kind == VMDK_SPARSE)
+            printf("%s                    \"cluster-size\": %" PRIu64 ",\n", in, e->grain * SECTOR);
+        printf("%s                    \"format\": \"%s\"\n%s                }%s\n", in, e->type, in, i + 1 < s->extents->len ? "," : "");
+    }
+    printf("%s            ]\n%s        }\n%s    }", in, in, in);
+}
+
 static void info_json(BlockNode *n, const char *in)
 {
     Qcow2 *s = n->fmt == &qcow2_format ? n->state : NULL;
@@ -60,8 +81,8 @@ static void info_json(BlockNode *n, const char *in)
         printf("%s    ],\n", in);
     }
     printf("%s    \"virtual-size\": %" PRIu64 ",\n%s    \"filename\": %s,\n", in, n->length, in, name);
-    if (s)
-        printf("%s    \"cluster-size\": %" PRIu64 ",\n", in, s->cluster_size);
+    if (n->cluster_size)
+        printf("%s    \"cluster-size\": %" PRIu64 ",\n", in, n->cluster_size);
     printf("%s    \"format\": \"%s\",\n%s    \"actual-size\": %" PRIu64, in, n->fmt->name, in, file_allocated(n->file));
     if (s) {
         printf(",\n%s    \"format-specific\": {\n%s        \"type\": \"qcow2\",\n%s        \"data\": {\n", in, in, in);
@@ -74,8 +95,10 @@ static void info_json(BlockNode *n, const char *in)
             printf(",\n%s            \"corrupt\": %s,\n%s            \"extended-l2\": %s", in, s->incompat & INCOMPAT_CORRUPT ? "true" : "false", in, s->ext_l2 ? "true" : "false");
         printf("\n%s        }\n%s    }", in, in);
     }
+    if (n->fmt == &vmdk_format)
+        vmdk_json(n->state, in);
     if (n->backing_name) {
-        g_autofree char *full = node_backing_path(n->filename, n->backing_name, NULL);
+        g_autofree char *full = g_str_has_prefix(n->backing_name, "json:") ? NULL : node_backing_path(n->filename, n->backing_name, NULL);
         g_autofree char *f = img_json(full ? full : n->backing_name), *b = img_json(n->backing_name);
         printf(",\n%s    \"full-backing-filename\": %s,\n%s    \"backing-filename\": %s", in, f, in, b);
     }
@@ -128,6 +151,15 @@ int img_info(int argc, char **argv)
     return 0;
 }
 
+/* Formats that are only read: what their tables say of every byte of the disk lies within the file. */
+static int check_reader(BlockImage *img, Qcow2Check *r)
+{
+    BlockStatus st;
+    for (uint64_t at = 0, len = block_length(img); at < len && !r->corruptions; at += st.len)
+        r->corruptions = block_status(img, at, len - at, &st) != 0;
+    return 0;
+}
+
 int img_check(int argc, char **argv)
 {
     ImgOpen o = {.no_backing = true, .no_repair = true, .check = true};
@@ -158,25 +190,25 @@ int img_check(int argc, char **argv)
     BlockImage *img = img_open(argv[optind], &o);
     if (!img)
         return 1;
-    if (!img_is_qcow2(img)) {
+    BlockNode *n = block_node(img);
+    Qcow2 *s = img_is_qcow2(img) ? n->state : NULL;
+    Qcow2Check r = {0};
+    if (!s && (n->fmt == &raw_format || n->fmt == &vpc_format)) {
         block_close(img);
         img_error("This image format does not support checks");
         return 63;
     }
-    BlockNode *n = block_node(img);
-    Qcow2 *s = n->state;
-    Qcow2Check r;
-    int ret = qcow2_check(n, &r, fix, json || quiet ? NULL : stdout);
+    int ret = s ? qcow2_check(n, &r, fix, quiet ? NULL : stderr) : check_reader(img, &r);
     if (!ret && fix && (r.leaks_fixed || r.corruptions_fixed)) {
         uint64_t leaks_fixed = r.leaks_fixed, errors_fixed = r.corruptions_fixed;
         if (!quiet && !json)
             printf("The following inconsistencies were found and repaired:\n\n    %" PRIu64 " leaked clusters\n    %" PRIu64
                    " corruptions\n\nDouble checking the fixed image now...\n", leaks_fixed, errors_fixed);
-        ret = qcow2_check(n, &r, 0, json || quiet ? NULL : stdout);
+        ret = qcow2_check(n, &r, 0, quiet ? NULL : stderr);
         r.leaks_fixed = leaks_fixed;
         r.corruptions_fixed = errors_fixed;
     }
-    if (!ret && fix && !r.corruptions && !r.check_errors) {
+    if (s && !ret && fix && !r.corruptions && !r.check_errors) {
         g_mutex_lock(&s->lock);
         qcow2_set_incompat(s, INCOMPAT_DIRTY | ((fix & FIX_ERRORS) ? INCOMPAT_CORRUPT : 0), false);
         g_mutex_unlock(&s->lock);
@@ -188,22 +220,28 @@ int img_check(int argc, char **argv)
     }
     if (json) {
         g_autofree char *name = img_json(argv[optind]);
-        printf("{\n    \"image-end-offset\": %" PRIu64 ",\n    \"total-clusters\": %" PRIu64 ",\n    \"check-errors\": %" PRIu64 ",\n", r.image_end, r.total_clusters, r.check_errors);
+        printf("{\n");
+        if (s)
+            printf("    \"image-end-offset\": %" PRIu64 ",\n", r.image_end);
+        if (r.compressed)
+            printf("    \"compressed-clusters\": %" PRIu64 ",\n", r.compressed);
+        if (s)
+            printf("    \"total-clusters\": %" PRIu64 ",\n", r.total_clusters);
         if (r.corruptions)
             printf("    \"corruptions\": %" PRIu64 ",\n", r.corruptions);
+        printf("    \"check-errors\": %" PRIu64 ",\n", r.check_errors);
         if (r.corruptions_fixed)
             printf("    \"corruptions-fixed\": %" PRIu64 ",\n", r.corruptions_fixed);
         if (r.leaks)
             printf("    \"leaks\": %" PRIu64 ",\n", r.leaks);
         if (r.leaks_fixed)
             printf("    \"leaks-fixed\": %" PRIu64 ",\n", r.leaks_fixed);
-        if (r.fragmented)
-            printf("    \"fragmented-clusters\": %" PRIu64 ",\n", r.fragmented);
-        if (r.compressed)
-            printf("    \"compressed-clusters\": %" PRIu64 ",\n", r.compressed);
         if (r.allocated)
             printf("    \"allocated-clusters\": %" PRIu64 ",\n", r.allocated);
-        printf("    \"filename\": %s,\n    \"format\": \"qcow2\"\n}\n", name);
+        printf("    \"filename\": %s,\n    \"format\": \"%s\"", name, n->fmt->name);
+        if (r.fragmented)
+            printf(",\n    \"fragmented-clusters\": %" PRIu64, r.fragmented);
+        printf("\n}\n");
     } else if (!quiet) {
         if (!r.corruptions && !r.leaks && !r.check_errors)
             printf("No errors were found on the image.\n");

@@ -2,6 +2,7 @@
  * Spec: the lines that scripts parse from qemu-img 7.2. */
 #include "host/base/osdep.h"
 #include "host/block/qcow2.h"
+#include "host/block/vmdk.h"
 
 char *block_human_size(uint64_t n)
 {
@@ -30,6 +31,20 @@ void qcow2_snapshot_table(GArray *list, GString *out)
     }
 }
 
+static void vmdk_text(const Vmdk *s, GString *out)
+{
+    g_string_append_printf(out, "Format specific information:\n    cid: %u\n    parent cid: %u\n    create type: %s\n    extents:\n", s->cid, s->parent_cid,
+                           s->create_type ? s->create_type : "");
+    for (guint i = 0; i < s->extents->len; i++) {
+        const VmdkExtent *e = s->extents->pdata[i];
+        g_string_append_printf(out, "        [%u]:\n%s            virtual size: %" PRIu64 "\n            filename: %s\n", i,
+                               e->compressed ? "            compressed: true\n" : "", e->sectors * SECTOR, e->file ? e->file->name : "");
+        if (e->kind == VMDK_SPARSE)
+            g_string_append_printf(out, "            cluster size: %" PRIu64 "\n", e->grain * SECTOR);
+        g_string_append_printf(out, "            format: %s\n", e->type);
+    }
+}
+
 static void one_image(BlockNode *n, GString *out)
 {
     Qcow2 *s = n->fmt == &qcow2_format ? n->state : NULL;
@@ -40,7 +55,7 @@ static void one_image(BlockNode *n, GString *out)
     if (s && (s->incompat & INCOMPAT_DIRTY))
         g_string_append_printf(out, "cleanly shut down: no\n");
     if (n->backing_name) {
-        g_autofree char *full = node_backing_path(n->filename, n->backing_name, NULL);
+        g_autofree char *full = g_str_has_prefix(n->backing_name, "json:") ? NULL : node_backing_path(n->filename, n->backing_name, NULL);
         g_string_append_printf(out, "backing file: %s", n->backing_name);
         if (full && !g_str_equal(full, n->backing_name))
             g_string_append_printf(out, " (actual path: %s)", full);
@@ -52,6 +67,8 @@ static void one_image(BlockNode *n, GString *out)
         g_string_append_printf(out, "Snapshot list:\n");
         qcow2_snapshot_table(s->snapshots, out);
     }
+    if (n->fmt == &vmdk_format)
+        vmdk_text(n->state, out);
     if (!s)
         return;
     g_string_append_printf(out, "Format specific information:\n    compat: %s\n    compression type: %s\n", s->version < 3 ? "0.10" : "1.1", s->zstd ? "zstd" : "zlib");

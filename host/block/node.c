@@ -400,7 +400,7 @@ int node_status(BlockNode *n, uint64_t offset, uint64_t len, BlockStatus *st)
         if (st->allocated)
             return 0;
         len = st->len;
-        if (!n->backing) {
+        if (!n->backing || offset >= n->backing->length) {
             st->zero = true;
             return 0;
         }

@@ -64,9 +64,8 @@ static void use_entry(Check *c, uint64_t e, uint64_t bitmap, bool active)
     if (!host)
         return;
     if (host & (s->cluster_size - 1)) {
-        say(c, "ERROR offset=%" PRIx64 ": Cluster is not properly aligned; L2 entry corrupted.\n", host);
-        c->r->corruptions++;
-        return;
+        say(c, "ERROR offset=%" PRIx64 ": Data cluster is not properly aligned; L2 entry corrupted.\n", host);
+        c->r->corruptions++; /* both clusters that it lies in count as used */
     }
     if (s->ext_l2 && ((uint32_t)bitmap & bitmap >> 32)) {
         say(c, "ERROR offset=%" PRIx64 ": Allocated cluster with corrupted subcluster allocation bitmap\n", host);
@@ -89,6 +88,10 @@ static int use_l1(Check *c, const uint64_t *l1, uint64_t off, uint32_t n, bool a
         use(c, off, (uint64_t)n * 8);
     for (uint32_t i = 0; i < n; i++) {
         uint64_t l2 = l1[i] & L1_OFFSET_MASK;
+        if (l1[i] & ~(L1_OFFSET_MASK | QCOW_COPIED)) {
+            say(c, "ERROR found L1 entry with reserved bits set: %" PRIx64 "\n", l1[i]);
+            c->r->corruptions++;
+        }
         if (!l2)
             continue;
         if (l2 & (s->cluster_size - 1)) {
@@ -194,18 +197,32 @@ static int compare_counts(Check *c)
     return 0;
 }
 
-/* An entry of the active tables is COPIED exactly when its cluster is used once. */
+/* Under lock: is the flag of an entry the one that the count of its cluster asks for? */
+static bool copied_is_right(Check *c, uint64_t entry, uint64_t host, uint64_t *count)
+{
+    *count = 0;
+    if (qcow2_get_refcount(c->s, host >> c->s->cluster_bits, count))
+        return true; /* its block cannot be read, which was said before */
+    return !!(entry & QCOW_COPIED) == (*count == 1);
+}
+
+/* An entry of the active tables is COPIED exactly when its cluster is counted once. */
 static int check_copied(Check *c)
 {
     Qcow2 *s = c->s;
     int ret = 0;
     for (uint32_t i = 0; i < s->l1_size && !ret; i++) {
         uint64_t l2 = s->l1[i] & L1_OFFSET_MASK;
-        if (!l2 || (l2 & (s->cluster_size - 1)) || l2 >> s->cluster_bits >= c->n)
+        uint64_t count;
+        if (!l2)
             continue;
-        if (!!(s->l1[i] & QCOW_COPIED) != (c->uses[l2 >> s->cluster_bits] == 1)) {
-            say(c, "%s OFLAG_COPIED L2 cluster: l1_index=%u l1_entry=%" PRIx64 " refcount=%u\n",
-                c->fix & FIX_ERRORS ? "Repairing" : "ERROR", i, s->l1[i], c->uses[l2 >> s->cluster_bits]);
+        g_mutex_lock(&s->lock);
+        ret = qcow2_trim(s);
+        bool right = ret || copied_is_right(c, s->l1[i], l2, &count);
+        g_mutex_unlock(&s->lock);
+        if (!right) {
+            say(c, "%s OFLAG_COPIED L2 cluster: l1_index=%u l1_entry=%" PRIx64 " refcount=%" PRIu64 "\n",
+                c->fix & FIX_ERRORS ? "Repairing" : "ERROR", i, s->l1[i], count);
             c->r->corruptions++;
             if (c->fix & FIX_ERRORS) {
                 s->l1[i] ^= QCOW_COPIED;
@@ -213,19 +230,16 @@ static int check_copied(Check *c)
                 c->r->corruptions_fixed++;
             }
         }
+        if (ret || (l2 & (s->cluster_size - 1)) || l2 >> s->cluster_bits >= c->n)
+            continue;
         g_mutex_lock(&s->lock);
         MetaTable *t;
-        ret = qcow2_trim(s);
-        if (!ret)
-            ret = qcow2_get_table(s, l2, true, &t);
+        ret = qcow2_get_table(s, l2, true, &t);
         for (uint64_t k = 0; k < BIT(s->l2_bits) && !ret; k++) {
             uint64_t e = qcow2_entry(s, t, k), host = e & L2_OFFSET_MASK;
-            if ((e & QCOW_COMPRESSED) || !host || (host & (s->cluster_size - 1)) || host >> s->cluster_bits >= c->n)
+            if ((e & QCOW_COMPRESSED) || !host || copied_is_right(c, e, host, &count))
                 continue;
-            unsigned uses = c->uses[host >> s->cluster_bits];
-            if (!!(e & QCOW_COPIED) == (uses == 1))
-                continue;
-            say(c, "%s OFLAG_COPIED data cluster: l2_entry=%" PRIx64 " refcount=%u\n", c->fix & FIX_ERRORS ? "Repairing" : "ERROR", e, uses);
+            say(c, "%s OFLAG_COPIED data cluster: l2_entry=%" PRIx64 " refcount=%" PRIu64 "\n", c->fix & FIX_ERRORS ? "Repairing" : "ERROR", e, count);
             c->r->corruptions++;
             if (c->fix & FIX_ERRORS) {
                 qcow2_set_entry(s, t, k, e ^ QCOW_COPIED, qcow2_bitmap(s, t, k));

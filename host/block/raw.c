@@ -90,6 +90,13 @@ static int raw_status(void *opaque, uint64_t offset, uint64_t len, BlockStatus *
     }
     if (s->file->is_device)
         return 0;
+    uint64_t end = file_len(s->file);
+    if (offset >= end) { /* what fills up the last sector */
+        st->data = false;
+        st->zero = true;
+        return 0;
+    }
+    st->len = len = MIN(len, end - offset);
     uint64_t base = s->file->base;
     off_t data = lseek(s->file->fd, (off_t)(base + offset), SEEK_DATA);
     if (data < 0) {
@@ -105,7 +112,7 @@ static int raw_status(void *opaque, uint64_t offset, uint64_t len, BlockStatus *
     }
     off_t hole = lseek(s->file->fd, (off_t)(base + offset), SEEK_HOLE);
     if (hole > 0 && (uint64_t)hole > base + offset)
-        st->len = MIN(len, ROUND_UP((uint64_t)hole - base, SECTOR) - offset);
+        st->len = MIN(len, (uint64_t)hole - base - offset);
     return 0;
 }
 

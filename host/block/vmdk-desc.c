@@ -43,6 +43,7 @@ static bool extent_line(Vmdk *s, BlockNode *n, const char *line, VmdkExtent **ou
         return error_set(errp, "'%s': Unsupported extent type '%s' (supported: FLAT SPARSE ZERO VMFS)", n->filename, type);
     VmdkExtent *e = *out = g_new0(VmdkExtent, 1);
     *e = (VmdkExtent){.kind = zero ? VMDK_ZERO : VMDK_FLAT, .sectors = sectors, .flat_offset = offset * SECTOR};
+    g_strlcpy(e->type, type, sizeof e->type);
     if (zero)
         return true;
     if (!file[0] || (flat && got < 5 && strcmp(type, "VMFS")))
@@ -95,7 +96,9 @@ bool vmdk_read_desc(Vmdk *s, BlockNode *n, BlockFile *f, uint64_t off, uint64_t 
         return false;
     g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
     s->create_type = desc_value(lines, "createType");
-    g_autofree char *parent_cid = desc_value(lines, "parentCID"), *hint = desc_value(lines, "parentFileNameHint");
+    g_autofree char *parent_cid = desc_value(lines, "parentCID"), *hint = desc_value(lines, "parentFileNameHint"), *cid = desc_value(lines, "CID");
+    s->cid = cid ? (uint32_t)g_ascii_strtoull(cid, NULL, 16) : 0;
+    s->parent_cid = parent_cid ? (uint32_t)g_ascii_strtoull(parent_cid, NULL, 16) : 0;
     if (parent_cid && g_ascii_strcasecmp(parent_cid, "ffffffff")) {
         if (!hint || !hint[0])
             return error_set(errp, "'%s': the VMDK descriptor has a parent but does not name it", n->filename);

@@ -115,7 +115,7 @@ static int vmdk_map(Reader *r, uint64_t offset, uint64_t len, ReaderRun *run)
         return ret;
     run->len = MIN(len, bytes - in);
     if (gte == GTE_UNALLOCATED) {
-        run->kind = r->node->backing_name ? RUN_BACKING : RUN_ZERO;
+        run->kind = RUN_BACKING; /* zeros, when there is none */
         return 0;
     }
     if (gte == GTE_ZERO && e->zero_grain) {

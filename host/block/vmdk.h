@@ -10,6 +10,7 @@ typedef struct VmdkExtent {
     VmdkKind kind;
     BlockFile *file;        /* the image's own, or with own_file one of this extent */
     bool own_file, compressed, markers, zero_grain;
+    char type[16];          /* as the descriptor says; empty: the image itself */
     uint64_t sectors, flat_offset; /* flat_offset: bytes */
     uint64_t grain;         /* sectors */
     uint32_t gtes, *gd, *gt; /* entries of a grain table; directory; the table last used */
@@ -21,6 +22,7 @@ typedef struct Vmdk {
     BlockFile *file;
     GPtrArray *extents;     /* of VmdkExtent */
     char *create_type;
+    uint32_t cid, parent_cid;
     uint8_t *buf;           /* the grain inflated last: at buf_at of buf_file */
     size_t buf_size;
     BlockFile *buf_file;
