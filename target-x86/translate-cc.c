@@ -206,8 +206,7 @@ Tv gen_eflags_value(DisasContext *dc)
     return t;
 }
 
-/* Nothing from op `from` on wrote a or b, or ended the basic block that temps among them live in. */
-static bool still_good(const DisasContext *dc, unsigned from, Tv a, Tv b)
+bool gen_still_good(const DisasContext *dc, unsigned from, Tv a, Tv b)
 {
     const TcgContext *s = dc->s;
 
@@ -249,7 +248,7 @@ static bool noted_carry(DisasContext *dc, bool make, Tv *c)
 {
     TcgContext *s = dc->s;
 
-    if (dc->carry_kind == CARRY_VALUE && still_good(dc, dc->carry_index, dc->carry, dc->carry)) {
+    if (dc->carry_kind == CARRY_VALUE && gen_still_good(dc, dc->carry_index, dc->carry, dc->carry)) {
         *c = dc->carry;
         return true;
     }
@@ -258,7 +257,7 @@ static bool noted_carry(DisasContext *dc, bool make, Tv *c)
     TcgOp *op = &s->ops[dc->carry_index];
     bool sub = cc_op_family(dc->cc_op) == CC_OP_SUBB;
     Tv t = tcg_temp(s);
-    if (op->opc != (sub ? TCG_OP_sub : TCG_OP_add) || !still_good(dc, dc->carry_index + 1, t, t))
+    if (op->opc != (sub ? TCG_OP_sub : TCG_OP_add) || !gen_still_good(dc, dc->carry_index + 1, t, t))
         return false;
     *op = (TcgOp){ .opc = sub ? TCG_OP_subb : TCG_OP_addc, .type = op->type,
                    .arg = { op->arg[0], t.i, op->arg[1], op->arg[2], tcg_const(s, 0).i } };
@@ -380,7 +379,7 @@ static Cond cond_make(TcgType t, TcgCond c, Tv a, Tv b) { return (Cond){ t, c, a
 
 static bool cmp_operands_good(DisasContext *dc)
 {
-    return dc->cmp_kind != CMP_NONE && still_good(dc, dc->cmp_op_index, dc->cmp_a, dc->cmp_b);
+    return dc->cmp_kind != CMP_NONE && gen_still_good(dc, dc->cmp_op_index, dc->cmp_a, dc->cmp_b);
 }
 
 bool gen_cmp_operands(DisasContext *dc, Tv *a, Tv *b)

@@ -17,6 +17,18 @@ void gen_mask_addr(DisasContext *dc, Tv d, Tv v, unsigned asize)
         tcg_gen_mov(dc->s, addr_type(asize), d, v);
 }
 
+/* The address that the last vector's access began with, if this one begins with the same: accesses in a row then have nothing between
+ * them. Vectors only: where general registers are busy an addition costs less than a register for its sum. */
+static bool kept_sum(const DisasContext *dc, Tv *sum)
+{
+    const Insn *i = &dc->insn;
+
+    if (!dc->sum_valid || dc->sum_base != i->base || dc->sum_index != i->index || dc->sum_scale != i->scale)
+        return false;
+    *sum = dc->sum;
+    return gen_still_good(dc, dc->sum_op, dc->sum, gen_reg(i->base)) && gen_still_good(dc, dc->sum_op, dc->sum, gen_reg(i->index));
+}
+
 /* Effective address. rest: where a displacement may be left over to be added after truncation (64 bits
  * only: nothing is truncated there), or NULL. */
 static Tv gen_ea(DisasContext *dc, int64_t *rest)
@@ -46,6 +58,11 @@ static Tv gen_ea(DisasContext *dc, int64_t *rest)
         disp += dc_next_eip(dc);
     if (i->base < 0 && i->index < 0)
         return tcg_const(s, i->asize == MO_64 ? (uint64_t)disp : i->asize == MO_32 ? (uint32_t)disp : (uint16_t)disp);
+    bool keep = i->simd && rest && i->asize == MO_64 && i->index >= 0 && i->base >= 0;
+    if (keep && kept_sum(dc, &a)) {
+        *rest = disp;
+        return a;
+    }
     a = gen_reg(i->index >= 0 ? i->index : i->base);
     if (i->index >= 0 && i->scale) {
         tmp = tcg_temp(s);
@@ -58,6 +75,14 @@ static Tv gen_ea(DisasContext *dc, int64_t *rest)
         tcg_gen_add(s, t, tmp, gen_reg(i->base), a);
         a = tmp;
         clean = i->asize != MO_16;
+    }
+    if (keep) {
+        dc->sum_valid = true;
+        dc->sum_base = i->base;
+        dc->sum_index = i->index;
+        dc->sum_scale = i->scale;
+        dc->sum = a;
+        dc->sum_op = s->nb_ops;
     }
     if (rest && i->asize == MO_64) {
         *rest = disp;

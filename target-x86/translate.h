@@ -72,6 +72,11 @@ typedef struct DisasContext {
     bool mem_valid;
     uint32_t check_word;     /* for check_seg: CHECK_ALIGN_SHIFT, CHECK_FIRST_SHIFT */
     AddrRef mem;
+    /* base + index << scale of the last vector's address, made in front of ops[sum_op] */
+    bool sum_valid;
+    int8_t sum_base, sum_index, sum_scale;
+    Tv sum;
+    unsigned sum_op;
     /* operands of the CMP (SUB family) or TEST that made the flags; cmp_operands_good() says for how long */
     enum { CMP_NONE, CMP_SUB, CMP_TEST, CMP_ZF /* cmp_a is ZF, 0 or 1 */ } cmp_kind;
     Tv cmp_a, cmp_b;
@@ -127,6 +132,8 @@ void gen_sync_cc_op(DisasContext *dc);
 void gen_set_cc_op(DisasContext *dc, CCOp op);
 /* flags := val (bits as in EFLAGS, the six only); cc_op becomes EFLAGS */
 void gen_set_flags(DisasContext *dc, Tv val);
+/* Nothing from op `from` on (64 of them at most) wrote a or b, or ended the basic block that temps among them live in. */
+bool gen_still_good(const DisasContext *dc, unsigned from, Tv a, Tv b);
 /* eip as ops hold it that end in env->eip (insn_start, goto_tb, ...). */
 static inline uint64_t dc_op_eip(const DisasContext *dc, uint64_t eip)
 {
