@@ -148,7 +148,7 @@ static void add_access(Share *h, unsigned index, const TcgOp *op)
     unsigned size = memop_size(memopidx_op(oi)), align = memop_align_mask(memopidx_op(oi));
     bool store = op->opc == TCG_OP_guest_st || op->opc == TCG_OP_guest_stv;
 
-    if (disp != (disp << 2) >> 2 || (disp & align))
+    if (disp != (disp << 2) >> 2)
         return;
     Value v = value_of(h, op->arg[1]);
     uint64_t off = v.off + (int64_t)disp;

@@ -355,6 +355,12 @@ void x86_test_ri(Emit *e, bool w, Reg a, int32_t imm)
     }
 }
 
+void x86_test_mi8(Emit *e, X86Mem m, uint8_t imm)
+{
+    any_rm(e, 0xf6, 0, m);
+    put8(e, imm);
+}
+
 void x86_grp3_r(Emit *e, X86Grp3 op, bool w, Reg r) { op_rr(e, 0xf7 | W(w), op, r); }
 void x86_grp3_m(Emit *e, X86Grp3 op, unsigned size, bool lock, X86Mem m)
 {

@@ -60,6 +60,7 @@ void x86_alu_mr(Emit *e, X86Alu op, unsigned size, bool lock, X86Mem m, Reg s);
 void x86_alu_mi(Emit *e, X86Alu op, unsigned size, bool lock, X86Mem m, int32_t imm);
 void x86_test_rr(Emit *e, bool w, Reg a, Reg b);
 void x86_test_ri(Emit *e, bool w, Reg a, int32_t imm);
+void x86_test_mi8(Emit *e, X86Mem m, uint8_t imm); /* a byte in memory */
 void x86_grp3_r(Emit *e, X86Grp3 op, bool w, Reg r);
 void x86_grp3_m(Emit *e, X86Grp3 op, unsigned size, bool lock, X86Mem m);
 void x86_imul_rr(Emit *e, bool w, Reg d, Reg s);

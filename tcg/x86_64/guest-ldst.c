@@ -191,13 +191,21 @@ static void note_zeros(Ra *l, Stub *st)
     }
 }
 
-static void test_alignment(Ra *l, Stub *st, Reg a)
+/* Is a by itself aligned where the access is? */
+static bool base_tells_alignment(int32_t disp, uint32_t oi) { return !(disp & memop_align_mask(memopidx_op(oi))); }
+
+/* u: free, unless base_tells_alignment(). */
+static void test_alignment(Ra *l, Stub *st, Reg a, Reg u)
 {
     unsigned align = memop_align_mask(memopidx_op(st->oi));
-    if (align) { /* share.c: the displacement is a multiple */
-        x86_test_ri(&l->e, false, a, align);
-        st->from_misaligned = x86_jcc(&l->e, CC_NE);
+    if (!align)
+        return;
+    if (!base_tells_alignment(st->disp, st->oi)) {
+        x86_lea(&l->e, false, u, mem_at(a, st->disp));
+        a = u;
     }
+    x86_test_ri(&l->e, false, a, align);
+    st->from_misaligned = x86_jcc(&l->e, CC_NE);
 }
 
 /* What every access does between having its inputs and scratch and writing the hit path's access. t and u are
@@ -207,7 +215,10 @@ Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes
     unsigned gi = l->group_of[l->op_index] & ~GROUP_ALIGNED;
     ShareGroup *g = group_here(l);
     bool follower = is_follower(l);
+    bool tests = g && !(follower ? l->group_of[l->op_index] & GROUP_ALIGNED : check_tests_alignment(g, bytes));
     Reg addend = follower ? ra_in(l, g->temp) : t;
+    if (follower && tests && !base_tells_alignment(disp, oi))
+        u = ra_tmp(l);
     Stub *st = stub_new(l, l->op->opc);
 
     st->snap = ra_snapshot(l, 0);
@@ -235,8 +246,8 @@ Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes
     } else {
         tlb_check(l, st, g, a, bytes, g ? g->write : write, t, u);
     }
-    if (g && !(follower ? l->group_of[l->op_index] & GROUP_ALIGNED : check_tests_alignment(g, bytes)))
-        test_alignment(l, st, a);
+    if (tests)
+        test_alignment(l, st, a, u);
     if (g && !follower) {
         st->zero_regs |= 1 << (t - R8);
         ra_out_at(l, g->temp, t);
@@ -742,7 +753,7 @@ static void guest_stub(Ra *l, const Stub *st)
         if (st->leader)
             x86_zero(e, st->tmp);
         if (align) {
-            x86_test_ri(e, false, a, align);
+            x86_test_mi8(e, mem_at(RSP, FRAME_ARG0), align);
             slow = x86_jcc8(e, CC_NE);
         }
         e->p = put_call(e, e->p, frame_try(l->s->buf, kind, size, memopidx_mmu(st->oi) % TCG_MMU_MODES));

@@ -1,5 +1,6 @@
-/* fixed.c - cases that once differed, each a single instruction from a state that is all zeros but for what the table
- * says. What order faults have, and which bytes are looked at, is AMD's: see target-x86/helper-area.c. */
+/* fixed.c - cases that once differed, each a single instruction, and some short pieces of code that are translated in a way of
+ * their own; from a state that is all zeros but for what the table says. What order faults have, and which bytes are looked
+ * at, is AMD's: see target-x86/helper-area.c. */
 #include "host/base/osdep.h"
 #include "tests/diff/diff.h"
 
@@ -13,6 +14,18 @@ typedef struct Fixed {
     uint32_t rflags;
     uint8_t mask;      /* bits: signs of the 32-bit elements of ymm1 */
 } Fixed;
+
+/* vpcmpeqb of [rsi], [rsi + 20h], [rsi + 40h] with zero, each with vpmovmskb, a comparison and a branch to the end */
+#define THREE_TESTS \
+    "c5f9efc0c5fd740ec5fdd7c183f8007519c5fd745620c5fdd7c239c8750cc5fd745e40c5fdd7db83eb01488d5001" \
+    ""
+/* vmovdqu from [rsi + rdx], [rsi + rdx + 20h]; add rdx, 8; from [rsi + rdx]; to [rdi + rdx + 3], [rdi + rdx + 23h];
+ * mov rdi, rsi; from [rdi + rdx], [rdi + rdx + 8] */
+#define SUMS \
+    "c5fe6f0416c5fe6f4c16204883c208c5fe6f1416c5fe7f441703c5fe7f4c17234889f7c5fe6f1c17c5fe6f641708" \
+    ""
+/* vmovdqa [rdi + 1]; vpminub [rdi + 21h]; vmovdqa [rdi + 41h]; vpminub [rdi + 61h] */
+#define ODD_STRIDE "c5fd6f4f01c5f5da5721c5fd6f5f41c5e5da6761"
 
 static const Fixed fixed[] = {
     {"XSAVE: first byte, then the last that was asked for", 64, "0fae23", {{AX, 5}, {BX, 0x10002d40}}},
@@ -84,6 +97,25 @@ static const Fixed fixed[] = {
     {"JMPF to compatibility mode cuts RSP", 64, "488903ff2b", {{AX, 0x23201ff100}, {BX, 0x10001000}, {SP, 0x110009800}}},
     {"UD1 has no ModRM", 64, "3e3e3e3e3e3e3e3e3e3e3e3e3e0fb9c0"},
     {"0F 78 has immediates", 64, "3e3e3e3e3e3e3e3e3e3ef30f78c10102"},
+    {"a string function: three tests in one TB", 64, THREE_TESTS, {{SI, 0x10001100}, {CX, 1}}},
+    {"a string function: three tests in one TB", 64, THREE_TESTS, {{SI, 0x10001100}, {CX, 0}}},
+    {"a string function: three tests in one TB", 64, THREE_TESTS, {{SI, 0x10001ff0}}},
+    {"a string function: three tests in one TB", 64, THREE_TESTS, {{SI, 0x10002fd1}}},
+    {"a string function: three tests in one TB", 64, THREE_TESTS, {{SI, 0x10002fb0}}},
+    {"a string function: three tests in one TB", 64, THREE_TESTS, {{SI, 0x10002f90}}},
+    {"a string function: three tests in one TB", 64, THREE_TESTS, {{SI, 0x10004ff9}}},
+    {"vectors at one base + index, which changes", 64, SUMS, {{SI, 0x10001100}, {DX, 0x40}, {DI, 0x10002100}}},
+    {"vectors at one base + index, which changes", 64, SUMS, {{SI, 0x10001f00}, {DX, 0xc1}, {DI, 0x10004e00}}},
+    {"vectors at one base + index, which changes", 64, SUMS, {{SI, 0x10001f00}, {DX, 0xd1}, {DI, 0x10001f20}}},
+    {"vectors at one base + index, which changes", 64, SUMS, {{SI, 0x10002f00}, {DX, 0xb9}, {DI, 0x10004f00}}},
+    {"vectors at one base + index, which changes", 64, SUMS, {{SI, 0x10002f00}, {DX, 0xc0}, {DI, 0x10005f00}}},
+    {"vectors at one base + index, which changes", 64, SUMS, {{SI, 0x10001f00}, {DX, 0x98}, {DI, 0x10002f20}}},
+    {"vectors aligned at odd displacements", 64, ODD_STRIDE, {{DI, 0x1000111f}}},
+    {"vectors aligned at odd displacements", 64, ODD_STRIDE, {{DI, 0x1000110f}}},
+    {"vectors aligned at odd displacements", 64, ODD_STRIDE, {{DI, 0x10001f9f}}},
+    {"vectors aligned at odd displacements", 64, ODD_STRIDE, {{DI, 0x10001fbf}}},
+    {"vectors aligned at odd displacements", 64, ODD_STRIDE, {{DI, 0x10002f9f}}},
+    {"vectors aligned at odd displacements", 64, ODD_STRIDE, {{DI, 0x10002fbf}}},
 };
 
 bool fixed_case(unsigned n, DiffSeq *q, DiffState *st, const char **what)
@@ -91,16 +123,20 @@ bool fixed_case(unsigned n, DiffSeq *q, DiffState *st, const char **what)
     if (n >= G_N_ELEMENTS(fixed))
         return false;
     const Fixed *f = &fixed[n];
-    DiffInsn *g = &q->insn[0];
+    DiffInsn *g;
     unsigned len = strlen(f->code) / 2;
 
     memset(q, 0, sizeof *q);
     q->bits = f->bits;
-    q->n = 1;
-    g->rip_at = g->rel_at = g->vsib = -1;
-    g->n = len;
-    for (unsigned i = 0; i < len; i++)
-        g->b[i] = g_ascii_xdigit_value(f->code[2 * i]) << 4 | g_ascii_xdigit_value(f->code[2 * i + 1]);
+    g_assert_cmpuint(len, <=, DIFF_MAX_INSNS * sizeof g->b);
+    for (unsigned i = 0; i < len; i++) { /* in pieces of what an instruction may have */
+        g = &q->insn[i / sizeof g->b];
+        if (i % sizeof g->b == 0) {
+            q->n++;
+            g->rip_at = g->rel_at = g->vsib = -1;
+        }
+        g->b[g->n++] = g_ascii_xdigit_value(f->code[2 * i]) << 4 | g_ascii_xdigit_value(f->code[2 * i + 1]);
+    }
     memset(st, 0, sizeof *st);
     st->xs[XS_BV] = 7;
     memcpy(st->xs + XS_FCW, &(uint16_t){0x37f}, 2);

@@ -135,6 +135,7 @@ static void test_registers(void)
         }
         CHECK(S("test %s, 0x7f", r8[d]), x86_test_ri(e, true, d, 0x7f));
         CHECK(S("test %s, -0x10", r64[d]), x86_test_ri(e, true, d, -16));
+        CHECK(S("test byte ptr [%s + 0x40], 0x1f", r64[d]), x86_test_mi8(e, mem_at(d, 0x40), 0x1f));
         CHECK(S("rol %s, 8", r16[d]), x86_shift16_ri(e, X86_ROL, d, 8));
         CHECK(S("mov %s, 0x42", r8[d]), x86_mov_r8i(e, d, 0x42));
         CHECK(S("mov %s, 0x4243", r16[d]), x86_mov_r16i(e, d, 0x4243));

@@ -347,6 +347,8 @@ static void shared_checks(GRand *r, unsigned n, bool unmap)
         unmapped |= is_slow && unmap;
         if (kind <= 1 && nb_want < ARRAY_SIZE(want)) {
             memcpy(&want[nb_want], m, 1 << size);
+            if (!(addr & ((1 << size) - 1)) && g_rand_boolean(r))
+                oi = memopidx(size | MO_ALIGN_AC, 1);
             tcg_gen_guest_ld(s, G(8 + nb_want++), a, code32 ? 0 : disp, oi);
         } else if (kind == 4) {
             tcg_gen_guest_ldv(s, TCG_V128, tcg_globalv(IRG_VEC0 + 1), a, code32 ? 0 : disp, oi);
@@ -358,7 +360,8 @@ static void shared_checks(GRand *r, unsigned n, bool unmap)
         } else {
             size = MIN(size, MO_64);
             memcpy(m, &stored, 1 << size);
-            tcg_gen_guest_st(s, G(1), a, code32 ? 0 : disp, memopidx(size, 1));
+            bool ac = !(addr & ((1 << size) - 1)) && g_rand_boolean(r);
+            tcg_gen_guest_st(s, G(1), a, code32 ? 0 : disp, memopidx(size | (ac ? MO_ALIGN_AC : 0), 1));
         }
         if (g_rand_boolean(r)) { /* push and pop */
             int step = g_rand_int_range(r, -2, 3) * 8;
@@ -415,6 +418,17 @@ static void test_shared_checks(void)
     tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
     g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
     g_assert_cmpuint(s->in_asm_host_size[0], <, 4 * 48);
+
+    /* An alignment that the base's low bits do not tell: string functions walk with a pointer to the byte before. */
+    for (unsigned odd = 0; odd < 2; odd++) {
+        begin();
+        env->head.gpr[6] = IRG_MEM_BASE + 0x100 - 1 + odd * 8;
+        for (unsigned i = 0; i < 4; i++)
+            tcg_gen_guest_ldv(s, TCG_V128, tcg_globalv(IRG_VEC0 + i), G(6), 1 + 16 * i, memopidx(MO_128 | MO_ALIGN_GP, 0));
+        go();
+        g_assert_cmpuint(s->in_asm_host_size[0], <, 4 * 40);
+        g_assert_cmpint(nb_slow, ==, odd ? 4 : 0);
+    }
 }
 
 /* Accesses at the stack register (4): all in the stack's page, in turns on two, across their ends, where only loads are
