@@ -231,6 +231,7 @@ static bool create_board(GError **errp)
     pc_cfg.initrd = cfg->initrd;
     pc_cfg.append = cfg->append;
     pc_cfg.smbios = cfg->smbios;
+    pc_cfg.acpi_tables = cfg->acpi_tables;
     pc_cfg.fw_cfg_items = cfg->fw_cfg_items;
     pc_cfg.option_roms = cfg->option_roms;
     pc_cfg.boot_order = cfg->boot_order;

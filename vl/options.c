@@ -16,7 +16,7 @@ enum OptId {
     OPT_CURSES, OPT_KEYMAP, OPT_AUDIODEV,
     OPT_SERIAL, OPT_PARALLEL, OPT_MONITOR, OPT_CHARDEV, OPT_MON, OPT_QMP, OPT_DEBUGCON, OPT_ECHR, OPT_MSG, OPT_NIC,
     OPT_NET, OPT_NETDEV, OPT_OBJECT, OPT_S_, OPT_NO_REBOOT, OPT_NO_SHUTDOWN, OPT_ACTION, OPT_DAEMONIZE, OPT_PIDFILE, OPT_LOG,
-    OPT_LOGFILE, OPT_DFILTER, OPT_ONE_INSN, OPT_PERFMAP, OPT_COMPAT, OPT_SANDBOX, OPT_RUNAS, OPT_CHROOT, OPT_NO_FD_BOOTCHK, OPT_MEM_PATH, OPT_MEM_PREALLOC, OPT_ONLY_MIGRATABLE, OPT_ASYNC_TEARDOWN, OPT_MAN_PAGE, OPT_SECTION,
+    OPT_LOGFILE, OPT_DFILTER, OPT_ONE_INSN, OPT_PERFMAP, OPT_ACPITABLE, OPT_COMPAT, OPT_SANDBOX, OPT_RUNAS, OPT_CHROOT, OPT_NO_FD_BOOTCHK, OPT_MEM_PATH, OPT_MEM_PREALLOC, OPT_ONLY_MIGRATABLE, OPT_ASYNC_TEARDOWN, OPT_MAN_PAGE, OPT_SECTION,
 };
 
 typedef struct OptRow {
@@ -96,7 +96,7 @@ void options_print_man(FILE *f)
 /* Options of QEMU that are not there yet: the message says so, instead of "invalid option". A star: it
  * has a value. */
 static const char *const not_supported[] = {
-    "acpitable*", "add-fd*", "audio*", "audio-help", "dtb*",
+    "add-fd*", "audio*", "audio-help", "dtb*",
     "dump-vmstate*", "fsdev*", "g*", "gdb*", "icount*", "incoming*", "iscsi*", "loadvm*",
     "mtdblock*", "numa*", "portrait",
     "plugin*", "preconfig", "qmp-pretty*", "readconfig*", "rotate*", "run-with*",
@@ -235,6 +235,9 @@ static bool apply(VlConfig *c, const OptRow *r, const char *opt, const char *v, 
         return true;
     case OPT_FW_CFG:
         add(c->fw_cfg_items, v);
+        return true;
+    case OPT_ACPITABLE:
+        add(c->acpi_tables, v);
         return true;
     case OPT_SMBIOS:
         add(c->smbios, v);
@@ -375,7 +378,7 @@ static void config_init(VlConfig *c)
 {
     *c = (VlConfig){.ram_size = 128 * MiB, .acpi = true, .hpet = true, .pit = true, .vga_std = true, .window_close = true, .vmport = true, .echr = -1,
                     .boot_splash_ms = -1, .reboot_timeout_ms = -1};
-    GPtrArray **lists[] = {&c->objects, &c->netdevs, &c->nets, &c->globals, &c->devices, &c->blockdevs, &c->drives, &c->drive_opts, &c->lib_dirs, &c->smbios, &c->fw_cfg_items,
+    GPtrArray **lists[] = {&c->objects, &c->netdevs, &c->nets, &c->globals, &c->devices, &c->blockdevs, &c->drives, &c->drive_opts, &c->lib_dirs, &c->smbios, &c->acpi_tables, &c->fw_cfg_items,
                            &c->option_roms, &c->serials, &c->parallels,
                            &c->monitors, &c->chardevs, &c->mons, &c->debugcons, &c->audiodevs};
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
@@ -520,7 +523,7 @@ void options_free(VlConfig *c)
     char **texts[] = {&c->cpu, &c->name, &c->uuid, &c->boot_order, &c->boot_once, &c->boot_splash, &c->kernel, &c->initrd, &c->append,
                       &c->bios, &c->pidfile, &c->chroot_dir, &c->memory_backend, &c->mem_path, &c->run_user, &c->log_items, &c->log_file, &c->log_filter,
                       &c->grab_mod, &c->vnc, &c->vnc_opt, &c->keymap, &c->pcspk_audiodev};
-    GPtrArray *lists[] = {c->objects, c->netdevs, c->nets, c->globals, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->smbios, c->fw_cfg_items,
+    GPtrArray *lists[] = {c->objects, c->netdevs, c->nets, c->globals, c->devices, c->blockdevs, c->drives, c->drive_opts, c->lib_dirs, c->smbios, c->acpi_tables, c->fw_cfg_items,
                           c->option_roms, c->serials, c->parallels,
                           c->monitors, c->chardevs, c->mons, c->debugcons, c->audiodevs};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++)

@@ -37,7 +37,7 @@ typedef struct VlConfig {
     int boot_splash_ms, reboot_timeout_ms;
     char *kernel, *initrd, *append, *bios;
     GPtrArray *lib_dirs;
-    GPtrArray *smbios, *fw_cfg_items, *option_roms; /* of char *: the options' texts */
+    GPtrArray *smbios, *acpi_tables, *fw_cfg_items, *option_roms; /* of char *: the options' texts */
     bool demo;
     /* streams */
     bool nographic, display_set, display_sdl, display_curses, full_screen, vga_std, vga_set;

@@ -1,10 +1,11 @@
-/* piix4-pm.c - 82371AB function 3: ACPI registers, APM control port, SMBus host without devices
+/* piix4-pm.c - 82371AB function 3: ACPI registers, APM control port, SMBus host (smbus.c)
  * Spec: Intel 82371AB (PIIX4) data sheet; ACPI specification, "ACPI Hardware Specification".
  * Guest view: function 1.3 (8086:7113); PM1 event, control and timer at PMBASE; b2h/b3h; GPE0 at afe0h;
- * SMBus at b100h. Sleep: suspend to RAM (S3), soft off. Not modelled: the other sleep states, device monitors and
+ * SMBus where its base register says (b100h after reset; SeaBIOS chooses 700h). Sleep: suspend to RAM (S3), soft off. Not modelled: the other sleep states, device monitors and
  * traps. */
 #include "host/base/osdep.h"
 #include "hw/bus/piix4-pm.h"
+#include "hw/bus/smbus.h"
 
 #include "host/base/bitops.h"
 #include "host/base/log.h"
@@ -16,7 +17,7 @@ enum { PM_HZ = 3579545, PM_MASK = 0xffffff, PM_MSB = 0x800000 };
 enum { EVT_TMR = 0x0001, EVT_GBL = 0x0020, EVT_PWRBTN = 0x0100, EVT_RTC = 0x0400, EVT_WAK = 0x8000 };
 enum { EVT_ENABLES = EVT_TMR | EVT_GBL | EVT_PWRBTN | EVT_RTC, EVT_STATUS = EVT_ENABLES | 0x0010 | EVT_WAK };
 enum { CNT_SCI_EN = 0x0001, CNT_SLP_EN = 0x2000, CNT_SLP_TYP_SHIFT = 10, CNT_WRITABLE = 0x1c07 };
-enum { SMB_STATUS = 0, SMB_CONTROL = 2, SMB_REGS = 0x10, SMB_START = 0x40, SMB_DEV_ERR = 0x04 };
+enum { SMBCFG_ENABLE = 1 };
 
 struct Piix4PmState {
     PciDevice pd;
@@ -27,7 +28,7 @@ struct Piix4PmState {
     int64_t overflow_ns; /* when the timer's top bit changes next */
     uint8_t apm_command, apm_status;
     uint8_t gpe[4]; /* two status bytes, two enable bytes */
-    uint8_t smb[SMB_REGS];
+    SmbusHost smb;
 };
 
 /* --- PM timer: a pure function of the clock, read by firmware in long loops, without the BQL --- */
@@ -212,30 +213,16 @@ static void gpe_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
     pm_update_sci(s);
 }
 
-/* --- SMBus host: every transfer ends with "device error", nobody answers --- */
+/* --- SMBus --- */
 
 static uint64_t smb_read(void *opaque, hwaddr off, unsigned size)
 {
-    Piix4PmState *s = opaque;
-
-    return off < SMB_REGS ? s->smb[off] : 0;
+    return smbus_read(&((Piix4PmState *)opaque)->smb, (unsigned)off);
 }
 
 static void smb_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
 {
-    Piix4PmState *s = opaque;
-
-    if (off >= SMB_REGS)
-        return;
-    if (off == SMB_STATUS) {
-        s->smb[SMB_STATUS] &= (uint8_t)~val;
-    } else if (off == SMB_CONTROL) {
-        s->smb[SMB_CONTROL] = (uint8_t)(val & ~(unsigned)SMB_START);
-        if (val & SMB_START)
-            s->smb[SMB_STATUS] |= SMB_DEV_ERR;
-    } else {
-        s->smb[off] = (uint8_t)val;
-    }
+    smbus_write(&((Piix4PmState *)opaque)->smb, (unsigned)off, (uint8_t)val);
 }
 
 static const MemoryOps apm_ops = {apm_read, apm_write, 1, 1, false};
@@ -244,11 +231,13 @@ static const MemoryOps smb_ops = {smb_read, smb_write, 1, 1, false};
 
 /* --- PCI function --- */
 
-static void update_pm_window(Piix4PmState *s)
+static void update_windows(Piix4PmState *s)
 {
     memory_begin();
     memory_region_set_address(&s->pm_mr, ldl32(s->pd.config + REG_PMBASE) & 0xffc0);
     memory_region_set_enabled(&s->pm_mr, s->pd.config[REG_PMREGMISC] & 1);
+    memory_region_set_address(&s->smb_mr, ldl32(s->pd.config + REG_SMBBASE) & 0xfff0);
+    memory_region_set_enabled(&s->smb_mr, s->pd.config[REG_SMBCFG] & SMBCFG_ENABLE);
     memory_commit();
 }
 
@@ -256,9 +245,9 @@ static void pm_config_write(PciDevice *pd, unsigned addr, uint32_t val, unsigned
 {
     Piix4PmState *s = container_of(pd, Piix4PmState, pd);
 
-    if ((addr < REG_PMBASE + 4 && addr + size > REG_PMBASE) ||
-        (addr <= REG_PMREGMISC && addr + size > REG_PMREGMISC))
-        update_pm_window(s);
+    if ((addr < REG_PMBASE + 4 && addr + size > REG_PMBASE) || (addr <= REG_PMREGMISC && addr + size > REG_PMREGMISC) ||
+        (addr < REG_SMBBASE + 4 && addr + size > REG_SMBBASE) || (addr <= REG_SMBCFG && addr + size > REG_SMBCFG))
+        update_windows(s);
 }
 
 void piix4_pm_configure(Piix4PmState *s, PciBus *bus, int devfn, IrqLine sci, IrqLine smi)
@@ -278,7 +267,7 @@ static const VMField pm_fields[] = {
     VM_UINT(Piix4PmState, apm_command),
     VM_UINT(Piix4PmState, apm_status),
     VM_BUFFER(Piix4PmState, gpe),
-    VM_BUFFER(Piix4PmState, smb),
+    VM_STRUCT(Piix4PmState, smb, smbus_fields),
     VM_TIMER(Piix4PmState, overflow_timer),
     VM_END,
 };
@@ -288,7 +277,7 @@ static void pm_post_load(Device *dev)
     Piix4PmState *s = container_of(dev, Piix4PmState, pd.dev);
 
     pci_device_post_load(&s->pd);
-    update_pm_window(s);
+    update_windows(s);
     pm_update_sci(s);
 }
 
@@ -312,9 +301,9 @@ static void pm_reset(Device *dev)
     s->status = s->enable = s->control = 0;
     s->apm_command = s->apm_status = 0;
     memset(s->gpe, 0, sizeof s->gpe);
-    memset(s->smb, 0, sizeof s->smb);
+    smbus_reset(&s->smb);
     s->overflow_ns = next_overflow_ns();
-    update_pm_window(s);
+    update_windows(s);
     pm_update_sci(s);
 }
 
@@ -347,7 +336,7 @@ static bool pm_init(Device *dev, GError **errp)
     memory_region_add(io, PIIX4_APM_PORT, &s->apm_mr, 0);
     memory_region_init_io(&s->gpe_mr, &gpe_ops, s, "acpi-gpe0", 4);
     memory_region_add(io, PIIX4_GPE0_BASE, &s->gpe_mr, 0);
-    memory_region_init_io(&s->smb_mr, &smb_ops, s, "pm-smbus", 64);
+    memory_region_init_io(&s->smb_mr, &smb_ops, s, "pm-smbus", SMBUS_REGS);
     memory_region_add(io, PIIX4_SMBUS_BASE, &s->smb_mr, 0);
     memory_commit();
     powerdown_handler_set(power_button, s);

@@ -17,8 +17,8 @@ static uint64_t parallel_read(void *opaque, hwaddr off, unsigned size)
     uint8_t val = 0xff;
 
     switch (off) {
-    case LPT_DATA:
-        return s->data;
+    case LPT_DATA: /* turned around, the lines are pulled up: nobody drives them */
+        return s->control & CONTROL_DIR ? 0xff : s->data;
     case LPT_STATUS: /* the acknowledge pulse is over after one look; the interrupt with it */
         val = s->status;
         s->irq_pending = false;

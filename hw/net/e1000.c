@@ -170,6 +170,23 @@ static void receiver_changed(E1000State *s)
         net_flush(s->nic.nc);
 }
 
+/* Bits that are there, of registers that only keep what is written; drivers' self-tests look at them. */
+static uint32_t kept_bits(hwaddr off)
+{
+    static const struct {
+        uint16_t reg;
+        uint32_t bits;
+    } partial[] = {{R_FCAH, 0xffff}, {R_FCT, 0xffff}, {R_FCTTV, 0xffff}, {R_FCRTL, 0x8000fff8}, {R_FCRTH, 0x8000fff8},
+                   {R_TXCW, 0xc000ffff}, {R_TIPG, 0x3fffffff}, {R_TIDV, 0xffff}, {R_RDTR, 0xffff}};
+
+    if (off >= R_RA && off < R_RA + 16 * 8)
+        return off & 4 ? 0x8003ffff : UINT32_MAX;
+    for (size_t i = 0; i < ARRAY_SIZE(partial); i++)
+        if (partial[i].reg == off)
+            return partial[i].bits;
+    return UINT32_MAX;
+}
+
 static void reg_write(E1000State *s, hwaddr off, uint32_t v)
 {
     if (off >= R_END) {
@@ -251,7 +268,7 @@ static void reg_write(E1000State *s, hwaddr off, uint32_t v)
         return;
     default:
         if (off < R_STATS || off >= R_STATS_END)
-            *e1000_reg(s, (unsigned)off) = v;
+            *e1000_reg(s, (unsigned)off) = v & kept_bits(off);
     }
 }
 

@@ -14,7 +14,7 @@
 #define RSDP_FILE "etc/acpi/rsdp"
 #define LOADER_FILE "etc/table-loader"
 
-enum { HEADER_SIZE = 36, LENGTH_AT = 4, CHECKSUM_AT = 9 };
+enum { HEADER_SIZE = ACPI_HEADER_SIZE, LENGTH_AT = 4, CHECKSUM_AT = 9, OEM_AT = 10 };
 enum { LOADER_COMMAND_SIZE = 128, LOADER_NAME_SIZE = 56 };
 enum { LOADER_ALLOCATE = 1, LOADER_ADD_POINTER = 2, LOADER_ADD_CHECKSUM = 3 };
 enum { ZONE_HIGH = 1, ZONE_FSEG = 2 };
@@ -201,6 +201,37 @@ static guint build_hpet(Build *b)
     aml_byte(a, 0);
     end_table(b, at);
     return at;
+}
+
+/* What Windows asks of an emulated machine: the PM timer may be read once, it does not count wrongly in between. */
+static guint build_waet(Build *b)
+{
+    guint at = begin_table(b, "WAET", 1);
+
+    aml_dword(b->tables, 2);
+    end_table(b, at);
+    return at;
+}
+
+static guint add_user(Build *b, const GByteArray *t)
+{
+    guint at = b->tables->len;
+
+    g_byte_array_append(b->tables, t->data, t->len);
+    end_table(b, at);
+    return at;
+}
+
+/* A SLIC is believed only where RSDT and FADT have the same OEM's names: 14 bytes of the header. */
+static void take_oem_of_slic(Build *b, guint rsdt, guint fadt)
+{
+    for (guint i = 0; b->cfg->user && i < b->cfg->user->len; i++) {
+        const GByteArray *t = b->cfg->user->pdata[i];
+        if (memcmp(t->data, "SLIC", 4))
+            continue;
+        memcpy(b->tables->data + rsdt + OEM_AT, t->data + OEM_AT, 14);
+        memcpy(b->tables->data + fadt + OEM_AT, t->data + OEM_AT, 14);
+    }
 }
 
 /* --- DSDT --- */
@@ -498,7 +529,7 @@ static void build_rsdp(Build *b, FwCfgState *fw, guint rsdt)
 void acpi_build(const AcpiConfig *cfg, FwCfgState *fw)
 {
     Build b = {cfg, g_byte_array_new(), g_byte_array_new()};
-    guint facs, dsdt, rsdt, table[3], n = 0;
+    guint facs, dsdt, rsdt, table[4 + ACPI_USER_MAX], n = 0;
 
     loader_allocate(&b, RSDP_FILE, 16, ZONE_FSEG);
     loader_allocate(&b, TABLES_FILE, 64, ZONE_HIGH); /* FACS wants 64-byte alignment and comes first */
@@ -508,6 +539,9 @@ void acpi_build(const AcpiConfig *cfg, FwCfgState *fw)
     table[n++] = build_madt(&b);
     if (cfg->hpet)
         table[n++] = build_hpet(&b);
+    table[n++] = build_waet(&b);
+    for (guint i = 0; cfg->user && i < MIN(cfg->user->len, (guint)ACPI_USER_MAX); i++)
+        table[n++] = add_user(&b, cfg->user->pdata[i]);
     rsdt = begin_table(&b, "RSDT", 1);
     for (guint i = 0; i < n; i++) {
         guint at = b.tables->len;
@@ -515,6 +549,7 @@ void acpi_build(const AcpiConfig *cfg, FwCfgState *fw)
         loader_pointer(&b, TABLES_FILE, TABLES_FILE, at, 4);
     }
     end_table(&b, rsdt);
+    take_oem_of_slic(&b, rsdt, table[0]);
     build_rsdp(&b, fw, rsdt);
     fw_cfg_set_file(fw, TABLES_FILE, b.tables->data, b.tables->len);
     fw_cfg_set_file(fw, LOADER_FILE, b.loader->data, b.loader->len);

@@ -11,8 +11,12 @@ typedef struct AcpiConfig {
     uint32_t pm_base;      /* PM1 event block as the firmware programmed it */
     uint32_t pci_hole_start; /* first address above low RAM */
     uint64_t pci64_start, pci64_end; /* 64-bit window; start = end: none */
+    const GPtrArray *user;  /* of GByteArray *: acpi_user_table(); or NULL */
 } AcpiConfig;
 
+enum { ACPI_HEADER_SIZE = 36, ACPI_USER_MAX = 16 };
+/* What -acpitable says, with its header; NULL and errp. Free with g_byte_array_unref. */
+GByteArray *acpi_user_table(const char *text, GError **errp);
 /* Puts etc/acpi/rsdp, etc/acpi/tables and etc/table-loader into fw_cfg, replacing earlier ones. */
 void acpi_build(const AcpiConfig *cfg, FwCfgState *fw);
 

@@ -3,6 +3,7 @@
  * SeaBIOS runs what lies in "genroms/". */
 #include "host/base/osdep.h"
 #include "hw/pc/pc-internal.h"
+#include "hw/pc/acpi-tables.h"
 
 #include "host/base/keyval.h"
 
@@ -129,4 +130,20 @@ bool pc_add_smbios_options(PcMachine *pc, GError **errp)
 {
     pc_priv(pc)->smbios = smbios_opts_new();
     return for_each(pc, pc->cfg.smbios, "-smbios", add_smbios, errp);
+}
+
+static bool add_table(PcMachine *pc, const char *text, GError **errp)
+{
+    GByteArray *t = acpi_user_table(text, errp);
+
+    if (!t)
+        return false;
+    g_ptr_array_add(pc_priv(pc)->acpi_user, t);
+    return pc_priv(pc)->acpi_user->len <= ACPI_USER_MAX || error_set(errp, "at most %d tables", ACPI_USER_MAX);
+}
+
+bool pc_add_acpi_tables(PcMachine *pc, GError **errp)
+{
+    pc_priv(pc)->acpi_user = g_ptr_array_new_with_free_func((GDestroyNotify)g_byte_array_unref);
+    return for_each(pc, pc->cfg.acpi_tables, "-acpitable", add_table, errp);
 }

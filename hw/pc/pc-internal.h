@@ -31,6 +31,7 @@ typedef struct PcPriv {
     const char *kernel_rom; /* name for the boot order, or NULL */
     GPtrArray *rom_entries; /* of BootEntry: option ROMs with a place in the boot order */
     SmbiosOpts *smbios;
+    GPtrArray *acpi_user; /* of GByteArray * */
     uint16_t pvpanic_port; /* 0: no such device */
     char *boot_order;
     bool boot_once_armed;
@@ -59,6 +60,7 @@ bool pc_map_flash(PcMachine *pc, GError **errp);
 /* fw-items.c: -fw_cfg, -option-rom, -smbios */
 bool pc_add_fw_items(PcMachine *pc, GError **errp);
 bool pc_add_smbios_options(PcMachine *pc, GError **errp);
+bool pc_add_acpi_tables(PcMachine *pc, GError **errp);
 /* pc-devices.c */
 typedef struct BootEntry {
     int index;

@@ -39,7 +39,8 @@ enum { SLOT_PIIX = 1, FN_ISA = 0, FN_IDE = 1, FN_PM = 3, SLOT_VGA = 2 };
 static const struct {
     uint8_t devfn, at;
 } slept_over[] = {{PCI_DEVFN(0, 0), 0x58}, {PCI_DEVFN(0, 0), 0x5c}, /* PAM */
-                  {PCI_DEVFN(SLOT_PIIX, FN_IDE), 0x40}, {PCI_DEVFN(SLOT_PIIX, FN_IDE), 0x44}, {PCI_DEVFN(SLOT_PIIX, FN_IDE), 0x48}};
+                  {PCI_DEVFN(SLOT_PIIX, FN_IDE), 0x40}, {PCI_DEVFN(SLOT_PIIX, FN_IDE), 0x44}, {PCI_DEVFN(SLOT_PIIX, FN_IDE), 0x48},
+                  {PCI_DEVFN(SLOT_PIIX, FN_PM), 0x90}, {PCI_DEVFN(SLOT_PIIX, FN_PM), 0xd0}}; /* SMBus */
 enum { CMOS_SHUTDOWN_STATUS = 0x0f, SHUTDOWN_RESUME = 0xfe }; /* what SeaBIOS takes for "resume from S3" */
 enum { DEFAULT_PM_BASE = 0x600 }; /* where SeaBIOS puts it; before it did, the tables assume that */
 static const uint64_t LOW_RAM_MAX = 0xe0000000, LOW_RAM_SPLIT = 0xc0000000, HOLE64_SIZE = 2 * GiB;
@@ -540,6 +541,7 @@ static void build_acpi(void *opaque)
         .pci_hole_start = (uint32_t)MAX(p->low_size, (uint64_t)1 << 31),
         .pci64_start = top,
         .pci64_end = top,
+        .user = p->acpi_user,
     };
 
     if (p->high_size) { /* a 64-bit window only where a guest knows of addresses above 4 GiB anyway */
@@ -628,7 +630,7 @@ static bool build(PcMachine *pc, GError **errp)
     if (k.kernel && !boot_load_kernel(&k, p->fw_cfg, &p->kernel_rom, errp))
         return false;
     pc_fill_cmos(pc);
-    if (!pc_add_smbios_options(pc, errp))
+    if (!pc_add_smbios_options(pc, errp) || !pc_add_acpi_tables(pc, errp))
         return false;
     fill_fw_cfg(pc);
     if (!pc_add_fw_items(pc, errp))
@@ -707,6 +709,7 @@ void pc_free(PcMachine *pc)
         memory_region_destroy(&p->ram);
     g_ptr_array_free(p->rom_entries, true);
     smbios_opts_free(p->smbios);
+    g_clear_pointer(&p->acpi_user, g_ptr_array_unref);
     g_free(p->boot_order);
     g_free(p);
     g_free(pc);

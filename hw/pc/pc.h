@@ -34,7 +34,7 @@ typedef struct PcConfig {
     Chardev *serial[4];            /* NULL: that port is absent */
     Chardev *parallel[1];
     Chardev *debugcon;             /* -debugcon, port 0xe9; NULL: none */
-    const GPtrArray *smbios, *fw_cfg_items, *option_roms; /* of char *: those options' texts; NULL: none */
+    const GPtrArray *smbios, *acpi_tables, *fw_cfg_items, *option_roms; /* of char *: those options' texts; NULL: none */
     const char *name;              /* guest name or NULL */
     uint8_t uuid[16]; bool uuid_set;
     bool rtc_localtime; int64_t rtc_offset_s; /* added to the host's wall clock */

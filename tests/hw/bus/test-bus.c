@@ -181,8 +181,33 @@ static void test_pm(void)
     g_assert_cmpint(sci.level, ==, 0);
     outw(0x604, 0x2001); /* SLP_TYP 0, SLP_EN: soft off */
     g_assert_cmpint(system_take_shutdown_request(NULL), ==, CAUSE_GUEST_SHUTDOWN);
-    outb(0xb102, 0x48); /* SMBus: nobody answers */
+    outb(0xb102, 0x48); /* SMBus: nobody answers at address 0 */
     g_assert_cmphex(inb(0xb100), ==, 0x04);
+    outb(0xb100, 0xff);
+    g_assert_cmphex(inb(0xb100), ==, 0);
+    cfg_addr(PCI_DEVFN(1, 3), 0x90);
+    outl(0xcfc, 0x701); /* the base register moves it */
+    g_assert_cmphex(inb(0xb100), ==, 0xff);
+    outb(0x704, 0xa0); /* EEPROM 50h: byte 10h becomes 5Ah */
+    outb(0x703, 0x10);
+    outb(0x705, 0x5a);
+    outb(0x702, 0x48);
+    g_assert_cmphex(inb(0x700), ==, 0x02);
+    outb(0x700, 0x02);
+    outb(0x705, 0);
+    outb(0x704, 0xa1);
+    outb(0x703, 0x0f);
+    outb(0x702, 0x4c); /* a word from 0Fh */
+    g_assert_cmphex(inb(0x705), ==, 0x00);
+    g_assert_cmphex(inb(0x706), ==, 0x5a);
+    outb(0x702, 0x44); /* the next byte */
+    g_assert_cmphex(inb(0x705), ==, 0x00);
+    outb(0x703, 0x20);
+    outb(0x702, 0x54); /* a block of length 0: refused */
+    g_assert_cmphex(inb(0x700), ==, 0x06);
+    cfg_addr(PCI_DEVFN(1, 3), 0xd2);
+    outb(0xcfe, 0x08); /* switched off */
+    g_assert_cmphex(inb(0x700), ==, 0xff);
     end();
 }
 

@@ -168,6 +168,11 @@ static void test_others(void)
     g_assert_true(device_realize(&p->dev, &err));
     g_assert_cmphex(inb(0x379) & 0xf8, ==, 0xd8);
     outb(0x37a, 0x1c);
+    outb(0x378, 0x55);
+    outb(0x37a, 0x2c); /* turned around: nobody drives the lines */
+    g_assert_cmphex(inb(0x378), ==, 0xff);
+    outb(0x37a, 0x0c);
+    g_assert_cmphex(inb(0x378), ==, 0x55);
     outb(0x378, 'p');
     outb(0x37a, 0x1d);
     outb(0x37a, 0x1c);

@@ -336,7 +336,11 @@ static void test_smbios(void)
 /* Do with the loader script what firmware does, then check every table's sum. */
 static void test_acpi(void)
 {
-    PcConfig c = {.ram_size = 5 * GiB};
+    g_autofree char *body = g_build_filename(bios_dir, "slic", NULL);
+    g_autofree char *option = g_strdup_printf("sig=SLIC,oem_id=ABCDEF,oem_table_id=SOMEONES,oem_rev=7,data=%s", body);
+    GPtrArray *tables = texts(option, NULL);
+    PcConfig c = {.ram_size = 5 * GiB, .acpi_tables = tables};
+    g_assert_true(g_file_set_contents(body, "abc", 3, NULL));
     PcMachine *pc = start(&c);
     uint16_t key, lkey;
     uint32_t size, lsize, rsdt;
@@ -372,17 +376,27 @@ static void test_acpi(void)
     }
     rsdt = ldl32(rsdp + 16);
     g_assert_cmpmem(t + rsdt, 4, "RSDT", 4);
-    g_assert_cmpuint(ldl32(t + rsdt + 4), ==, 36 + 3 * 4);
-    for (unsigned i = 0; i < 3; i++) {
+    g_assert_cmpuint(ldl32(t + rsdt + 4), ==, 36 + 5 * 4);
+    for (unsigned i = 0; i < 5; i++) {
         uint32_t at = ldl32(t + rsdt + 36 + 4 * i);
         uint8_t sum = 0;
         for (uint32_t k = 0; k < ldl32(t + at + 4); k++)
             sum += t[at + k];
         g_assert_cmpuint(sum, ==, 0);
     }
+    g_assert_cmpmem(t + ldl32(t + rsdt + 36 + 4 * 3), 4, "WAET", 4);
+    const uint8_t *slic = t + ldl32(t + rsdt + 36 + 4 * 4);
+    g_assert_cmpmem(slic, 4, "SLIC", 4);
+    g_assert_cmpmem(slic + 10, 14, "ABCDEFSOMEONES", 14);
+    g_assert_cmpuint(ldl32(slic + 24), ==, 7);
+    g_assert_cmpmem(slic + 36, 3, "abc", 3);
+    g_assert_cmpmem(t + rsdt + 10, 14, "ABCDEFSOMEONES", 14);
+    g_assert_cmpmem(t + ldl32(t + rsdt + 36) + 10, 14, "ABCDEFSOMEONES", 14); /* the FADT's */
     if (g_getenv("ACPI_DUMP"))
         g_file_set_contents(g_getenv("ACPI_DUMP"), (char *)t + 64, (gssize)ldl32(t + 68), NULL);
     stop(pc);
+    g_remove(body);
+    g_ptr_array_unref(tables);
 }
 
 static void test_memory_map(void)
