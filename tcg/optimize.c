@@ -30,6 +30,8 @@
  * globals. */
 #include "tcg/optimize.h"
 
+#define COLD __attribute__((noinline)) /* out of the way of the registers that the usual case needs */
+
 static void forget_all(Optimizer *o)
 {
     for (unsigned k = 0; k < ARRAY_SIZE(o->stamp); k++)
@@ -38,13 +40,11 @@ static void forget_all(Optimizer *o)
 }
 
 /* d now holds the value of a (all 64 bits of it). */
-static __attribute__((noinline)) void set_copy(Optimizer *o, TcgTempIdx d, unsigned value)
+static COLD void add_home(Optimizer *o, TcgTempIdx d, unsigned value)
 {
     Value *v = &o->value[value];
     int slot = -1;
 
-    o->temp[d].stamp = o->stamp[o->s->temps[d].kind];
-    o->temp[d].value = value;
     for (unsigned i = 0; i < NB_HOMES; i++) {
         if (v->home[i] == d)
             return;
@@ -57,6 +57,15 @@ static __attribute__((noinline)) void set_copy(Optimizer *o, TcgTempIdx d, unsig
     }
     if (slot >= 0)
         v->home[slot] = d;
+}
+
+static inline void set_copy(Optimizer *o, TcgTempIdx d, TcgTempIdx a, unsigned value)
+{
+    o->temp[d].stamp = o->stamp[o->s->temps[d].kind];
+    o->temp[d].value = value;
+    /* A flag word is a home to nobody else, and a value with one home is what most inputs want to be. */
+    if (home_rank(o, d) > 0 || o->s->temps[a].kind == TCG_TEMP_CONST)
+        add_home(o, d, value);
 }
 
 /* ---- known bits of results ---- */
@@ -134,8 +143,6 @@ static __attribute__((noinline)) uint64_t result_ones(Optimizer *o, const TcgOp 
 
 /* ---- the pass ---- */
 
-#define COLD __attribute__((noinline)) /* out of the way of the registers that the usual case needs */
-
 static COLD void replace_input(Optimizer *o, TcgOp *op, unsigned i, unsigned value)
 {
     const Value *v = &o->value[value];
@@ -186,7 +193,7 @@ static inline bool set_full_copy(Optimizer *o, TcgOp *op)
 
     if (is_home(o, n, op->arg[0]))
         return false;
-    set_copy(o, op->arg[0], n);
+    set_copy(o, op->arg[0], op->arg[1], n);
     return true;
 }
 
