@@ -231,6 +231,11 @@ bool lower_control_op(Ra *l); /* lower-control.c */
 bool lower_guest_op(Ra *l);   /* guest-ldst.c */
 bool lower_x87_op(Ra *l);     /* lower-x87.c */
 Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes, bool write, Reg t, Reg u); /* TLB check; see there */
+/* tlb-check.c: afterwards t is the addend, the byte is at [t + a + disp]. For the first member of group g that is a check of all its bytes.
+ * u is free behind it. */
+void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size, bool write, Reg t, Reg u);
+/* Does its comparison with the tag see a misaligned first byte? Otherwise members of a group are tested by themselves. */
+bool tlb_check_tests_alignment(const ShareGroup *g, unsigned size);
 void x87_guest_stub(Ra *l, const Stub *st, const uint8_t *thunk);
 void x87_stub_state(Ra *l, const Stub *st, bool on); /* env's x87_state around a slow path */
 void stub_zero_groups(Ra *l, const Stub *st);         /* shared TLB checks that C code may have made wrong */

@@ -1,23 +1,15 @@
 /* guest-ldst.c - accesses to guest memory: the inline soft-TLB hit, and the out-of-line rest.
  *
- * In line (layout and the meaning of a hit: tlb-entry.h):
- *     rorx t, addr, 7 ; and t, [mask] ; add t, [table]          the entry of the first byte's page
- *     lea u, [addr + size - 1] ; and u, -4096 ; cmp u, [t + tag] ; jne stub
- *     mov t, [t + addend] ; access [t + addr]
- * A constant address: mov t, addr >> 7 ; and, add ; cmp qword [t + tag], page ; jne ; mov.
+ * In line is the check of tlb-check.c, then the access itself.
  * A hit writes nothing to env and changes no register but t, u and the output, and the output only by the
  * access itself; so at the jump to the stub every value is where it was before the op. The stub stores
  * the dirty globals (snapshot), puts the arguments into the frame and calls a thunk (frame.c), whose
  * return address is what a fault is found by (stub_map).
  *
  * Accesses of a group (share.c) behind its first one: test addend, addend ; je stub ; access [addend + addr + disp]. The test is
- * not needed where the group's last access lies right in front.
- *
- * An access with an alignment demand leaves its low address bits in the value compared with the tag, so
- * that a misaligned one misses: no extra instruction. */
+ * not needed where the group's last access lies right in front. */
 #include "tcg/regalloc.h"
-
-_Static_assert(TCG_PAGE_BITS - TLB_ENTRY_BITS == 7, "the shift above");
+#include "tcg/x86_64/put.h"
 
 static Stub stub_overflow;
 
@@ -42,125 +34,6 @@ Stub *stub_new(Ra *l, unsigned opc)
 }
 
 void stub_from(Stub *st, uint8_t *jump) { st->from[st->nb_from++] = jump; }
-
-/* Does the comparison with the tag see a misaligned first byte? Otherwise members of a group are tested by themselves. */
-static bool check_tests_alignment(const ShareGroup *g, unsigned size) { return !g || (g->lo == 0 && g->hi == (int)size); }
-
-/* The same for an access at the stack register: `lea t, [a + first] ; xor t, [page] ; cmp t, 4096 - bytes ; ja stub`, then the
- * addend. False: not one. */
-static bool stack_check(Ra *l, Stub *st, Reg a, int64_t first, int64_t last, unsigned mmu, Reg t)
-{
-    Emit *e = &l->e;
-    unsigned reg = l->s->guest->stack_reg;
-    int32_t at = offsetof(TcgEnvHead, stack) + mmu * sizeof(StackPage);
-
-    if (!reg || (int)a != host_pin[reg] || !fits32(first) || !fits32(last) || last - first >= 1024 || st->opc == TCG_OP_guest_x87 ||
-        st->opc == TCG_OP_guest_rmw || st->opc == TCG_OP_guest_cmpxchg)
-        return false;
-    st->stack_check = e->p;
-    if (first == 0)
-        x86_mov_rr(e, true, t, a);
-    else
-        x86_lea(e, true, t, mem_at(a, first));
-    x86_alu_rm(e, X86_XOR, true, t, mem_env(at + offsetof(StackPage, page)));
-    x86_alu_ri(e, X86_CMP, true, t, TCG_PAGE_SIZE - (last - first + 1));
-    stub_from(st, x86_jcc(e, CC_A));
-    x86_load(e, 8, EXT_ZERO, t, mem_env(at + offsetof(StackPage, addend)));
-    return true;
-}
-
-/* The same with a page that this check alone guesses (tlb-entry.h). For an access that is to be aligned `test t, ~offsets ; jne`
- * instead of the comparison, which says as much: it lies in one page. */
-static bool guess_check(Ra *l, Stub *st, Reg a, int64_t first, int64_t last, unsigned align, unsigned mmu, bool write, Reg t)
-{
-    Emit *e = &l->e;
-    CodeBuf *b = l->s->buf;
-
-    if (!b->guesses || !(l->s->guest->guess_modes >> mmu & 1) || !fits32(first) || last - first >= 1024 ||
-        st->opc == TCG_OP_guest_x87)
-        return false;
-    l->s->could_guess = true;
-    if (l->s->no_guess)
-        return false;
-    uint32_t key = (l->s->guess_salt ^ l->insn_data[0]) * 0x85ebca6bu + (uint32_t)first * 0xc2b2ae35u + write;
-    uint32_t n = codebuf_new_guess(b, key, l->s->tb_cookie, mmu, write);
-    if (!n)
-        return false;
-    st->guess = n;
-    st->guess_write = write;
-    st->stack_check = e->p;
-    if (first == 0)
-        x86_mov_rr(e, true, t, a);
-    else
-        x86_lea(e, true, t, mem_at(a, first));
-    x86_alu_at(e, X86_XOR, t, &b->guesses->guess[n].page);
-    if (align || first == last) {
-        x86_test_ri(e, true, t, (int32_t)TCG_PAGE_MASK | align);
-        stub_from(st, x86_jcc(e, CC_NE));
-    } else {
-        x86_alu_ri(e, X86_CMP, true, t, TCG_PAGE_SIZE - (last - first + 1));
-        stub_from(st, x86_jcc(e, CC_A));
-    }
-    x86_load_at(e, t, &b->guesses->guess[n].addend);
-    return true;
-}
-
-/* The address's check, and for the first member of a group that of all its bytes. Afterwards t is the addend: the byte is
- * at [t + a + disp]. */
-static void tlb_check(Ra *l, Stub *st, const ShareGroup *g, Reg a, unsigned size, bool write, Reg t, Reg u)
-{
-    Emit *e = &l->e;
-    MemOp op = memopidx_op(st->oi);
-    unsigned mmu = memopidx_mmu(st->oi) % TCG_MMU_MODES;
-    unsigned align = check_tests_alignment(g, size) ? memop_align_mask(op) : 0;
-    int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast);
-    int64_t first = (int64_t)st->disp + (g ? g->lo : 0);
-    int64_t last = (int64_t)st->disp + (align ? 0 : g ? g->hi - 1 : (int)size - 1);
-    int32_t tag = write ? offsetof(TlbEntry, addr_write) : offsetof(TlbEntry, addr_read);
-    uint64_t addr;
-
-    /* every access has its address there; its group is in the same page */
-    if (ra_is_const(l, l->op->arg[l->op->opc == TCG_OP_guest_x87 ? 0 : 1], &addr)) {
-        addr += (int64_t)st->disp;
-        int64_t page = addr & TCG_PAGE_MASK;
-        if (fits32(page) && !(((addr + size - 1) ^ addr) & TCG_PAGE_MASK) && !(addr & align)) {
-            x86_mov_ri(e, t, addr >> 7 & INT32_MAX); /* no table is larger */
-            x86_alu_rm(e, X86_AND, true, t, mem_env(fast + offsetof(TlbFast, mask)));
-            x86_alu_rm(e, X86_ADD, true, t, mem_env(fast + offsetof(TlbFast, table)));
-            x86_alu_mi(e, X86_CMP, 8, false, mem_at(t, tag), page);
-            stub_from(st, x86_jcc(e, CC_NE));
-            x86_load(e, 8, EXT_ZERO, t, mem_at(t, offsetof(TlbEntry, addend)));
-            return;
-        }
-    }
-    if (!align && stack_check(l, st, a, first, last, mmu, t))
-        return;
-    if (guess_check(l, st, a, first, last, align, mmu, write, t))
-        return;
-    if (first == 0 && host_features.bmi2) {
-        x86_rorx(e, true, t, a, 7); /* the low bits, now on top, fall to the mask */
-    } else {
-        if (first == 0)
-            x86_mov_rr(e, true, t, a);
-        else
-            x86_lea(e, true, t, mem_at(a, first));
-        x86_shift_ri(e, X86_SHR, true, t, 7);
-    }
-    x86_alu_rm(e, X86_AND, true, t, mem_env(fast + offsetof(TlbFast, mask)));
-    x86_alu_rm(e, X86_ADD, true, t, mem_env(fast + offsetof(TlbFast, table)));
-    if (last == 0) {
-        x86_mov_rr(e, true, u, a);
-    } else if (fits32(last)) {
-        x86_lea(e, true, u, mem_at(a, last));
-    } else {
-        x86_lea(e, true, u, mem_at(a, st->disp));
-        x86_alu_ri(e, X86_ADD, true, u, size - 1);
-    }
-    x86_alu_ri(e, X86_AND, true, u, (int32_t)TCG_PAGE_MASK | align);
-    x86_alu_rm(e, X86_CMP, true, u, mem_at(t, tag));
-    stub_from(st, x86_jcc(e, CC_NE));
-    x86_load(e, 8, EXT_ZERO, t, mem_at(t, offsetof(TlbEntry, addend)));
-}
 
 static ShareGroup *group_here(Ra *l)
 {
@@ -215,7 +88,7 @@ Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes
     unsigned gi = l->group_of[l->op_index] & ~GROUP_ALIGNED;
     ShareGroup *g = group_here(l);
     bool follower = is_follower(l);
-    bool tests = g && !(follower ? l->group_of[l->op_index] & GROUP_ALIGNED : check_tests_alignment(g, bytes));
+    bool tests = g && !(follower ? l->group_of[l->op_index] & GROUP_ALIGNED : tlb_check_tests_alignment(g, bytes));
     Reg addend = follower ? ra_in(l, g->temp) : t;
     if (follower && tests && !base_tells_alignment(disp, oi))
         u = ra_tmp(l);
@@ -653,47 +526,6 @@ void stub_zero_groups(Ra *l, const Stub *st)
         x86_store_imm(&l->e, 8, mem_at(RSP, st->zero_slot[i]), 0);
 }
 
-/* What nearly every stub consists of, written through a pointer of its own: e->p would be stored and loaded for each. The room was
- * asked for before; more bytes than the instruction has may be written. */
-static inline __attribute__((always_inline)) uint8_t *put(uint8_t *p, uint64_t bytes, unsigned n)
-{
-    memcpy(p, &bytes, 8);
-    return p + n;
-}
-
-/* mov [rsp + disp], r or the other way round; disp < 128 */
-static inline uint8_t *put_frame(uint8_t *p, bool load, Reg r, unsigned disp)
-{
-    uint32_t v = (0x48 | (r & 8) >> 1) | (load ? 0x8b : 0x89) << 8 | (4 | (r & 7) << 3 | (disp ? 0x40 : 0)) << 16 | 0x24u << 24;
-
-    return put(p, v | (uint64_t)disp << 32, disp ? 5 : 4);
-}
-
-static inline uint8_t *put_call(const Emit *e, uint8_t *p, const uint8_t *target_rx)
-{
-    return put(p, 0xe8 | (uint64_t)(uint32_t)(target_rx - e->rx_diff - (p + 5)) << 8, 5);
-}
-
-static inline uint8_t *put_jmp(uint8_t *p, const uint8_t *to)
-{
-    int64_t near = to - (p + 2);
-
-    if (near == (int8_t)near)
-        return put(p, 0xeb | (uint64_t)(uint8_t)near << 8, 2);
-    return put(p, 0xe9 | (uint64_t)(uint32_t)(to - (p + 5)) << 8, 5);
-}
-
-/* Room for a stub without its snapshot: else the TB is as good as full. */
-static inline bool stub_room(Emit *e)
-{
-    enum { STUB_MAX = 256 };
-    if (likely(e->end - e->p >= STUB_MAX))
-        return true;
-    e->full = true;
-    e->p = e->start;
-    return false;
-}
-
 /* What a slow path takes besides the address, into the frame. */
 static void store_arguments(Ra *l, const Stub *st, unsigned kind)
 {
@@ -730,7 +562,7 @@ static void guest_stub(Ra *l, const Stub *st)
     /* The bytes from `done` to its target at most: near enough for a short jump? */
     bool near_done = 17 * st->snap.n + 13 * st->nb_zero + 32 <= INT8_MAX && st->x87_state == 0;
 
-    if (!stub_room(e))
+    if (!put_room(e, 256)) /* without the snapshot, which asks by itself */
         return;
     for (unsigned i = 0; i < st->nb_from; i++)
         x86_patch_here(e, st->from[i]);
