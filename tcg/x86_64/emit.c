@@ -531,8 +531,10 @@ void x86_jmp_to(Emit *e, const uint8_t *target_rw)
 
 void x86_jmp_rx(Emit *e, const uint8_t *target_rx)
 {
-    uint8_t *pos = x86_jmp(e);
-    x86_patch(e, pos, target_rx - e->rx_diff);
+    insn_begin(e);
+    uint64_t v = 0xe9 | (uint64_t)(uint32_t)(target_rx - e->rx_diff - (e->p + 5)) << 8;
+    memcpy(e->p, &v, 8);
+    e->p += 5;
 }
 
 void x86_call_rx(Emit *e, const uint8_t *target_rx)

@@ -5,6 +5,7 @@
  * conditional jump itself is the patchable one: a taken guest branch is one taken host branch. Exits for
  * the same reason share the code that loads the TB's cookie. */
 #include "tcg/regalloc.h"
+#include "tcg/x86_64/put.h"
 
 #define ENV(field) mem_env(offsetof(TcgEnvHead, field))
 
@@ -452,6 +453,13 @@ static void lower_goto_ptr(Ra *l, const TcgOp *op)
 /* r11 is free, the flags are not looked at. */
 static void store_eip(Ra *l, uint64_t eip)
 {
+    if (likely(!l->s->floating && fits32(eip))) {
+        put_room(&l->e, 16);
+        l->e.p = put_rm(l->e.p, 0xc7, 0, RBP, (int32_t)offsetof(TcgEnvHead, eip) - TCG_ENV_BIAS); /* mov qword */
+        memcpy(l->e.p, &(uint32_t){ eip }, 4);
+        l->e.p += 4;
+        return;
+    }
     if (l->s->floating) {
         x86_load(&l->e, 8, EXT_ZERO, R11, ENV(pc_page));
         if (fits32(eip))
@@ -546,9 +554,17 @@ static void exit_stub(Ra *l, const Stub *st)
 
 static void leave_tb(Ra *l, unsigned reason)
 {
+    Emit *e = &l->e;
     bool search = reason == EXIT_SEARCH;
-    x86_mov_ri(&l->e, R11, l->s->tb_cookie | (search ? TB_EXIT_LOOKUP : reason));
-    x86_jmp_rx(&l->e, search ? frame_search(l->s->buf, l->s->cs_base == 0) : l->s->buf->epilogue_rx);
+    uint64_t word = l->s->tb_cookie | (search ? TB_EXIT_LOOKUP : reason);
+
+    if (unlikely(word != (uint32_t)word)) {
+        x86_mov_ri(e, R11, word);
+    } else { /* mov r11d */
+        put_room(e, 16);
+        e->p = put(e->p, 0xbb41 | word << 16, 6);
+    }
+    x86_jmp_rx(e, search ? frame_search(l->s->buf, l->s->cs_base == 0) : l->s->buf->epilogue_rx);
 }
 
 uint8_t *lower_float_entry(CodeBuf *b)
