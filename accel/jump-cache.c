@@ -296,7 +296,10 @@ TB *jump_cache_find(CPUState *cpu, const TbState *st)
     if (c->e[i].pc == st->pc)
         return tb_of(c->tb[i]);
     v = jump_cache_victim(st->pc);
-    return c->e[v].pc == st->pc ? promote(cpu, c, v, st->pc) : NULL;
+    if (c->e[v].pc == st->pc)
+        return promote(cpu, c, v, st->pc);
+    __builtin_prefetch(&c->tb[i], 1); /* for place(), while the caller looks further */
+    return NULL;
 }
 
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)

@@ -145,8 +145,10 @@ TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t
                 TbRef ref = l->e[i].hash == hash ? __atomic_load_n(&l->e[i].tb, __ATOMIC_ACQUIRE) : 0;
                 if (!ref || !is_tb(tb_of(ref), st, cflags, phys_pc))
                     continue;
-                if (tb_of(ref)->second == second)
+                if (tb_of(ref)->second == second) {
+                    __builtin_prefetch(tb_of(ref)->code); /* it is entered soon */
                     return tb_of(ref);
+                }
                 two_pages |= tb_of(ref)->second != NO_PAGE;
             }
             if (!l->past || !left)
