@@ -85,8 +85,10 @@ static void op_start_stop(IdeDrive *d, const uint8_t *p)
         atapi_error(d, d->drive->image ? SENSE_ILLEGAL : SENSE_NOT_READY, ASC_REMOVAL_PREVENTED, 2);
         return;
     }
+    /* No unit attention: who closes the tray knows of it, and Linux, which does so when a file system is to be mounted, would
+     * refuse to read then. */
     if (start && d->tray_open && d->drive->image)
-        d->ua_pending = d->event_new_media = true;
+        d->event_new_media = true;
     d->tray_open = !start;
     atapi_ok(d);
 }
