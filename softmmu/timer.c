@@ -66,6 +66,98 @@ int64_t clock_ns(ClockType type)
     return ns;
 }
 
+/* --- the VM clock by the host's TSC ---
+ *
+ * A guest's RDTSC is a look at the VM clock, and the host's clock costs three times the host's RDTSC. In between two looks at the clock,
+ * WINDOW apart at most, the time that passes is measured by the TSC, with a rate that is measured by the clock as well. The TSC is read
+ * before the clock, so that the sum is never behind the clock (but for a change of the clock's rate within a window), and a timer
+ * that has fired has fired when the guest looks. A host that was moved or has slept is noticed at the next look. */
+#ifdef __x86_64__
+#include <x86intrin.h>
+
+enum { WINDOW_NS = 100000, RATE_MIN_NS = 20000000, RATE_MAX_NS = 1000000000, SLOW_LOOK_TICKS = 2000, TRUST_NS = 2000 };
+
+static __thread struct {
+    unsigned seq;          /* vm_clock's, at the anchor */
+    uint32_t window;       /* ticks after the anchor; 0: there is none */
+    uint64_t rate;         /* ns for 2^32 ticks; 0: not known yet */
+    uint64_t tsc;          /* the anchor */
+    int64_t ns;
+    int64_t last;          /* what was returned last */
+    uint64_t rate_tsc;     /* since when the rate is measured; 0: not yet */
+    int64_t rate_ns;
+} near;
+
+/* The host's own clock is the TSC, so it is the same on all processors and its rate does not change. */
+static bool tsc_is_clock(void)
+{
+    static gsize once;
+    static bool yes;
+
+    if (g_once_init_enter(&once)) {
+        g_autofree char *text = NULL;
+        yes = g_file_get_contents("/sys/devices/system/clocksource/clocksource0/current_clocksource", &text, NULL, NULL) && !strcmp(text, "tsc\n");
+        g_once_init_leave(&once, 1);
+    }
+    return yes;
+}
+
+static void measure_rate(uint64_t tsc, int64_t ns)
+{
+    int64_t passed = ns - near.rate_ns;
+    uint64_t ticks = tsc - near.rate_tsc;
+
+    if (near.rate && near.rate_tsc && passed > TRUST_NS && passed < RATE_MAX_NS * 10LL) {
+        int64_t off = passed - (int64_t)((unsigned __int128)ticks * near.rate >> 32);
+        if (ABS(off) > TRUST_NS + passed / 1000)
+            near.rate = near.rate_tsc = 0; /* another host, or a sleep */
+    }
+    if (near.rate_tsc && passed >= RATE_MIN_NS && passed < 10LL * RATE_MAX_NS && ticks > 0 && (!near.rate || passed >= RATE_MAX_NS)) {
+        near.rate = (uint64_t)(((unsigned __int128)passed << 32) / ticks);
+        near.rate_tsc = 0;
+    }
+    if (!near.rate_tsc || passed >= 10LL * RATE_MAX_NS) {
+        near.rate_tsc = tsc;
+        near.rate_ns = ns;
+    }
+}
+
+static int64_t look_anew(unsigned seq)
+{
+    uint64_t tsc = __rdtsc();
+    int64_t ns = clock_ns(CLOCK_VM);
+    bool quick = __rdtsc() - tsc < SLOW_LOOK_TICKS; /* nothing came between */
+
+    if (seq != near.seq) { /* the clock was stopped or set */
+        near.last = INT64_MIN;
+        near.rate_tsc = 0;
+    }
+    near.window = 0;
+    near.seq = seq;
+    if (quick && tsc_is_clock() && __atomic_load_n(&vm_clock.running, __ATOMIC_RELAXED) && !__atomic_load_n(&vm_clock.test, __ATOMIC_RELAXED)) {
+        measure_rate(tsc, ns);
+        near.tsc = tsc;
+        near.ns = ns;
+        if (near.rate >> 24 && near.rate < 1ULL << 40) /* from 4 MHz to 256 GHz */
+            near.window = (uint32_t)(((uint64_t)WINDOW_NS << 32) / near.rate);
+    }
+    return near.last = MAX(near.last, ns);
+}
+
+int64_t clock_vm_ns_near(void)
+{
+    unsigned seq = __atomic_load_n(&vm_clock.seq, __ATOMIC_ACQUIRE);
+    uint64_t ticks = __rdtsc() - near.tsc;
+
+    if (unlikely(seq != near.seq || ticks >= near.window))
+        return look_anew(seq);
+    int64_t ns = near.ns + (int64_t)(ticks * near.rate >> 32);
+    return near.last = MAX(near.last, ns);
+}
+#else
+int64_t clock_vm_ns_near(void) { return clock_ns(CLOCK_VM); }
+#endif
+
 static void vm_clock_write(bool running, int64_t now, bool test)
 {
     __atomic_fetch_add(&vm_clock.seq, 1, __ATOMIC_SEQ_CST);

@@ -15,6 +15,8 @@ enum { CLOCK_COUNT = 2 };
 #define NANOSECONDS_PER_SECOND 1000000000LL
 
 int64_t clock_ns(ClockType type);
+/* The VM clock for a guest's RDTSC: never goes back in one thread, and is never behind clock_ns(), at most some 100 ns before it. */
+int64_t clock_vm_ns_near(void);
 /* Wall-clock now in ns since 1970 (for the RTC's start value), through the input funnel. */
 int64_t clock_wall_ns(void);
 

@@ -91,9 +91,39 @@ static void test_deadline_passes(void)
     timer_free(t);
 }
 
+/* The guest's RDTSC beside the clock that timers run by: not behind it, hardly before it, never backwards; also when the clock is
+ * stopped, goes on, or is set back. Long enough (by the clock) that the TSC's rate is known. */
+static void test_near_clock(void)
+{
+    enum { AHEAD_NS = 3000 };
+    int64_t last = INT64_MIN;
+
+    clock_vm_start();
+    for (int64_t end = clock_ns(CLOCK_VM) + 60000000; last < end;) {
+        int64_t before = clock_ns(CLOCK_VM), near = clock_vm_ns_near(), after = clock_ns(CLOCK_VM);
+        g_assert_cmpint(near, >=, before - 100); /* the host's clock may be made to go another rate */
+        g_assert_cmpint(near, <=, after + AHEAD_NS);
+        g_assert_cmpint(near, >=, last);
+        last = near;
+    }
+    clock_vm_stop();
+    int64_t stopped = clock_vm_ns_near();
+    g_assert_cmpint(stopped, ==, clock_ns(CLOCK_VM));
+    g_usleep(1000);
+    g_assert_cmpint(clock_vm_ns_near(), ==, stopped);
+    clock_vm_start();
+    g_assert_cmpint(clock_vm_ns_near(), <=, clock_ns(CLOCK_VM) + AHEAD_NS);
+    clock_vm_set(1000);
+    int64_t set = clock_vm_ns_near();
+    g_assert_cmpint(set, >=, 1000);
+    g_assert_cmpint(set, <=, clock_ns(CLOCK_VM) + AHEAD_NS);
+    clock_vm_stop();
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
+    g_test_add_func("/softmmu/timer/near-clock", test_near_clock); /* first: the others use a test clock */
     g_test_add_func("/softmmu/timer/order", test_order);
     g_test_add_func("/softmmu/timer/rearm", test_rearm);
     g_test_add_func("/softmmu/timer/host-clock", test_host_clock_runs_when_stopped);
