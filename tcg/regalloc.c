@@ -280,16 +280,12 @@ static void load_const(Ra *l, Reg r, uint64_t v)
         x86_mov_ri(&l->e, r, v);
 }
 
-Reg ra_in(Ra *l, TcgTempIdx t)
+Reg ra_bring_in(Ra *l, TcgTempIdx t)
 {
     RaTemp *rt = &l->t[t];
-    Reg r = ra_pin(l, t);
     uint64_t v;
+    Reg r;
 
-    if (r != NOREG)
-        return use(l, r);
-    if (rt->loc == LOC_REG)
-        return use(l, rt->reg);
     if (rt->kind == RA_ENV) { /* seldom: most uses are as the base of an address, or a helper's argument */
         r = ra_tmp(l);
         x86_lea(&l->e, true, r, mem_env(0));
@@ -379,13 +375,6 @@ bool ra_dies(Ra *l, TcgTempIdx t)
             return true;
     }
     return false;
-}
-
-void ra_kill(Ra *l)
-{
-    const TcgOp *op = l->op;
-    for (unsigned m = op->life & 0xff; m; m &= m - 1)
-        ra_release(l, op->arg[__builtin_ctz(m)]);
 }
 
 void ra_move_opnd(Ra *l, Reg d, Opnd o)

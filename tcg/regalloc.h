@@ -166,14 +166,13 @@ typedef struct Ra {
 void tcg_find_shared_checks(Ra *l); /* share.c; adds temps */
 
 /* regalloc.c */
-Reg ra_in(Ra *l, TcgTempIdx t);                /* in a register; may clobber the flags */
+Reg ra_bring_in(Ra *l, TcgTempIdx t);          /* ra_in() of what is in no register */
 Opnd ra_in_ri(Ra *l, TcgTempIdx t, TcgType type);  /* register, or an immediate that fits 32 bits */
 Opnd ra_in_rmi(Ra *l, TcgTempIdx t, TcgType type); /* or memory */
 Opnd ra_in_rm(Ra *l, TcgTempIdx t);            /* register or memory */
 Opnd ra_in_any(Ra *l, TcgTempIdx t);           /* as it is, any 64-bit constant; nothing is loaded */
 Opnd ra_in_not_scratch(Ra *l, TcgTempIdx t);   /* as ra_in_any, but does not occupy a scratch register */
 bool ra_is_const(Ra *l, TcgTempIdx t, uint64_t *value);
-void ra_kill(Ra *l);                           /* inputs that die at this op */
 Reg ra_out(Ra *l, TcgTempIdx t, Reg prefer);   /* register to write t into */
 void ra_out_at(Ra *l, TcgTempIdx t, Reg r);    /* unpinned t has just been written into the free scratch r */
 void ra_out_alias(Ra *l, TcgTempIdx t, TcgTempIdx src); /* t = src without code, where possible */
@@ -187,6 +186,24 @@ bool ra_dies(Ra *l, TcgTempIdx t);             /* t is an input that dies at thi
 /* Host register of a pinned global, or NOREG. */
 static inline Reg ra_pin(Ra *l, TcgTempIdx t) { return l->t[t].kind == RA_PINNED ? l->t[t].reg : NOREG; }
 void ra_release(Ra *l, TcgTempIdx t);          /* the value is gone */
+/* In a register, which the op needs from now on; may clobber the flags. */
+static inline Reg ra_in(Ra *l, TcgTempIdx t)
+{
+    const RaTemp *rt = &l->t[t];
+
+    if (rt->kind != RA_PINNED && rt->loc != LOC_REG)
+        return ra_bring_in(l, t);
+    l->locked |= REG_BIT(rt->reg);
+    l->stamp[(unsigned)rt->reg] = l->op_index;
+    return rt->reg;
+}
+/* Inputs that die at this op let go. */
+static inline void ra_kill(Ra *l)
+{
+    const TcgOp *op = l->op;
+    for (unsigned m = op->life & 0xff; m; m &= m - 1)
+        ra_release(l, op->arg[__builtin_ctz(m)]);
+}
 void ra_sync_globals(Ra *l, uint64_t but);      /* dirty unpinned globals to env; not those (of the first 64) in but */
 void ra_sync(Ra *l);                           /* and locals to their slots */
 void ra_forget_globals(Ra *l);                 /* unpinned globals: only env counts */

@@ -612,7 +612,8 @@ static void guest_stub(Ra *l, const Stub *st)
     stub_return_address(l, st);
     e->p = put(e->p, 0xa966 | (uint64_t)(uint16_t)st->oi << 16, 4); /* as x86_test_ax() */
     x87_stub_state(l, st, false);
-    stub_zero_groups(l, st);
+    if (st->zero_regs | st->nb_zero)
+        stub_zero_groups(l, st);
     if (done)
         (near_done ? x86_patch8_here : x86_patch_here)(e, done);
     if (kind == THUNK_LDV && st->alu_reg != NOREG) {
