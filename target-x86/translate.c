@@ -72,27 +72,35 @@ static bool uses_stack64(const OpcodeRow *row)
     return !jump && ((row->attr & (ROW_D64 | ROW_F64)) || row->gen == gen_RETF || row->gen == gen_IRET);
 }
 
+/* Outside 64-bit code: which flat segment an access across its end may be to. */
+static uint32_t stack_use32(const DisasContext *dc)
+{
+    const Insn *i = &dc->insn;
+    uint32_t use = 0;
+    bool to_es = i->row && i->map == MAP_1 && (i->opcode == 0x6c || i->opcode == 0x6d || (i->opcode & 0xfa) == 0xaa); /* INS, STOS, SCAS */
+    bool two = i->row && i->map == MAP_1 && i->opcode >= 0xa4 && i->opcode <= 0xa7; /* MOVS, CMPS */
+    bool stack = i->row && (i->row->attr & (ROW_D64 | ROW_F64)), operand = i->has_modrm && i->mod != 3;
+
+    if (two)
+        use |= dc->flags & HF_FLAT_ES ? INSN_TWO | INSN_STACK : INSN_TWO;
+    if (stack && (dc->flags & HF_FLAT_SS))
+        use |= INSN_STACK;
+    int seg = to_es ? R_ES : i->seg;
+    if ((operand || !stack) && (dc->flags & HF_FLAT_SEG(seg)))
+        use |= seg == R_SS ? INSN_OPERAND | INSN_OPERAND_SS : INSN_OPERAND;
+    return use;
+}
+
 /* What a fault has to know of the instruction's way to memory: see raise_not_canonical(). */
-static uint32_t stack_use(const DisasContext *dc, DecodeResult r)
+static inline uint32_t stack_use(const DisasContext *dc, DecodeResult r)
 {
     const Insn *i = &dc->insn;
     uint32_t use = 0;
 
     if (r != DECODE_OK)
         return 0;
-    if (!dc->code64) { /* which flat segment an access across its end may be to */
-        bool to_es = i->row && i->map == MAP_1 && (i->opcode == 0x6c || i->opcode == 0x6d || (i->opcode & 0xfa) == 0xaa); /* INS, STOS, SCAS */
-        bool two = i->row && i->map == MAP_1 && i->opcode >= 0xa4 && i->opcode <= 0xa7; /* MOVS, CMPS */
-        bool stack = i->row && (i->row->attr & (ROW_D64 | ROW_F64)), operand = i->has_modrm && i->mod != 3;
-        if (two)
-            use |= dc->flags & HF_FLAT_ES ? INSN_TWO | INSN_STACK : INSN_TWO;
-        if (stack && (dc->flags & HF_FLAT_SS))
-            use |= INSN_STACK;
-        int seg = to_es ? R_ES : i->seg;
-        if ((operand || !stack) && (dc->flags & HF_FLAT_SEG(seg)))
-            use |= seg == R_SS ? INSN_OPERAND | INSN_OPERAND_SS : INSN_OPERAND;
-        return use;
-    }
+    if (!dc->code64)
+        return stack_use32(dc);
     if (i->row) {
         RowFacts *facts = row_facts(i->row);
         if (unlikely(!facts->stack))
@@ -370,6 +378,18 @@ static void gen_one_shot_flags(DisasContext *dc)
     }
 }
 
+/* Breakpoints, and one-shot flags. */
+static void gen_before_insn(DisasContext *dc)
+{
+    if ((dc->flags & HF_CODE_BP) && !((dc->flags & HF_RF) && dc->nb_insns == 0)) {
+        gen_sync_cc_op(dc);
+        gen_store_eip(dc, dc_eip(dc));
+        CALL_HELPER(dc, code_bp, NO_OUT, 1, tcg_env(dc->s).i);
+    }
+    if (dc->nb_insns == 0)
+        gen_one_shot_flags(dc);
+}
+
 static void gen_insn(DisasContext *dc, DecodeResult r)
 {
     if (r == DECODE_TOO_LONG) {
@@ -441,6 +461,8 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
     bool flags_open = !check_cs && !dc->plain_exits && !(dc->flags & HF_CODE_BP); /* nothing has needed them yet */
     cs_limit = dc->env->segs[R_CS].limit;
     last_byte = dc->pc;
+    /* Nothing to do before an instruction that its flags ask for, as nearly always. */
+    bool plain = !check_cs && !(dc->flags & (HF_CODE_BP | HF_RF | HF_INHIBIT_IRQ));
     for (;;) {
         dc->fetch_pages_open = dc->nb_insns == 0;
         DecodeResult r = decode_insn(dc);
@@ -450,15 +472,11 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
             break;
         }
         tcg_gen_insn_start(s, dc_op_eip(dc, dc_eip(dc)), dc->cc_op | stack_use(dc, r) | (dc->x87.note ? gen_x87_note_word(dc) : 0));
-        if (check_cs && dc->nb_insns == 0)
-            limit_branch = gen_cs_limit_head(dc, last_eip);
-        if ((dc->flags & HF_CODE_BP) && !((dc->flags & HF_RF) && dc->nb_insns == 0)) {
-            gen_sync_cc_op(dc);
-            gen_store_eip(dc, dc_eip(dc));
-            CALL_HELPER(dc, code_bp, NO_OUT, 1, tcg_env(s).i);
+        if (unlikely(!plain)) {
+            if (check_cs && dc->nb_insns == 0)
+                limit_branch = gen_cs_limit_head(dc, last_eip);
+            gen_before_insn(dc);
         }
-        if (dc->nb_insns == 0)
-            gen_one_shot_flags(dc);
         if (dc->shadow_next)
             tcg_gen_st(s, tcg_const(s, 0), tcg_env(s), offsetof(CPUX86State, inhibit_irq), 4);
         dc->shadow_next = false;
