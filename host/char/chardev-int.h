@@ -19,6 +19,7 @@ typedef struct ChardevOps {
     bool (*poll_peer)(Chardev *chr);
     void (*accept_input)(Chardev *chr);
     void (*close)(Chardev *chr);
+    bool datagrams;   /* one read() is one message: it is taken whole */
     bool blocking_fd; /* the descriptors have no O_NONBLOCK (shared with other programs) */
 } ChardevOps;
 
@@ -52,6 +53,8 @@ bool chr_open_pipe(Chardev *chr, const GPtrArray *kv, GError **errp);
 bool chr_open_null(Chardev *chr, const GPtrArray *kv, GError **errp);
 bool chr_open_ringbuf(Chardev *chr, const GPtrArray *kv, GError **errp);
 bool chr_open_pty(Chardev *chr, const GPtrArray *kv, GError **errp);
+bool chr_open_udp(Chardev *chr, const GPtrArray *kv, GError **errp);
+bool chr_open_host_serial(Chardev *chr, const GPtrArray *kv, GError **errp);
 bool chr_open_socket(Chardev *chr, const GPtrArray *kv, GError **errp);
 
 /* core */

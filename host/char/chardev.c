@@ -10,7 +10,7 @@
 #include <poll.h>
 
 enum { PEER_GONE = POLLHUP | POLLERR | POLLRDHUP };
-enum { IN_MAX = 1 << 20, OUT_MAX = 1 << 20, READ_CHUNK = 4096, BLOCKING_CHUNK = 256 };
+enum { IN_MAX = 1 << 20, OUT_MAX = 1 << 20, READ_CHUNK = 4096, BLOCKING_CHUNK = 256, DATAGRAM_MAX = 65536 };
 
 static GList *chardevs; /* in order of creation */
 
@@ -119,17 +119,35 @@ static void watch_peer(Chardev *chr)
         chr->gone_src = add_watch(chr->in_fd, (GIOCondition)PEER_GONE, on_gone, chr);
 }
 
+static bool deliver_left(Chardev *chr);
+
+/* As much of it as the front end takes now, the rest when it wants more. */
+static void read_datagram(Chardev *chr, int fd)
+{
+    g_autofree uint8_t *buf = g_malloc(DATAGRAM_MAX);
+    ssize_t n = read(fd, buf, DATAGRAM_MAX);
+
+    if (n > 0) {
+        g_byte_array_append(chr->left, buf, (guint)n);
+        deliver_left(chr);
+    }
+}
+
 static gboolean on_input(gint fd, GIOCondition cond, gpointer opaque)
 {
     Chardev *chr = opaque;
     uint8_t buf[READ_CHUNK];
-    int room = chr_can_read(chr);
+    int room = chr->left->len ? 0 : chr_can_read(chr);
 
     if (room <= 0) {
         chr->in_paused = true;
         drop_source(&chr->in_src);
         watch_peer(chr);
         return G_SOURCE_REMOVE;
+    }
+    if (chr->ops->datagrams) {
+        read_datagram(chr, fd);
+        return G_SOURCE_CONTINUE;
     }
     ssize_t n = read(fd, buf, MIN(room, READ_CHUNK));
     if (n > 0) {

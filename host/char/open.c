@@ -1,13 +1,13 @@
 /* open.c - from text to a chardev: -chardev options and the legacy texts of -serial and -monitor.
  * Spec: "stdio", "null", "none", "pty", "vc", "file:P", "pipe:P", "tcp:H:P[,opts]", "telnet:H:P[,opts]",
  * "unix:P[,opts]", "mon:SPEC", "chardev:ID", as in qemu's manual page.
- * Not modelled: udp, websocket, serial and parallel host devices, spice. */
+ * "udp:H:P[@S:SP]", "/dev/X"; not modelled: websocket, parallel host devices, spice. */
 #include "host/base/osdep.h"
 #include "host/char/chardev-int.h"
 #include <fcntl.h>
 
 #define COMMON_KEYS "id backend mux logfile logappend"
-#define BACKENDS "file null pipe pty ringbuf socket stdio vc"
+#define BACKENDS "file null pipe pty ringbuf serial socket stdio udp vc"
 
 static const ChardevBackend backends[] = {
     {"file", "path append input-path", chr_open_file},
@@ -17,7 +17,10 @@ static const ChardevBackend backends[] = {
     {"ringbuf", "size", chr_open_ringbuf},
     {"memory", "size", chr_open_ringbuf},
     {"socket", "host port path fd to server wait reconnect telnet delay ipv4 ipv6 abstract tight", chr_open_socket},
+    {"serial", "path", chr_open_host_serial},
+    {"tty", "path", chr_open_host_serial},
     {"stdio", "signal", chr_open_stdio},
+    {"udp", "host port localaddr localport ipv4 ipv6", chr_open_udp},
     {"vc", "width height cols rows", chr_open_null}, /* no text consoles in windows: swallows all */
 };
 
@@ -113,6 +116,34 @@ static bool legacy_socket(GPtrArray *kv, const char *spec, GError **errp)
     return true;
 }
 
+/* "HOST:PORT" into two settings; host may be empty or [v6]. */
+static bool add_host_port(GPtrArray *kv, const char *text, const char *host_key, const char *port_key)
+{
+    const char *colon = strrchr(text, ':');
+    size_t n = colon ? (size_t)(colon - text) : 0;
+
+    if (!colon)
+        return false;
+    if (n >= 2 && text[0] == '[' && text[n - 1] == ']')
+        kv_add(kv, host_key, g_strndup(text + 1, n - 2));
+    else if (n)
+        kv_add(kv, host_key, g_strndup(text, n));
+    if (colon[1])
+        kv_add(kv, port_key, g_strdup(colon + 1));
+    return true;
+}
+
+static bool legacy_udp(GPtrArray *kv, const char *spec, GError **errp)
+{
+    g_auto(GStrv) ends = g_strsplit(spec + 4, "@", 2);
+
+    kv_add(kv, "backend", g_strdup("udp"));
+    if (!add_host_port(kv, ends[0] ? ends[0] : "", "host", "port") ||
+        (ends[0] && ends[1] && !add_host_port(kv, ends[1], "localaddr", "localport")))
+        return error_set(errp, "'%s': expected [HOST]:PORT[@[ADDRESS]:PORT]", spec);
+    return true;
+}
+
 /* Options after the first comma. */
 static void legacy_rest(GPtrArray *kv, const char *text)
 {
@@ -170,10 +201,18 @@ bool chardev_new_legacy(const char *label, const char *spec, Chardev **out, GErr
             return false;
         }
         legacy_rest(kv, p);
+    } else if (g_str_has_prefix(p, "udp:")) {
+        if (!legacy_udp(kv, first, errp)) {
+            keyval_free(kv);
+            return false;
+        }
+    } else if (g_str_has_prefix(p, "/dev/")) {
+        kv_add(kv, "backend", g_strdup("serial"));
+        kv_add(kv, "path", before_comma(p));
     } else {
         keyval_free(kv);
         return error_set(errp, "'%s' is not a valid char driver (choices: stdio null none pty vc file:PATH pipe:PATH "
-                               "unix:PATH tcp:HOST:PORT telnet:HOST:PORT mon:SPEC chardev:ID)", spec);
+                               "unix:PATH tcp:HOST:PORT telnet:HOST:PORT udp:HOST:PORT /dev/X mon:SPEC chardev:ID)", spec);
     }
     *out = open_kv(label, kv, errp);
     keyval_free(kv);

@@ -2,6 +2,7 @@
 #include "host/base/osdep.h"
 #include "host/char/chardev.h"
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -251,6 +252,66 @@ static void test_pty(void)
     g_string_free(f.in, TRUE);
 }
 
+/* A line of the host: raw while it is used, as before afterwards. */
+static void test_host_serial(void)
+{
+    Front f;
+    struct termios t;
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    g_assert_cmpint(grantpt(master) | unlockpt(master), ==, 0);
+    g_autofree char *name = g_strdup(ptsname(master));
+    int slave = open(name, O_RDWR | O_NOCTTY);
+    Chardev *chr = legacy("serial0", name);
+    front(&f, chr);
+    tcgetattr(slave, &t);
+    g_assert_false(t.c_lflag & (ICANON | ECHO));
+    put(&f, "out");
+    read_exact(master, "out");
+    send_all(master, "x\x03y");
+    WAIT(f.in->len == 3);
+    g_assert_cmpmem(f.in->str, 3, "x\x03y", 3);
+    chardev_cleanup_all();
+    tcgetattr(slave, &t);
+    g_assert_true(t.c_lflag & ICANON);
+    close(slave);
+    close(master);
+    g_string_free(f.in, TRUE);
+    chr = legacy("serial0", "/dev/null");
+    front(&f, chr);
+    put(&f, "nowhere");
+    chardev_cleanup_all();
+    g_string_free(f.in, TRUE);
+}
+
+/* What one datagram brings is kept until a front end with a small buffer has taken it. */
+static void test_udp(void)
+{
+    Front f;
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    char buf[16];
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    g_assert_cmpint(bind(fd, (struct sockaddr *)&a, sizeof a) | getsockname(fd, (struct sockaddr *)&a, &n), ==, 0);
+    g_autofree char *spec = g_strdup_printf("udp:127.0.0.1:%u@127.0.0.1:0", ntohs(a.sin_port));
+    Chardev *chr = legacy("u", spec);
+    front(&f, chr);
+    f.room = 2;
+    put(&f, "hello");
+    g_assert_cmpint(recvfrom(fd, buf, sizeof buf, 0, (struct sockaddr *)&a, &n), ==, 5);
+    g_assert_cmpint(sendto(fd, "answer", 6, 0, (struct sockaddr *)&a, n), ==, 6);
+    g_assert_cmpint(sendto(fd, "!", 1, 0, (struct sockaddr *)&a, n), ==, 1);
+    WAIT(f.in->len >= 2);
+    f.room = 100;
+    chardev_fe_accept_input(&f.fe);
+    WAIT(f.in->len == 7);
+    g_assert_cmpstr(f.in->str, ==, "answer!");
+    close(fd);
+    put(&f, "nobody hears");
+    put(&f, "that");
+    chardev_cleanup_all();
+    g_string_free(f.in, TRUE);
+}
+
 static void test_file_and_ring(void)
 {
     g_autofree char *path = g_build_filename(dir, "out,put", NULL);
@@ -371,6 +432,8 @@ int main(int argc, char **argv)
     g_test_add_func("/host/char/backpressure", test_backpressure);
     g_test_add_func("/host/char/telnet", test_telnet);
     g_test_add_func("/host/char/pty", test_pty);
+    g_test_add_func("/host/char/host-serial", test_host_serial);
+    g_test_add_func("/host/char/udp", test_udp);
     g_test_add_func("/host/char/file-and-ringbuf", test_file_and_ring);
     g_test_add_func("/host/char/mux", test_mux);
     g_test_add_func("/host/char/errors", test_errors);
