@@ -23,15 +23,16 @@ _Static_assert(sizeof(HashLine) == 64, "a line of the host's caches");
 typedef struct HashTable {
     HashLine *line;
     uint32_t mask; /* lines - 1 */
+    struct HashTable *outgrown; /* the one before: somebody may still look into it */
 } HashTable;
 
-static HashTable *table; /* small, so those left behind are not freed */
+static HashTable *table;
 static uint32_t count;
 
 static HashTable *table_new(uint32_t lines)
 {
     GError *err = NULL;
-    HashTable *t = g_new(HashTable, 1);
+    HashTable *t = g_new0(HashTable, 1);
 
     t->line = mem_alloc_ram(lines * sizeof *t->line, &err); /* huge pages: a look-up that misses pays for page walks, too */
     if (!t->line)
@@ -79,7 +80,7 @@ static void grow(void)
         for (unsigned i = 0; i < PER_LINE; i++)
             if (table->line[n].e[i].tb)
                 put(t, table->line[n].e[i].hash, table->line[n].e[i].tb);
-    HashTable *old = table;
+    HashTable *old = t->outgrown = table;
     __atomic_store_n(&table, t, __ATOMIC_RELEASE);
     mem_clear_ram(old->line, (old->mask + 1) * sizeof *old->line);
 }
