@@ -5,7 +5,7 @@ import subprocess
 
 BUILD = os.environ.get('BUILD', 'build')
 RUNS = [('fuzz-vga', '40'), ('fuzz-vnc', '40'), ('fuzz-ide', '30'), ('fuzz-fdc', '30'), ('fuzz-nbd', '150'),
-        ('fuzz-vvfat', '60'), ('fuzz-throttle', '2000')]
+        ('fuzz-vvfat', '60'), ('fuzz-throttle', '2000'), ('fuzz-nodes', '60')]
 
 print('1..%d' % len(RUNS))
 bad = 0
