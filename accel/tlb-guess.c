@@ -21,12 +21,11 @@
 #include <ucontext.h>
 
 enum {
-    /* A miss costs some 40 cycles, a look into the TLB some 3 to 6 more than a guess that holds; nobody counts how often a check is
-     * executed. A check gives up when so many misses come closer to each other than this in the mean: */
-    MISSES = 16, MISS_CYCLES = 50000,
-    EMPTY_CYCLES = 12500, /* the same for misses because the guess was dropped */
+    /* A miss costs some 40 to 60 cycles, a look into the TLB some 3 to 6 more than a guess that holds. A check gives up when so many misses
+     * come with fewer runs of its TB: */
+    MISSES = 16, RUNS_PER_MISS = 32,
+    IMPATIENT = 4, /* misses of another check of the same TB that suffice then: it is translated again anyway */
     NEIGHBOURS = 16, SAMPLE_NS = 1000000, /* of its own processor time; Linux does that at its ticks, 250 times a second */
-    IMPATIENT = 4,        /* misses of another check of the same TB that suffice then: it is translated again anyway */
 };
 
 static inline unsigned page_byte(vaddr page) { return page >> TCG_PAGE_BITS & (GUESS_PAGES - 1); }
@@ -132,17 +131,17 @@ static NO_VEC void give_up(CPUState *cpu, uint32_t n)
 /* The guess is out of patience. True: it misses too often. */
 static NO_VEC bool too_many(GuessInfo *i)
 {
-    uint32_t now = __builtin_ia32_rdtsc() >> 8, since = i->since;
+    uint32_t now = *codebuf_runs(jit_buf, i->runs), since = i->since;
 
     i->since = now;
     if (i->listed)
-        return now - since < MISSES * MISS_CYCLES >> 8;
+        return now - since < MISSES * RUNS_PER_MISS;
     if (i->nb_empty == 0)
         i->empty_since = now;
     if (++i->nb_empty < MISSES)
         return false;
     i->nb_empty = 0;
-    return now - i->empty_since < MISSES * EMPTY_CYCLES >> 8;
+    return now - i->empty_since < MISSES * RUNS_PER_MISS;
 }
 
 NO_VEC uint32_t tlb_new_guess(void *env, uint64_t x, uint32_t n)

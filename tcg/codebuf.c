@@ -67,7 +67,17 @@ void codebuf_add_guesses(CodeBuf *b)
     g->used = 1;
 }
 
-uint32_t codebuf_new_guess(CodeBuf *b, uint32_t key, uint64_t tb, unsigned mmu, bool write)
+uint32_t codebuf_guess_runs(CodeBuf *b)
+{
+    if (!b->guesses || b->guesses->used >= MAX_GUESSES)
+        return 0;
+    uint32_t n = b->guesses->used++;
+    b->guesses->info[n] = (GuessInfo){ .listed = b->guesses->info[n].listed };
+    *codebuf_runs(b, n) = 0;
+    return n;
+}
+
+uint32_t codebuf_new_guess(CodeBuf *b, uint32_t key, uint64_t tb, uint32_t runs, unsigned mmu, bool write)
 {
     Guesses *g = b->guesses;
     uint32_t hash = key * 0x9e3779b1u >> (32 - GUESS_BAD_BITS);
@@ -76,7 +86,7 @@ uint32_t codebuf_new_guess(CodeBuf *b, uint32_t key, uint64_t tb, unsigned mmu, 
         return 0;
     uint32_t n = g->used++;
     bool listed = g->info[n].listed; /* by a check whose code is not used any more */
-    g->info[n] = (GuessInfo){ .tb = tb, .key = key, .mmu = mmu, .write = write, .listed = listed };
+    g->info[n] = (GuessInfo){ .tb = tb, .key = key, .runs = runs, .mmu = mmu, .write = write, .listed = listed };
     g->patience[n] = 0;
     g->guess[n].page = g->empty;
     return n;

@@ -688,6 +688,9 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
     l->x87_state = 0;
     s->counting_insns = s->nb_side_jumps = 0;
     ra_loop_begin(l);
+    s->guess_runs = s->no_guess ? 0 : codebuf_guess_runs(s->buf);
+    if (s->guess_runs)
+        x86_inc_at(&l->e, codebuf_runs(s->buf, s->guess_runs));
     if (s->entry_counter)
         lower_counter(l, s->entry_counter, R11); /* no general register but the pinned ones holds anything yet */
     s->goto_tb_jump[0] = s->goto_tb_jump[1] = s->goto_tb_reset[0] = s->goto_tb_reset[1] = ~0u;

@@ -213,7 +213,8 @@ typedef struct TcgLazyExit {
 typedef struct GuessInfo {
     uint64_t tb;                   /* TcgContext.tb_cookie */
     uint32_t key;                  /* of the check: the same when its TB is translated again */
-    uint32_t since, empty_since;   /* times, in 256 cycles */
+    uint32_t runs;                 /* of its TB: index of their count */
+    uint32_t since, empty_since;   /* that count when misses were counted last */
     uint8_t nb_empty;
     uint8_t mmu;
     bool write;
@@ -226,7 +227,7 @@ typedef struct Guesses {
     PageGuess *guess;        /* [MAX_GUESSES], in reach of rip in all code */
     int32_t *patience;       /* [MAX_GUESSES]: misses before one asks C code; 0 in one that is not listed */
     GuessInfo *info;         /* [MAX_GUESSES] */
-    uint32_t used;           /* [0] never is */
+    uint32_t used;           /* [0] never is; some are counts of a TB's runs instead, in the first 32 bits */
     uint64_t empty;          /* what an empty one has for a page */
     uint8_t page[GUESS_PAGES]; /* by the low bits of its number: not 0, a guess may hold this linear page */
     uint8_t host[GUESS_HOSTS]; /* the same by its place in the host's memory, if that may be written through the guess */
@@ -278,6 +279,7 @@ struct TcgContext {
 
     /* Result: */
     bool could_guess;          /* but for no_guess it would */
+    uint32_t guess_runs;       /* where this TB's runs are counted, or 0 */
     uint8_t *code_rx;
     uint32_t code_size;
     uint8_t *cold_rx;          /* the part in the buffer's cold half, or behind the code when it has none */
@@ -349,7 +351,9 @@ void codebuf_flush(CodeBuf *b); /* forget all TBs, keep the prologue */
 void codebuf_trim(CodeBuf *b);  /* with each TB: pages are made ahead, and what was written long ago is not resident twice any more */
 void codebuf_add_guesses(CodeBuf *b); /* before the prologue; where memory is too far away there will be none */
 /* A new, empty guess for a check with this key. 0: none, the check is to look into the TLB. */
-uint32_t codebuf_new_guess(CodeBuf *b, uint32_t key, uint64_t tb, unsigned mmu, bool write);
+uint32_t codebuf_new_guess(CodeBuf *b, uint32_t key, uint64_t tb, uint32_t runs, unsigned mmu, bool write);
+uint32_t codebuf_guess_runs(CodeBuf *b); /* a new count of runs; 0: none, and no guesses */
+static inline uint32_t *codebuf_runs(const CodeBuf *b, uint32_t n) { return (uint32_t *)(void *)&b->guesses->guess[n]; }
 static inline const uint8_t *codebuf_rx(const CodeBuf *b, const uint8_t *rw) { return rw + b->rx_diff; }
 bool codebuf_contains(const CodeBuf *b, uintptr_t rx_addr);
 

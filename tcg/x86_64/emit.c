@@ -316,6 +316,7 @@ void x86_alu_ri(Emit *e, X86Alu op, bool w, Reg d, int32_t imm)
 
 void x86_alu_at(Emit *e, X86Alu op, Reg d, const void *at) { op_at(e, (uint8_t)(op << 3 | 3) | P_W, d, at); }
 
+void x86_inc_at(Emit *e, const void *at) { op_at(e, 0xff, 0, at); }
 void x86_load_at(Emit *e, Reg d, const void *at) { op_at(e, 0x8b | P_W, d, at); }
 
 void x86_alu_mr(Emit *e, X86Alu op, unsigned size, bool lock, X86Mem m, Reg s)

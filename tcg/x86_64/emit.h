@@ -74,6 +74,7 @@ void x86_bits_rr(Emit *e, X86Bits op, bool w, Reg d, Reg s);
 void x86_bswap(Emit *e, bool w, Reg r);
 /* operands at an address in reach of rip, where the instruction runs */
 void x86_alu_at(Emit *e, X86Alu op, Reg d, const void *at);              /* 64 bits */
+void x86_inc_at(Emit *e, const void *at);                                 /* 32 bits */
 void x86_load_at(Emit *e, Reg d, const void *at);                         /* 64 bits */
 /* shifts */
 void x86_shift_ri(Emit *e, X86Shift op, bool w, Reg d, unsigned n);

@@ -59,10 +59,10 @@ static bool guess_check(Ra *l, Stub *st, Reg a, int64_t first, int64_t last, uns
         st->opc == TCG_OP_guest_x87)
         return false;
     l->s->could_guess = true;
-    if (l->s->no_guess)
+    if (!l->s->guess_runs)
         return false;
     uint32_t key = (l->s->guess_salt ^ l->insn_data[0]) * 0x85ebca6bu + (uint32_t)first * 0xc2b2ae35u + write;
-    uint32_t n = codebuf_new_guess(b, key, l->s->tb_cookie, mmu, write);
+    uint32_t n = codebuf_new_guess(b, key, l->s->tb_cookie, l->s->guess_runs, mmu, write);
     if (!n)
         return false;
     st->guess = n;

@@ -198,6 +198,11 @@ static void test_rip(void)
             g_assert_cmpstr(load, ==, S("mov %s, qword ptr [rip + 0x%x]", reg(8, r), (int)(0x123456 - (e->p - code))));
             *e = fresh();
             em.rx_diff = diff[i];
+            x86_inc_at(e, at);
+            g_autofree char *inc = read_back(e);
+            g_assert_cmpstr(inc, ==, S("inc dword ptr [rip + 0x%x]", (int)(0x123456 - (e->p - code))));
+            *e = fresh();
+            em.rx_diff = diff[i];
             x86_alu_at(e, X86_XOR, r, at);
             g_autofree char *alu = read_back(e);
             g_assert_cmpstr(alu, ==, S("xor %s, qword ptr [rip + 0x%x]", reg(8, r), (int)(0x123456 - (e->p - code))));
