@@ -203,6 +203,7 @@ static bool choose_memory(GError **errp)
     }
     pc_cfg.ram_size = cfg->ram_size;
     pc_cfg.ram_source = &src;
+    pc_cfg.max_low_ram = cfg->max_low_ram;
     return true;
 }
 

@@ -19,7 +19,7 @@ static const char *const machine_props[][2] = {
     {"graphics", "bool> - Tell the firmware of a screen"}, {"dump-guest-core", "bool> - accepted"},
     {"mem-merge", "bool> - accepted"},                 {"kernel-irqchip", "str> - accepted (off)"},
     {"vmport", "OnOffAuto> - Enable the VMware back door and its mouse"}, {"pcspk-audiodev", "str> - ID of the audiodev of the PC speaker"},               {"smm", "OnOffAuto> - accepted"},
-    {"memory-backend", "str> - ID of the object that is the RAM"}, {"firmware", "str> - same as -bios"},
+    {"memory-backend", "str> - ID of the object that is the RAM"}, {"firmware", "str> - same as -bios"}, {"max-ram-below-4g", "size> - RAM beyond it lies above 4 GiB"},
     {"suppress-vmdesc", "bool> - accepted"},              {"pit", "OnOffAuto> - Enable the i8254"},
     {"pic", "OnOffAuto> - i8259 pair (on)"},           {"i8042", "bool> - Keyboard controller (on)"},
     {"sata", "bool> - of other boards"},               {"smbus", "bool> - accepted"},
@@ -76,6 +76,13 @@ bool option_machine(VlConfig *c, const char *val, GError **errp)
         } else if (g_str_equal(k->key, "memory-backend")) {
             g_free(c->memory_backend);
             c->memory_backend = g_strdup(k->val);
+        } else if (g_str_equal(k->key, "max-ram-below-4g")) {
+            if (!parse_size("max-ram-below-4g", k->val, 1, &c->max_low_ram, errp))
+                goto out;
+            if (c->max_low_ram < 16 * MiB || c->max_low_ram > 0xe0000000 || c->max_low_ram % MiB) {
+                error_set(errp, "max-ram-below-4g=%s: 16M to 3584M are possible, in whole M", k->val);
+                goto out;
+            }
         } else if (g_str_equal(k->key, "firmware")) {
             g_free(c->bios);
             c->bios = g_strdup(k->val);
@@ -376,8 +383,10 @@ bool option_display(VlConfig *c, const char *val, GError **errp)
         c->display_sdl = c->display_curses = false;
         return option_vnc(c, "-display vnc=", val + 4, errp);
     }
+    if (g_str_equal(val, "default"))
+        return true; /* as if it were not there */
     GPtrArray *kv = keyval_parse(val, "type");
-    const char *type = keyval_get(kv, "type");
+    const char *type = keyval_get(kv, "type"), *gl = keyval_get(kv, "gl");
     bool sdl = type && g_str_equal(type, "sdl"), curses = type && g_str_equal(type, "curses"), ok;
     if (!type || !(g_str_equal(type, "none") || (sdl && CONFIG_SDL) || (curses && CONFIG_CURSES)))
         ok = error_set(errp, "'%s' is not supported (choices: none%s%s%s)", type ? type : "", CONFIG_SDL ? " sdl" : "",
@@ -385,8 +394,8 @@ bool option_display(VlConfig *c, const char *val, GError **errp)
     else if (sdl)
         ok = display_sdl(c, kv, errp);
     else
-        ok = keyval_check(kv, "display", curses ? "type charset full-screen" : "type full-screen", errp) &&
-             keyval_bool(kv, "full-screen", &c->full_screen, errp);
+        ok = keyval_check(kv, "display", curses ? "type charset full-screen gl" : "type full-screen gl window-close show-cursor", errp) &&
+             (!gl || g_str_equal(gl, "off") || error_set(errp, "gl=%s is not supported (choices: off)", gl)) && keyval_bool(kv, "full-screen", &c->full_screen, errp);
     c->display_sdl = sdl;
     c->display_curses = curses;
     c->display_set = true;

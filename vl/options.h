@@ -8,7 +8,7 @@
 typedef struct VlConfig {
     /* machine */
     char *cpu;
-    uint64_t ram_size;
+    uint64_t ram_size, max_low_ram; /* max_low_ram: -machine max-ram-below-4g=, 0: not given */
     bool ram_size_set;
     char *memory_backend, *mem_path; /* -machine memory-backend=, -mem-path */
     bool mem_prealloc;

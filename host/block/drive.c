@@ -29,7 +29,8 @@ static const struct {
                   "l2-cache-entry-size refcount-cache-size cache-clean-interval lazy-refcounts pass-discard-request pass-discard-snapshot " \
                   "pass-discard-other discard-no-unref overlap-check"
 #define DRIVE_KEYS "file format driver if media index bus unit id snapshot readonly read-only cache cache.direct cache.writeback " \
-                   "cache.no-flush aio discard detect-zeroes werror rerror serial bootindex copy-on-read auto-read-only file.locking locking"
+                   "cache.no-flush aio discard detect-zeroes werror rerror serial bootindex copy-on-read auto-read-only file.locking locking " \
+                   "stats-account-invalid stats-account-failed"
 
 /* A misspelt key is reported before any file is opened. */
 static bool check_keys(const GPtrArray *kv, GError **errp)
@@ -155,6 +156,9 @@ static bool choose_place(Drive *d, BlockOptions *kv, const char *ifname, int per
 
 static bool parse_cache(Drive *d, BlockOptions *o, GError **errp)
 {
+    bool ignored; /* of the statistics: every request counts */
+    if (!blkopts_take_bool(o, "stats-account-invalid", &ignored, errp) || !blkopts_take_bool(o, "stats-account-failed", &ignored, errp))
+        return false;
     const char *cache = "writeback";
     bool writeback, direct, no_flush;
 

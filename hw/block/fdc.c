@@ -394,7 +394,7 @@ static const MemoryOps dir_ops = {dir_read, dir_write, 1, 1, false};
 
 static void revalidate(FdcDrive *d)
 {
-    uint64_t kib = d->drive && d->drive->image ? block_length(d->drive->image) / 1024 : 1440;
+    uint64_t kib = d->drive && d->drive->image ? block_length(d->drive->image) / 1024 : 2880; /* empty: a drive that reads all */
     size_t i = 0;
     while (i < ARRAY_SIZE(formats) && formats[i].kib != kib)
         i++;

@@ -210,6 +210,8 @@ static bool create_memory(PcMachine *pc, GError **errp)
     GError *err = NULL;
 
     p->low_size = size >= LOW_RAM_MAX ? LOW_RAM_SPLIT : size;
+    if (pc->cfg.max_low_ram)
+        p->low_size = MIN(p->low_size, pc->cfg.max_low_ram);
     p->high_size = size - p->low_size;
     if (!memory_region_init_ram_from(&p->ram, "pc.ram", size, pc->cfg.ram_source, &err)) {
         error_set(errp, "-m %" PRIu64 "M: %s", (uint64_t)(size / MiB), err->message);

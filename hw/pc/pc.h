@@ -12,7 +12,7 @@ struct PciBus;
 struct CPUX86State;
 
 typedef struct PcConfig {
-    uint64_t ram_size;
+    uint64_t ram_size, max_low_ram; /* max_low_ram: how much of it lies below 4 GiB at most; 0: 3.5 GiB */
     const struct MemSource *ram_source; /* NULL: anonymous memory */
     const char *bios;              /* -bios, NULL: bios-256k.bin */
     const char *lib_dirs;          /* -L: colon-separated folders searched before CONFIG_FIRMWARE_PATH; or NULL */

@@ -222,6 +222,8 @@ VALUES = r'''
 -chroot %/none      | -chroot | none | No such file
 -global VGA.nosuch=1 | -global | VGA.nosuch
 -global VGA.vgamem_mb=x | -global | vgamem_mb | x
+-machine max-ram-below-4g=4G | -machine | max-ram-below-4g=4G
+-display none,gl=on | -display | gl=on | off
 -acpitable nosuch=1 | -acpitable | nosuch | file
 -acpitable sig=ABCD | -acpitable | data=
 -acpitable sig=AB,data=%/text | -acpitable | sig=AB | 4
@@ -371,6 +373,8 @@ GOOD = r'''
 -object iothread,id=io -drive if=none,id=v,file=%/a.img,format=raw -device virtio-blk-pci,drive=v,iothread=io,scsi=off,werror=stop
 -netdev {"type":"user","id":"n0","hostfwd":[{"str":"tcp:127.0.0.1:0-:22"}]} -device {"driver":"e1000","netdev":"n0","bus":"pci.0","addr":"0x7"}
 -drive if=none,id=d1,file=%/a.img,format=raw -device ide-hd,drive=d1,rotation_rate=1,wwn=0x5000c500a0000001,ver=9.9,physical_block_size=4096
+-display none,gl=off -machine max-ram-below-4g=64M -m 256
+-drive file=%/a.img,format=raw,stats-account-invalid=off
 -acpitable sig=MSDM,data=%/text,oem_id=x
 -global VGA.vgamem_mb=32 -global kvm-pit.lost_tick_policy=discard -global driver=PIIX4_PM,property=disable_s3,value=1
 -rtc base=utc,clock=host,driftfix=slew
