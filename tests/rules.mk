@@ -52,7 +52,7 @@ check: check-layers all $(TEST_BIN) $(GUEST_BIN) $(BUILD)/tests/diff
 	$(call prove,-j2 --timer $(TEST_BOOT) $(TEST_SCRIPTS) $(TEST_BIN))
 
 # Names and quoted logs in docs/*.md; `tests/docs/test-docs.py --update` writes the logs anew.
-check-docs: all
+check-docs: all $(TEST_BIN)
 	VIREO=$(abspath $(BUILD))/vireo tests/docs/test-docs.py
 
 check-layers:

@@ -8,5 +8,5 @@ $(FUZZ_BIN): $(BUILD)/%: $(BUILD)/%.o $(BUILD)/libtestlib.a $$(call LIB,$$(call 
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS)
 
 fuzzers: $(FUZZ_BIN)
-check: $(FUZZ_BIN)
+check check-docs: $(FUZZ_BIN) # the documents name them
 .PHONY: fuzzers
