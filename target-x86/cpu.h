@@ -238,7 +238,9 @@ bool cpu_x86_get_reg(CPUX86State *env, const char *name, uint64_t *val);
 void cpu_x86_info_mem(CPUX86State *env, GString *out);
 void cpu_x86_info_tlb(CPUX86State *env, GString *out);
 unsigned cpu_x86_code_bits(CPUX86State *env); /* 16, 32, 64: for x/i */
-int64_t cpu_x86_tsc(CPUX86State *env);      /* guest TSC now */
+int64_t cpu_x86_tsc(CPUX86State *env);      /* guest TSC now, by the clock of its timers */
+/* The same as all its instructions read it (clock_vm_ns_near()): never behind the other, some 100 ns before it at most. */
+uint64_t cpu_x86_read_tsc(CPUX86State *env);
 
 #define CPU_INTERRUPT_NMI CPU_INTERRUPT_TGT0
 #define CPU_INTERRUPT_SMI CPU_INTERRUPT_TGT1

@@ -155,7 +155,7 @@ static bool read_msr(CPUX86State *env, uint32_t msr, uint64_t *val)
 
     *val = 0;
     switch (msr) {
-    case MSR_TSC: *val = cpu_x86_tsc(env); break;
+    case MSR_TSC: *val = cpu_x86_read_tsc(env); break;
     case MSR_TSC_ADJUST: *val = env->tsc_adjust; break;
     case MSR_APICBASE:
         if (!env->irq_ops || !env->irq_ops->get_apicbase)
@@ -259,7 +259,7 @@ static bool write_msr(CPUX86State *env, uint32_t msr, uint64_t val)
 
     switch (msr) {
     case MSR_TSC: {
-        uint64_t delta = val - (uint64_t)cpu_x86_tsc(env);
+        uint64_t delta = val - cpu_x86_read_tsc(env);
         env->tsc_offset += delta;
         env->tsc_adjust += delta;
         break;

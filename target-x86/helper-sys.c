@@ -372,8 +372,7 @@ int64_t cpu_x86_tsc(CPUX86State *env)
     return clock_ns(CLOCK_VM) + (int64_t)env->tsc_offset;
 }
 
-/* As the guest reads it, more often than anything else of the clock: the vCPU's thread. */
-static uint64_t read_tsc(CPUX86State *env) { return clock_vm_ns_near() + (int64_t)env->tsc_offset; }
+uint64_t cpu_x86_read_tsc(CPUX86State *env) { return clock_vm_ns_near() + (int64_t)env->tsc_offset; }
 
 static void load_edx_eax(CPUX86State *env, uint64_t val)
 {
@@ -390,13 +389,13 @@ static void check_tsd(CPUX86State *env, uintptr_t ra)
 uint64_t helper_rdtsc(CPUX86State *env)
 {
     check_tsd(env, GETPC());
-    return read_tsc(env);
+    return cpu_x86_read_tsc(env);
 }
 
 void helper_rdtscp(CPUX86State *env)
 {
     check_tsd(env, GETPC());
-    load_edx_eax(env, read_tsc(env));
+    load_edx_eax(env, cpu_x86_read_tsc(env));
     env->head.gpr[R_ECX] = (uint32_t)env->tsc_aux;
 }
 

@@ -119,8 +119,11 @@ static void cpu_init(void *opaque)
 static int64_t tsc_to_ns(void *opaque, uint64_t tsc)
 {
     PcMachine *pc = opaque;
-    int64_t delta = (int64_t)(tsc - (uint64_t)cpu_x86_tsc(pc->cfg.cpu));
+    CPUX86State *cpu = pc->cfg.cpu;
+    int64_t delta = (int64_t)(tsc - (uint64_t)cpu_x86_tsc(cpu));
 
+    if ((int64_t)(tsc - cpu_x86_read_tsc(cpu)) <= 0) /* over for the guest: at once */
+        delta = 0;
     return clock_ns(CLOCK_VM) + CLAMP(delta, 0, INT64_MAX / 4);
 }
 

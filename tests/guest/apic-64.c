@@ -320,6 +320,12 @@ static void t_tsc(void)
     CHECK(t2 >= adj * 2 && t2 < adj * 3);
     CHECK(t1 <= adj * 2 - rdmsr(0x3b));
     wrmsr(0x3b, 0);
+    for (unsigned i = 0, back = 0; i < 100000 && !back; i++) { /* one clock, whichever instruction reads it */
+        t1 = rdtsc();
+        t2 = rdmsr(0x10);
+        back = t2 < t1 || rdtsc() < t2;
+        CHECK_EQ(back, 0);
+    }
     wrmsr(0xc0000103, 0x12345678);
     __asm__ volatile("rdtscp" : "=c"(t1) : : "rax", "rdx");
     CHECK_EQ(t1, 0x12345678);
