@@ -105,8 +105,9 @@ struct CPUState {
     uintptr_t sampled;         /* tlb-guess.c: where translated code was, or 0 */
     struct JumpCaches *jumps;  /* jump-cache.c */
     struct {
-        uint64_t tlb_fills, guesses, guess_drops, guess_tbs, guess_hot, tlb_victim_hits, tlb_slow, tlb_flushes, tlb_page_flushes, tlb_spaces_kept, mmio, jc_misses, hash_hits, jc_victims, exits,
-            chained, notdirty;
+        uint64_t tlb_fills, tlb_victim_hits, tlb_slow, tlb_flushes, tlb_page_flushes, tlb_spaces_kept, mmio, notdirty;
+        uint64_t guesses, guess_drops, guess_tbs, guess_hot;
+        uint64_t jc_misses, hash_hits, jc_victims, exits, chained;
     } stats;
 };
 

@@ -28,8 +28,6 @@ static bool only_immediate(const OpcodeRow *r, OpKind *kind)
     return true;
 }
 
-void gen_UD(DisasContext *dc);
-
 static bool is_plain(const OpcodeRow *r)
 {
     OpKind k;

@@ -317,7 +317,6 @@ static bool feature_ok(const DisasContext *dc, const OpcodeRow *r)
 
 /* AMD: UD0 and UD1 have no ModRM, and all that begins with 0F 78 has two bytes of immediates. */
 static bool is_amd(const DisasContext *dc) { return cpu_has(dc->env, X86F_SSE4A); }
-void gen_UD(DisasContext *dc);
 
 /* The first row that fits; fetches ModRM when a row wants it. */
 static const OpcodeRow *find_row(DisasContext *dc, Fetch *f)

@@ -89,6 +89,8 @@ typedef struct DisasContext {
     X87Cache x87;
 } DisasContext;
 
+void gen_UD(DisasContext *dc); /* the decoder knows rows by it */
+
 /* Part of insn_start's word: INSN_X87_NOTE. */
 uint64_t gen_x87_note_word(const DisasContext *dc);
 void x87_restore_note(CPUX86State *env, const uint64_t data[2]);

@@ -4,6 +4,7 @@
  * Not tested: what the request is for, which cpu_exec() finds by itself once it has been reached. */
 #include "../target-x86/sys-harness.h"
 #include "accel/internal.h"
+#include "tests/accel/blank-tbs.h"
 #include "host/base/barrier.h"
 
 enum { ROUNDS = 40000, KINDS = 3, PC = 0x400100, GIVE_UP_S = 60 };
@@ -28,16 +29,6 @@ static void *ask(void *opaque)
         __atomic_store_n(&round_asked, r, __ATOMIC_RELEASE);
     }
     return NULL;
-}
-
-/* TBs that nobody translated. The jump cache knows them by their place in the array. */
-static TB *blank_tbs(unsigned n)
-{
-    TB *first = tb_alloc();
-    for (unsigned i = 1; i < n; i++)
-        g_assert_true(tb_alloc() == first + i);
-    memset(first, 0, n * sizeof *first);
-    return first;
 }
 
 static bool jump_misses(const TcgEnvHead *head)

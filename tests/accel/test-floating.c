@@ -46,14 +46,7 @@ static void start(bool always)
     map(PT2, CODE + 0x1000, OTHER | 7);
     poke(DATA, 4, 0xaaaa);
     poke(DATA2, 4, 0xbbbb);
-    at = KERNEL;
-    EMIT(0xf4);
-    env->lstar = KERNEL;
-    env->star = (uint64_t)SEL_CODE64 << 32;
-    set_gate64(EXCP_PF, SEL_CODE64, KERNEL, 0x8e, 0);
-    set_gate64(EXCP_GP, SEL_CODE64, KERNEL, 0x8e, 0);
-    set_gate64(EXCP_UD, SEL_CODE64, KERNEL, 0x8e, 0);
-    poke(TSS_ADDR + 4, 8, 0x9000);
+    user_code_ends_at(KERNEL);
     at = CODE;
     tlb_flush(cpu);
     tb_flush_all(cpu);
@@ -68,18 +61,11 @@ static void stop(void)
 /* At CPL 3 from pc to SYSCALL (RCX: behind it) or a fault. */
 static uint32_t run(vaddr pc)
 {
-    cpu_load_seg_cache(env, R_CS, SEL_CODE64_3 | 3, 0, 0xffffffff, 0xa0fb00);
-    cpu_load_seg_cache(env, R_SS, SEL_DATA3 | 3, 0, 0xffffffff, 0xc0f300);
-    env->head.eip = pc;
+    user_mode(pc);
     env->head.gpr[R_EAX] = 0xdeadbeef;
     env->head.gpr[R_ESP] = STACK_TOP;
     memset(ram + 0x9000 - 48, 0, 48);
-    cpu->halted = false;
-    cpu->exception_index = EXCP_NONE;
-    env->old_exception = -1;
-    g_assert_cmpint(cpu_exec(cpu), ==, EXCP_HLT);
-    cpu->halted = false;
-    return env->head.gpr[R_EAX];
+    return run_to_halt();
 }
 static uint64_t fault_rip(void) { return peek(0x9000 - 40, 8); }
 

@@ -27,14 +27,7 @@ static void start(void)
         map(PT, i << 12, i << 12 | 7);
         map(PT2, i << 12, i << 12 | 7);
     }
-    at = KERNEL;
-    EMIT(0xf4);
-    env->lstar = KERNEL;
-    env->star = (uint64_t)SEL_CODE64 << 32;
-    set_gate64(EXCP_PF, SEL_CODE64, KERNEL, 0x8e, 0);
-    set_gate64(EXCP_AC, SEL_CODE64, KERNEL, 0x8e, 0);
-    set_gate64(EXCP_GP, SEL_CODE64, KERNEL, 0x8e, 0);
-    poke(TSS_ADDR + 4, 8, 0x9000);
+    user_code_ends_at(KERNEL);
     for (unsigned i = 0; i < 4; i++)
         for (unsigned k = 0; k < 4096; k += 4)
             poke(DATA + i * 4096 + k, 4, (i + 1) << 16 | k);
@@ -49,29 +42,17 @@ static void stop(void)
     harness_stop();
 }
 
-static void user_mode(void)
-{
-    cpu_load_seg_cache(env, R_CS, SEL_CODE64_3 | 3, 0, 0xffffffff, 0xa0fb00);
-    cpu_load_seg_cache(env, R_SS, SEL_DATA3 | 3, 0, 0xffffffff, 0xc0f300);
-    env->head.eip = CODE;
-}
-
 /* At CPL 3 from CODE to SYSCALL or a fault, with RDI and RSI; gives EAX. */
 static uint32_t run(vaddr rdi, vaddr rsi)
 {
-    user_mode();
+    user_mode(CODE);
     env->head.gpr[R_EAX] = 0xdeadbeef;
     env->head.gpr[R_ESP] = STACK_TOP;
     env->head.gpr[R_EDI] = rdi;
     env->head.gpr[R_ESI] = rsi;
     env->head.gpr[R_EBX] = 0x12345678;
     env->cr[2] = 0;
-    cpu->halted = false;
-    cpu->exception_index = EXCP_NONE;
-    env->old_exception = -1;
-    g_assert_cmpint(cpu_exec(cpu), ==, EXCP_HLT);
-    cpu->halted = false;
-    return env->head.gpr[R_EAX];
+    return run_to_halt();
 }
 
 /* mov eax, [rdi]; mov [rsi], ebx */
@@ -271,7 +252,7 @@ static void test_hot(void)
         g_assert_cmphex(run(DATA, 0), ==, 1 << 16);
     g_assert_cmpuint(cpu->stats.guesses, ==, was);
     TbState st;
-    user_mode();
+    user_mode(CODE);
     cpu->ops->get_tb_state(env, &st);
     TB *tb = tb_lookup_phys(cpu, &st, 0, CODE, false);
     g_assert_nonnull(tb);

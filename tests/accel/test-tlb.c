@@ -3,6 +3,7 @@
  * run against a model. The page walk is the test's own, so that fills can be counted. */
 #include "../target-x86/sys-harness.h"
 #include "accel/internal.h"
+#include "tests/accel/blank-tbs.h"
 #include "softmmu/dirty.h"
 
 enum { K = MMU_KERNEL, U = MMU_USER, LARGE = 2 << 20 };
@@ -315,16 +316,6 @@ static void test_stack_pages(void)
             g_assert_cmphex(head->stack[m].page, ==, head->no_page);
     }
     harness_stop();
-}
-
-/* TBs that nobody translated. The jump cache knows them by their place in the array. */
-static TB *blank_tbs(unsigned n)
-{
-    TB *first = tb_alloc();
-    for (unsigned i = 1; i < n; i++)
-        g_assert_true(tb_alloc() == first + i);
-    memset(first, 0, n * sizeof *first);
-    return first;
 }
 
 static bool jc_has(vaddr pc) { return jump_cache_find(cpu, &(TbState){.pc = pc}) != NULL; }
