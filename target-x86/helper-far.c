@@ -80,12 +80,18 @@ static GateTarget read_call_gate(CPUX86State *env, unsigned selector, uint32_t e
     return g;
 }
 
-static void check_task_target(CPUX86State *env, unsigned selector, uint32_t e2, uintptr_t ra)
+/* A far JMP or CALL to a TSS or a task gate. */
+static void far_to_task(CPUX86State *env, unsigned selector, uint32_t e1, uint32_t e2, TaskSwitch how,
+                        uint64_t next_eip, uintptr_t ra)
 {
     if (cpu_lma(env) || desc_dpl(e2) < cpu_cpl(env) || desc_dpl(e2) < (selector & 3))
         raise_exception_err(env, EXCP_GP, selector & 0xfffc, ra);
     if (!(e2 & DESC_P))
         raise_exception_err(env, EXCP_NP, selector & 0xfffc, ra);
+    if (desc_type(e2) == SYS_TASK_GATE)
+        task_gate(env, e1, how, next_eip, false, 0, 0, ra);
+    else
+        task_switch(env, selector, e1, e2, how, next_eip, false, 0, 0, ra);
 }
 
 void helper_far_jmp(CPUX86State *env, uint32_t selector, uint64_t offset, uint64_t next_eip)
@@ -109,13 +115,8 @@ void helper_far_jmp(CPUX86State *env, uint32_t selector, uint64_t offset, uint64
         return;
     }
     switch (desc_type(e2)) {
-    case SYS_TSS16: case SYS_TSS32: case SYS_TSS16_BUSY: case SYS_TSS32_BUSY:
-        check_task_target(env, selector, e2, ra);
-        task_switch(env, selector, e1, e2, TASK_JMP, next_eip, false, 0, 0, ra);
-        return;
-    case SYS_TASK_GATE:
-        check_task_target(env, selector, e2, ra);
-        task_gate(env, e1, TASK_JMP, next_eip, false, 0, 0, ra);
+    case SYS_TSS16: case SYS_TSS32: case SYS_TSS16_BUSY: case SYS_TSS32_BUSY: case SYS_TASK_GATE:
+        far_to_task(env, selector, e1, e2, TASK_JMP, next_eip, ra);
         return;
     case SYS_CALL16:
         if (cpu_lma(env))
@@ -227,13 +228,8 @@ void helper_far_call(CPUX86State *env, uint32_t selector, uint64_t offset, uint3
         return;
     }
     switch (desc_type(e2)) {
-    case SYS_TSS16: case SYS_TSS32: case SYS_TSS16_BUSY: case SYS_TSS32_BUSY:
-        check_task_target(env, selector, e2, ra);
-        task_switch(env, selector, e1, e2, TASK_CALL, next_eip, false, 0, 0, ra);
-        return;
-    case SYS_TASK_GATE:
-        check_task_target(env, selector, e2, ra);
-        task_gate(env, e1, TASK_CALL, next_eip, false, 0, 0, ra);
+    case SYS_TSS16: case SYS_TSS32: case SYS_TSS16_BUSY: case SYS_TSS32_BUSY: case SYS_TASK_GATE:
+        far_to_task(env, selector, e1, e2, TASK_CALL, next_eip, ra);
         return;
     case SYS_CALL16:
         if (cpu_lma(env))
@@ -251,6 +247,30 @@ void helper_far_call(CPUX86State *env, uint32_t selector, uint64_t offset, uint3
         break;
     }
     raise_exception_err(env, EXCP_GP, selector & 0xfffc, ra);
+}
+
+void read_return_cs(CPUX86State *env, unsigned selector, unsigned cpl, uint32_t *e1, uint32_t *e2, uintptr_t ra)
+{
+    unsigned rpl = selector & 3;
+    int err = selector & 0xfffc;
+
+    if (!err)
+        raise_exception_err(env, EXCP_GP, 0, ra);
+    if (!desc_read(env, selector, e1, e2, ra) || !desc_is_code(*e2) || rpl < cpl ||
+        (*e2 & DESC_C ? desc_dpl(*e2) > rpl : desc_dpl(*e2) != rpl))
+        raise_exception_err(env, EXCP_GP, err, ra);
+    if (!(*e2 & DESC_P))
+        raise_exception_err(env, EXCP_NP, err, ra);
+    if (cpu_lma(env) && (*e2 & DESC_L) && (*e2 & DESC_B))
+        raise_exception_err(env, EXCP_GP, err, ra);
+}
+
+void read_return_ss(CPUX86State *env, unsigned ss, unsigned rpl, uint32_t *e1, uint32_t *e2, uintptr_t ra)
+{
+    if ((ss & 3) != rpl || !desc_read(env, ss, e1, e2, ra) || !desc_is_writable_data(*e2) || desc_dpl(*e2) != rpl)
+        raise_exception_err(env, EXCP_GP, ss & 0xfffc, ra);
+    if (!(*e2 & DESC_P))
+        raise_exception_err(env, EXCP_SS, ss & 0xfffc, ra);
 }
 
 void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
@@ -280,16 +300,7 @@ void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
         ss = stack_peek(&t, 1, size) & 0xffff;
         new_esp = stack_peek(&t, 0, size);
     }
-    if (!(selector & 0xfffc))
-        raise_exception_err(env, EXCP_GP, 0, ra);
-    int err = selector & 0xfffc;
-    if (!desc_read(env, selector, &e1, &e2, ra) || !desc_is_code(e2) || rpl < cpl ||
-        (e2 & DESC_C ? desc_dpl(e2) > rpl : desc_dpl(e2) != rpl))
-        raise_exception_err(env, EXCP_GP, err, ra);
-    if (!(e2 & DESC_P))
-        raise_exception_err(env, EXCP_NP, err, ra);
-    if (cpu_lma(env) && (e2 & DESC_L) && (e2 & DESC_B))
-        raise_exception_err(env, EXCP_GP, err, ra);
+    read_return_cs(env, selector, cpl, &e1, &e2, ra);
     if (rpl == cpl) { /* the stack pointer is counted with the width of the code returned to */
         s.mask = cpu_lma(env) && (e2 & DESC_L) ? ~0ULL : stack_mask_of(env->segs[R_SS].flags);
         s.sp = env->head.gpr[R_ESP];
@@ -307,10 +318,7 @@ void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
         if (!cpu_lma(env) || !(e2 & DESC_L) || rpl == 3)
             raise_exception_err(env, EXCP_GP, 0, ra);
     } else {
-        if ((ss & 3) != rpl || !desc_read(env, ss, &ss_e1, &ss_e2, ra) || !desc_is_writable_data(ss_e2) || desc_dpl(ss_e2) != rpl)
-            raise_exception_err(env, EXCP_GP, ss & 0xfffc, ra);
-        if (!(ss_e2 & DESC_P))
-            raise_exception_err(env, EXCP_SS, ss & 0xfffc, ra);
+        read_return_ss(env, ss, rpl, &ss_e1, &ss_e2, ra);
     }
     cs_check_target(env, e1, e2, eip, ra);
     desc_set_accessed(env, selector, &e2, ra);

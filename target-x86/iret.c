@@ -107,28 +107,15 @@ static void iret_protected(CPUX86State *env, unsigned size, uintptr_t ra)
         esp = stack_peek(&s, 0, size);
         stack_drop(&s, 2 * size);
     }
-    if (!(selector & 0xfffc))
-        raise_exception_err(env, EXCP_GP, 0, ra);
-    int err = selector & 0xfffc;
-    if (!desc_read(env, selector, &e1, &e2, ra) || !desc_is_code(e2) || rpl < cpl ||
-        (e2 & DESC_C ? desc_dpl(e2) > rpl : desc_dpl(e2) != rpl))
-        raise_exception_err(env, EXCP_GP, err, ra);
-    if (!(e2 & DESC_P))
-        raise_exception_err(env, EXCP_NP, err, ra);
+    read_return_cs(env, selector, cpl, &e1, &e2, ra);
     bool to64 = lma && (e2 & DESC_L);
-    if (to64 && (e2 & DESC_B))
-        raise_exception_err(env, EXCP_GP, err, ra);
-
     cs_check_target(env, e1, e2, eip, ra);
     if (load_ss) {
         if (!(ss & 0xfffc)) {
             if (!to64 || rpl == 3)
                 raise_exception_err(env, EXCP_GP, 0, ra);
         } else {
-            if ((ss & 3) != rpl || !desc_read(env, ss, &ss_e1, &ss_e2, ra) || !desc_is_writable_data(ss_e2) || desc_dpl(ss_e2) != rpl)
-                raise_exception_err(env, EXCP_GP, ss & 0xfffc, ra);
-            if (!(ss_e2 & DESC_P))
-                raise_exception_err(env, EXCP_SS, ss & 0xfffc, ra);
+            read_return_ss(env, ss, rpl, &ss_e1, &ss_e2, ra);
         }
     }
 

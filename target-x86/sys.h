@@ -71,6 +71,11 @@ void stack_drop(Stack *s, unsigned bytes);
 void stack_commit(const Stack *s);
 static inline uint64_t stack_mask_of(uint32_t ss_flags) { return ss_flags & DESC_B ? 0xffffffffu : 0xffff; }
 
+/* helper-far.c: the descriptors that a far RET or IRET returns to, selector's RPL being the new level, and its stack
+ * segment (not null); faults if it may not. */
+void read_return_cs(CPUX86State *env, unsigned selector, unsigned cpl, uint32_t *e1, uint32_t *e2, uintptr_t ra);
+void read_return_ss(CPUX86State *env, unsigned ss, unsigned rpl, uint32_t *e1, uint32_t *e2, uintptr_t ra);
+
 /* helper-seg.c */
 uint64_t desc_addr(const CPUX86State *env, unsigned selector); /* linear address of the descriptor */
 bool desc_read(CPUX86State *env, unsigned selector, uint32_t *e1, uint32_t *e2, uintptr_t ra); /* false: beyond the table */

@@ -2,6 +2,7 @@
  * memory images. Formats: Intel SDM vol. 1, chapter 4. */
 #include "host/base/osdep.h"
 #include "tests/diff/diff.h"
+#include "tests/lib/x87-values.h"
 
 uint64_t gen_special(void)
 {
@@ -88,28 +89,9 @@ static uint64_t special64(void)
 
 static void special80(uint8_t *p)
 {
-    static const struct { uint64_t m; uint16_t e; } v[] = {
-        {0, 0}, {0, 0x8000}, {1ULL << 63, 0x3fff}, {1ULL << 63, 0xbfff}, {1ULL << 63, 0x7fff}, {1ULL << 63, 0xffff},
-        {3ULL << 62, 0x7fff}, {3ULL << 62, 0xffff}, {(3ULL << 62) | 5, 0x7fff}, {(1ULL << 63) | 5, 0x7fff}, {1, 0}, {~0ULL >> 1, 0},
-        {1ULL << 63, 1}, {~0ULL, 0x7ffe}, {~0ULL, 0xfffe}, {1ULL << 63, 0x403e}, {~0ULL, 0x403d}, {1ULL << 63, 0x4040},
-        {0xc90fdaa22168c235, 0x4000}, {0xc90fdaa22168c235, 0x3ffe}, {1ULL << 63, 0x3ffe}, {1ULL << 63, 0x0010}, {~0ULL, 0x43fe},
-        {~0ULL, 0x407e}, {1ULL << 63, 0x3c01}, {1ULL << 63, 0x3f81}, {5ULL << 61, 0x4001}, {0xffffffffffffffff, 0x401d},
-        {1ULL << 62, 0x3fff}, {0, 0x7fff}, {1ULL << 63, 0} /* unnormal, pseudo-infinity, pseudo-denormal */,
-    };
-    unsigned k = below(4), n = below(G_N_ELEMENTS(v));
-    uint64_t m = rnd64() | 1ULL << 63;
-    uint16_t e = rnd64();
-
-    if (k == 0) {
-        m = v[n].m;
-        e = v[n].e;
-    } else if (k < 3) { /* ordinary sizes */
-        e = (e & 0x8000) | (0x3fff - 40 + (e % 80));
-        if (k == 1)
-            m &= ~0ULL << 44;
-    }
-    memcpy(p, &m, 8);
-    memcpy(p + 8, &e, 2);
+    unsigned kind = below(4), n = below(G_N_ELEMENTS(x87_special));
+    uint64_t m = rnd64();
+    x87_value(p, kind, n, m, rnd64());
 }
 
 static void fill(uint8_t *p, size_t n, unsigned style)

@@ -4,6 +4,7 @@
 #include "target-x86/x87.h"
 #include "accel/cputlb.h"
 #include "tests/lib/x86-native.h"
+#include "tests/lib/x87-values.h"
 
 enum { OFF_ST = 32, MODRM_SI_DISP32 = 0x86 };
 
@@ -45,32 +46,10 @@ static bool is_fcomi(unsigned esc, unsigned op) { return (esc == 3 || esc == 7) 
 
 static void special80(uint8_t *p, GRand *r)
 {
-    static const struct { uint64_t m; uint16_t e; } v[] = {
-        {0, 0}, {0, 0x8000}, {1ULL << 63, 0x3fff}, {1ULL << 63, 0xbfff}, {1ULL << 63, 0x7fff}, {1ULL << 63, 0xffff},
-        {3ULL << 62, 0x7fff}, {3ULL << 62, 0xffff}, {(3ULL << 62) | 5, 0x7fff}, {(1ULL << 63) | 5, 0x7fff}, {1, 0}, {~0ULL >> 1, 0},
-        {1ULL << 63, 1}, {~0ULL, 0x7ffe}, {~0ULL, 0xfffe}, {1ULL << 63, 0x403e}, {~0ULL, 0x403d}, {1ULL << 63, 0x4040},
-        {0xc90fdaa22168c235, 0x4000}, {0xc90fdaa22168c235, 0x3ffe}, {1ULL << 63, 0x3ffe}, {1ULL << 63, 0x0010}, {~0ULL, 0x43fe},
-        {~0ULL, 0x407e}, {1ULL << 63, 0x3c01}, {1ULL << 63, 0x3f81}, {5ULL << 61, 0x4001}, {0xffffffffffffffff, 0x401d},
-        {1ULL << 62, 0x3fff}, {0, 0x7fff}, {1ULL << 63, 0} /* unnormal, pseudo-infinity, pseudo-denormal */,
-    };
-    unsigned k = g_rand_int(r) & 3;
-    uint64_t m = (uint64_t)g_rand_int(r) << 32 | g_rand_int(r);
-    uint16_t e = g_rand_int(r);
-
-    if (k == 0) {
-        unsigned n = g_rand_int_range(r, 0, G_N_ELEMENTS(v));
-        m = v[n].m;
-        e = v[n].e;
-    } else if (k < 3) { /* ordinary sizes */
-        m |= 1ULL << 63;
-        e = (e & 0x8000) | (0x3fff - 40 + (e % 80));
-        if (k == 1)
-            m &= ~0ULL << 44;
-    } else {
-        m |= 1ULL << 63;
-    }
-    memcpy(p, &m, 8);
-    memcpy(p + 8, &e, 2);
+    unsigned kind = g_rand_int(r) & 3, n = g_rand_int_range(r, 0, G_N_ELEMENTS(x87_special));
+    uint64_t m = (uint64_t)g_rand_int(r) << 32;
+    m |= g_rand_int(r);
+    x87_value(p, kind, n, m, g_rand_int(r));
 }
 
 static void random_memory(uint8_t *p, size_t n, GRand *r)
