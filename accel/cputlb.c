@@ -137,8 +137,7 @@ void tlb_free(CPUState *cpu)
         g_free(cpu->tlb->mode[m].filled[0]);
     }
     tlb_spaces_free(cpu);
-    tlb_drop_guesses(cpu);
-    g_free(cpu->tlb->guess);
+    tlb_guess_free(cpu);
     g_free(cpu->tlb->notes);
     g_free(cpu->tlb);
     cpu->tlb = NULL;
@@ -201,6 +200,10 @@ static void flush_all(CPUState *cpu, bool keep_global)
 {
     CpuTlb *tlb = cpu->tlb;
     lock_tlb(tlb);
+    if (keep_global)
+        tlb_drop_local_guesses(cpu);
+    else
+        tlb_drop_guesses(cpu);
     for (unsigned m = 0; m < TCG_MMU_MODES; m++)
         tlb_mode_flush(&tlb->mode[m], &cpu_head(cpu)->tlb[m], keep_global ? TLB_OTHERS : TLB_OTHERS | TLB_GLOBALS);
     if (!keep_global) {
@@ -214,7 +217,6 @@ static void flush_all(CPUState *cpu, bool keep_global)
     unlock_tlb(tlb);
     cpu->code_page.page = ~0ULL;
     tlb_drop_stack_pages(cpu);
-    tlb_drop_guesses(cpu);
     jump_cache_clear(cpu, keep_global);
     cpu->stats.tlb_flushes++;
     log_print(LOG_MMU, "mmu: TLB flushed%s\n", keep_global ? ", global pages kept" : "");
@@ -278,12 +280,9 @@ void tlb_flush_page(CPUState *cpu, vaddr addr)
     for (unsigned m = 0; m < TCG_MMU_MODES; m++)
         if (largest > TCG_PAGE_BITS || cpu_head(cpu)->stack[m].page == (addr & TCG_PAGE_MASK))
             tlb_drop_stack_pages(cpu);
-    if (largest > TCG_PAGE_BITS)
-        tlb_drop_guesses(cpu);
-    else
-        tlb_drop_guesses_of(cpu, addr & TCG_PAGE_MASK);
     /* All code that may have been in the large page goes too, whichever of its 4K pages it was in. */
     uint64_t size = 1ULL << MAX(largest, TCG_PAGE_BITS);
+    tlb_drop_guesses_of(cpu, addr & ~(size - 1), size);
     jump_cache_clear_range(cpu, addr & ~(size - 1), size);
     cpu->stats.tlb_page_flushes++;
     log_print(LOG_MMU, "mmu: TLB flushed for page %016" PRIx64 "\n", (uint64_t)(addr & TCG_PAGE_MASK));
@@ -542,6 +541,8 @@ void tlb_set_page(CPUState *cpu, vaddr addr, hwaddr paddr, int prot, unsigned mm
     TlbEntry *old = &f->table[slot];
     if (entry_used(old) && entry_page(old) != addr) {
         unsigned v = t->victim_next++ % VICTIMS;
+        if (entry_used(&t->victim[v]) && !t->victim_full[v].global)
+            tlb_guess_evicted(cpu, entry_page(&t->victim[v]), mmu_idx);
         t->victim[v] = *old;
         t->victim_full[v] = t->full[slot];
         t->evictions++;

@@ -5,8 +5,9 @@
  * it all the time. So each check begins with a guess of its own, and those that miss too often are translated again without.
  *
  * A guess holds what a hit in the TLB would allow, without flags: for a check for writing the tag of stores, else that of loads. Its
- * page may have left the TLB's table meanwhile; so it goes when INVLPG names it or another entry for it is made, with every flush and
- * change of address space, and when a RAM page that it may write is to be protected. The latter other threads do, too: see
+ * page may have left the TLB's table meanwhile; so it goes when INVLPG names it or another entry for it is made, with every flush,
+ * and when a RAM page that it may write is to be protected. With the address space those go whose mode has a table for each, the
+ * others (the kernel's, whose pages are nearly all global) if one of them may have a page that is not. The latter other threads do, too: see
  * gen_stack_page() for how that is in order. Most misses are settled by a thunk (gen_guess() in tcg/x86_64/frame.c); this is asked now and
  * then, and always for a guess that was dropped.
  *
@@ -31,69 +32,184 @@ enum {
 static inline unsigned page_byte(vaddr page) { return page >> TCG_PAGE_BITS & (GUESS_PAGES - 1); }
 static inline unsigned host_byte(uintptr_t host) { return host >> TCG_PAGE_BITS & (GUESS_HOSTS - 1); }
 
+/* The list of guesses in this mode. */
+static inline unsigned list_of(const CPUState *cpu, unsigned mmu_idx) { return cpu->ops->space_modes >> mmu_idx & 1 ? GUESS_SPACE : GUESS_SHARED; }
+
 void tlb_guess_init(CPUState *cpu)
 {
     if (!jit_buf || !jit_buf->guesses)
         return;
     jit_buf->guesses->empty = cpu_head(cpu)->no_page;
-    cpu->tlb->guess = g_new(uint32_t, MAX_GUESSES); /* touched as they are used */
+    for (unsigned k = 0; k < GUESS_LISTS; k++)
+        cpu->tlb->guess[k] = g_new(uint32_t, MAX_GUESSES); /* touched as they are used */
+}
+
+void tlb_guess_free(CPUState *cpu)
+{
+    tlb_guesses_forget(cpu);
+    for (unsigned k = 0; k < GUESS_LISTS; k++)
+        g_free(cpu->tlb->guess[k]);
+}
+
+static inline void empty(CPUState *cpu, uint32_t n)
+{
+    __atomic_store_n(&jit_buf->guesses->guess[n].page, cpu_head(cpu)->no_page, __ATOMIC_RELEASE);
 }
 
 static void empty_all(CPUState *cpu)
 {
     CpuTlb *tlb = cpu->tlb;
-    for (uint32_t i = 0, n = __atomic_load_n(&tlb->nb_guesses, __ATOMIC_ACQUIRE); i < n; i++)
-        __atomic_store_n(&jit_buf->guesses->guess[tlb->guess[i]].page, cpu_head(cpu)->no_page, __ATOMIC_RELEASE);
+    for (unsigned k = 0; k < GUESS_LISTS; k++)
+        for (uint32_t i = 0, n = __atomic_load_n(&tlb->nb_guesses[k], __ATOMIC_ACQUIRE); i < n; i++)
+            empty(cpu, __atomic_load_n(&tlb->guess[k][i], __ATOMIC_RELAXED));
+}
+
+static inline bool any_guess(const CpuTlb *tlb) { return tlb->nb_guesses[GUESS_SPACE] | tlb->nb_guesses[GUESS_SHARED]; }
+
+/* Those that have got a page since they were emptied last stay in the list, and need no C code to get the next one. Another thread that
+ * walks the list meanwhile may pass by one that moves: it is empty by then, and gets its next page after that thread's barrier. */
+static void drop_list(CPUState *cpu, unsigned k)
+{
+    CpuTlb *tlb = cpu->tlb;
+    Guesses *g = jit_buf ? jit_buf->guesses : NULL;
+    uint32_t left = 0;
+
+    if (tlb->nb_guesses[k] == 0)
+        return;
+    for (uint32_t i = 0; i < tlb->nb_guesses[k]; i++) {
+        uint32_t n = tlb->guess[k][i];
+        if (g->guess[n].page != g->empty) {
+            empty(cpu, n);
+            __atomic_store_n(&tlb->guess[k][left++], n, __ATOMIC_RELEASE);
+        } else {
+            g->info[n].listed = false;
+            g->patience[n] = 0;
+        }
+    }
+    __atomic_store_n(&tlb->nb_guesses[k], left, __ATOMIC_RELEASE);
+    cpu->stats.guess_drops++;
 }
 
 void tlb_drop_guesses(CPUState *cpu)
 {
-    CpuTlb *tlb = cpu->tlb;
-    if (tlb->nb_guesses == 0)
+    if (!any_guess(cpu->tlb))
         return;
-    Guesses *g = jit_buf->guesses;
-    empty_all(cpu);
-    for (uint32_t i = 0; i < tlb->nb_guesses; i++) {
-        g->info[tlb->guess[i]].listed = false;
-        g->patience[tlb->guess[i]] = 0;
-    }
-    __atomic_store_n(&tlb->nb_guesses, 0, __ATOMIC_RELEASE);
-    memset(g->page, 0, sizeof g->page);
-    memset(g->host, 0, sizeof g->host);
-    cpu->stats.guess_drops++;
+    for (unsigned k = 0; k < GUESS_LISTS; k++)
+        drop_list(cpu, k);
+    cpu->tlb->local_guess_lost = false;
+    memset(jit_buf->guesses->page, 0, sizeof jit_buf->guesses->page);
+    memset(jit_buf->guesses->host, 0, sizeof jit_buf->guesses->host);
 }
 
-void tlb_drop_guesses_of(CPUState *cpu, vaddr page)
+static inline bool may_be_guessed(vaddr page) { return jit_buf->guesses->page[page_byte(page)]; }
+
+/* Whether a page of this table that is not global may be guessed. */
+static bool guesses_local(const ModeTlb *t, const TlbEntry *table)
 {
-    if (cpu->tlb->nb_guesses && jit_buf->guesses->page[page_byte(page)])
-        tlb_drop_guesses(cpu);
+    for (uint32_t i = 0; i < t->nb_filled[0]; i++) {
+        uint32_t slot = t->filled[0][i];
+        if (!t->full[slot].global && entry_used(&table[slot]) && may_be_guessed(entry_page(&table[slot])))
+            return true;
+    }
+    for (unsigned i = 0; t->victims && i < VICTIMS; i++)
+        if (entry_used(&t->victim[i]) && !t->victim_full[i].global && may_be_guessed(entry_page(&t->victim[i])))
+            return true;
+    return false;
+}
+
+void tlb_drop_local_guesses(CPUState *cpu)
+{
+    CpuTlb *tlb = cpu->tlb;
+    drop_list(cpu, GUESS_SPACE);
+    if (tlb->nb_guesses[GUESS_SHARED] == 0)
+        return;
+    bool local = tlb->local_guess_lost;
+    for (unsigned m = 0; m < TCG_MMU_MODES && !local; m++)
+        local = list_of(cpu, m) == GUESS_SHARED && guesses_local(&tlb->mode[m], cpu_head(cpu)->tlb[m].table);
+    if (local)
+        drop_list(cpu, GUESS_SHARED);
+    tlb->local_guess_lost = false;
+}
+
+void tlb_guess_evicted(CPUState *cpu, vaddr page, unsigned mmu_idx)
+{
+    CpuTlb *tlb = cpu->tlb;
+    if (tlb->nb_guesses[GUESS_SHARED] && list_of(cpu, mmu_idx) == GUESS_SHARED && may_be_guessed(page))
+        tlb->local_guess_lost = true;
+}
+
+/* Empty those that have this page; of mode mmu_idx only if they differ from e, unless that is NULL. */
+static void drop_page(CPUState *cpu, vaddr page, const TlbEntry *e, unsigned mmu_idx)
+{
+    CpuTlb *tlb = cpu->tlb;
+    Guesses *all = jit_buf->guesses;
+    bool left = false;
+
+    for (unsigned k = 0; k < GUESS_LISTS; k++)
+        for (uint32_t i = 0; i < tlb->nb_guesses[k]; i++) {
+            uint32_t n = tlb->guess[k][i];
+            const PageGuess *g = &all->guess[n];
+            if (likely(page_byte(g->page ^ page)) || g->page == all->empty)
+                continue;
+            const GuessInfo *info = &all->info[n];
+            if (g->page == page && (!e || (info->mmu == mmu_idx && (g->addend != e->addend || (info->write ? e->addr_write : e->addr_read) != page))))
+                empty(cpu, n);
+            else
+                left = true;
+        }
+    all->page[page_byte(page)] = left;
+}
+
+void tlb_drop_guesses_of(CPUState *cpu, vaddr page, uint64_t size)
+{
+    if (!any_guess(cpu->tlb))
+        return;
+    if (size > TCG_PAGE_SIZE) {
+        if (size / TCG_PAGE_SIZE >= GUESS_PAGES || memchr(&jit_buf->guesses->page[page_byte(page)], 1, size / TCG_PAGE_SIZE))
+            tlb_drop_guesses(cpu);
+    } else if (may_be_guessed(page)) {
+        drop_page(cpu, page, NULL, 0);
+    }
 }
 
 void tlb_check_guesses(CPUState *cpu, vaddr page, const TlbEntry *e, unsigned mmu_idx)
 {
+    if (any_guess(cpu->tlb) && may_be_guessed(page))
+        drop_page(cpu, page, e, mmu_idx);
+}
+
+/* Empty those that lead to this page of the host's memory. */
+static void drop_host_page(CPUState *cpu, uintptr_t host)
+{
     CpuTlb *tlb = cpu->tlb;
-    if (!tlb->nb_guesses || !jit_buf->guesses->page[page_byte(page)])
-        return;
-    for (uint32_t i = 0; i < tlb->nb_guesses; i++) {
-        const PageGuess *g = &jit_buf->guesses->guess[tlb->guess[i]];
-        const GuessInfo *info = &jit_buf->guesses->info[tlb->guess[i]];
-        if (g->page == page && info->mmu == mmu_idx && (g->addend != e->addend || (info->write ? e->addr_write : e->addr_read) != page)) {
-            tlb_drop_guesses(cpu);
-            return;
+    Guesses *all = jit_buf->guesses;
+    bool left = false;
+
+    for (unsigned k = 0; k < GUESS_LISTS; k++)
+        for (uint32_t i = 0; i < tlb->nb_guesses[k]; i++) {
+            uint32_t n = tlb->guess[k][i];
+            uintptr_t at = all->guess[n].page + all->guess[n].addend;
+            if (likely(host_byte(at) != host_byte(host)) || all->guess[n].page == all->empty)
+                continue;
+            if ((at ^ host) & TCG_PAGE_MASK)
+                left = true;
+            else
+                empty(cpu, n);
         }
-    }
+    all->host[host_byte(host)] = left;
 }
 
 void tlb_protect_guesses(CPUState *cpu, ram_addr_t start, ram_addr_t end)
 {
-    uint32_t n = __atomic_load_n(&cpu->tlb->nb_guesses, __ATOMIC_ACQUIRE);
-    for (ram_addr_t a = start; n && a < end; a += TCG_PAGE_SIZE) {
+    bool any = __atomic_load_n(&cpu->tlb->nb_guesses[GUESS_SPACE], __ATOMIC_ACQUIRE) | __atomic_load_n(&cpu->tlb->nb_guesses[GUESS_SHARED], __ATOMIC_ACQUIRE);
+    for (ram_addr_t a = start; any && a < end; a += TCG_PAGE_SIZE) {
         uint8_t *host = ram_addr_to_host(a);
-        if (host && __atomic_load_n(&jit_buf->guesses->host[host_byte((uintptr_t)host)], __ATOMIC_RELAXED)) {
-            if (cpu == current_cpu)
-                tlb_drop_guesses(cpu);
-            else
-                empty_all(cpu);
+        if (!host || !__atomic_load_n(&jit_buf->guesses->host[host_byte((uintptr_t)host)], __ATOMIC_RELAXED))
+            continue;
+        if (cpu == current_cpu && end - start <= TCG_PAGE_SIZE) {
+            drop_host_page(cpu, (uintptr_t)host);
+        } else {
+            empty_all(cpu);
             return;
         }
     }
@@ -168,9 +284,10 @@ NO_VEC uint32_t tlb_new_guess(void *env, uint64_t x, uint32_t n)
     if (unlikely(too_many(i)))
         give_up(cpu, n);
     if (!i->listed) {
+        unsigned k = list_of(cpu, i->mmu);
         i->listed = true;
-        tlb->guess[tlb->nb_guesses] = n;
-        __atomic_store_n(&tlb->nb_guesses, tlb->nb_guesses + 1, __ATOMIC_RELEASE);
+        tlb->guess[k][tlb->nb_guesses[k]] = n;
+        __atomic_store_n(&tlb->nb_guesses[k], tlb->nb_guesses[k] + 1, __ATOMIC_RELEASE);
     }
     all->page[page_byte(page)] = 1;
     if (i->write)
@@ -260,6 +377,7 @@ void tlb_guesses_forget(CPUState *cpu)
     if (!cpu->tlb)
         return;
     tlb_drop_guesses(cpu);
+    tlb_drop_guesses(cpu); /* nothing stays in the lists */
     cpu->tlb->nb_guess_tbs = 0;
     cpu->sampled = 0;
 }

@@ -66,6 +66,8 @@ typedef struct TlbSpace {
 
 enum { TLB_SPACES_KEPT = 6, PAGE_FLUSHES_KEPT = 32, TLB_MAX_TABLES = TCG_MMU_MODES * (1 + TLB_SPACES_KEPT) };
 
+enum { GUESS_SPACE, GUESS_SHARED, GUESS_LISTS };
+
 typedef struct CpuTlb {
     int lock;              /* a spin lock: held for a few dozen instructions, hardly ever contended */
     ModeTlb mode[TCG_MMU_MODES];
@@ -78,8 +80,10 @@ typedef struct CpuTlb {
     uint64_t space_clock;
     uint64_t page_flushes; /* counts tlb_flush_page(); the last of them: */
     vaddr page_flushed[PAGE_FLUSHES_KEPT];
-    uint32_t *guess;       /* tlb-guess.c: those that may hold a page */
-    uint32_t nb_guesses;
+    /* tlb-guess.c: those that may hold a page; those of modes that have a table for each address space apart */
+    uint32_t *guess[GUESS_LISTS];
+    uint32_t nb_guesses[GUESS_LISTS];
+    bool local_guess_lost; /* one of GUESS_SHARED may have a page that is not global and has left the table */
     TB *guess_tb[16];      /* to be translated again */
     unsigned nb_guess_tbs;
     /* Pages with data breakpoints */
@@ -139,8 +143,11 @@ void tlb_victims_clear(ModeTlb *t);
 /* tlb-guess.c. As for the stack's pages: where the TLB loses anything, and after entries were marked TLB_NOTDIRTY. By the owner of the
  * TLB but for the last one. */
 void tlb_guess_init(CPUState *cpu);
+void tlb_guess_free(CPUState *cpu);
 void tlb_drop_guesses(CPUState *cpu);
-void tlb_drop_guesses_of(CPUState *cpu, vaddr page);    /* if one may hold it */
+void tlb_drop_local_guesses(CPUState *cpu); /* before what is not global goes, under the TLB lock */
+void tlb_guess_evicted(CPUState *cpu, vaddr page, unsigned mmu_idx); /* a page that is not global has left table and victims, unflushed */
+void tlb_drop_guesses_of(CPUState *cpu, vaddr page, uint64_t size); /* of a page of that size, if they may hold it */
 void tlb_check_guesses(CPUState *cpu, vaddr page, const TlbEntry *e, unsigned mmu_idx); /* e is the page's new entry */
 void tlb_protect_guesses(CPUState *cpu, ram_addr_t start, ram_addr_t end); /* any thread */
 

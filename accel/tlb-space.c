@@ -141,6 +141,7 @@ void tlb_set_space(CPUState *cpu, uint32_t space, bool keep)
         return;
     }
     keep = keep && sp->valid && sp->number == space;
+    tlb_drop_local_guesses(cpu);
     swap_tables(cpu, sp, keep);
     unlock_tlb(tlb);
     jump_cache_save(cpu, &jumps);
@@ -155,7 +156,6 @@ void tlb_set_space(CPUState *cpu, uint32_t space, bool keep)
     sp->page_flushes = tlb->page_flushes;
     tlb->space = space;
     tlb_drop_stack_pages(cpu);
-    tlb_drop_guesses(cpu);
     cpu->code_page.page = ~0ULL;
     cpu->stats.tlb_spaces_kept += keep;
     cpu->stats.tlb_flushes += !keep;

@@ -46,7 +46,7 @@ static bool x86_helper_name(const void *fn, const char **name)
     return false;
 }
 
-const TcgGuest x86_tcg_guest = { .globals = x86_globals, .nb_globals = G_COUNT, .stack_reg = R_ESP, .guess_modes = 1 << MMU_USER, .helper_name = x86_helper_name };
+const TcgGuest x86_tcg_guest = { .globals = x86_globals, .nb_globals = G_COUNT, .stack_reg = R_ESP, .guess_modes = 1 << MMU_USER | 1 << MMU_KERNEL | 1 << MMU_KNOSMAP, .helper_name = x86_helper_name };
 
 void x86_restore_state(void *opaque, const uint64_t data[2])
 {

@@ -72,7 +72,7 @@ uint32_t codebuf_guess_runs(CodeBuf *b)
     if (!b->guesses || b->guesses->used >= MAX_GUESSES)
         return 0;
     uint32_t n = b->guesses->used++;
-    b->guesses->info[n] = (GuessInfo){ .listed = b->guesses->info[n].listed };
+    b->guesses->info[n] = (GuessInfo){ 0 };
     *codebuf_runs(b, n) = 0;
     return n;
 }
@@ -85,8 +85,7 @@ uint32_t codebuf_new_guess(CodeBuf *b, uint32_t key, uint64_t tb, uint32_t runs,
     if (g->used >= MAX_GUESSES || g->bad[hash / 64] >> hash % 64 & 1)
         return 0;
     uint32_t n = g->used++;
-    bool listed = g->info[n].listed; /* by a check whose code is not used any more */
-    g->info[n] = (GuessInfo){ .tb = tb, .key = key, .runs = runs, .mmu = mmu, .write = write, .listed = listed };
+    g->info[n] = (GuessInfo){ .tb = tb, .key = key, .runs = runs, .mmu = mmu, .write = write };
     g->patience[n] = 0;
     g->guess[n].page = g->empty;
     return n;

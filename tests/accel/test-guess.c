@@ -1,5 +1,6 @@
 /* test-guess.c - pages that checks of translated code guess (accel/tlb-guess.c): whatever changes what an address leads to, or what is to
- * be seen of a store, must reach a check whose guess held before. Each test runs real 64-bit code at CPL 3 up to SYSCALL or a fault. */
+ * be seen of a store, must reach a check whose guess held before. Each test runs real 64-bit code up to SYSCALL or a fault, at CPL 3, at
+ * CPL 0, and there with AC set under SMAP. */
 #include "tests/accel/code-harness.h"
 #include "softmmu/dirty.h"
 
@@ -10,10 +11,13 @@ enum {
 
 static void map(hwaddr pt, vaddr addr, uint64_t pte) { poke(pt + (addr >> 12 & 511) * 8, 8, pte); }
 
-static void start(void)
+static unsigned mode; /* MMU_USER, MMU_KERNEL, MMU_KNOSMAP */
+
+static void start(gconstpointer mmu_idx)
 {
     harness_start("max");
     cpu = env->cpu;
+    mode = GPOINTER_TO_UINT(mmu_idx);
     tlb_always_guess = true;
     enter_long();
     memset(ram + PML4, 0, 0xb000);
@@ -24,16 +28,32 @@ static void start(void)
     poke(PDPT2, 8, PD2 | 7);
     poke(PD2, 8, PT2 | 7);
     for (unsigned i = 0; i < 512; i++) {
-        map(PT, i << 12, i << 12 | 7);
-        map(PT2, i << 12, i << 12 | 7);
+        unsigned rights = mode == MMU_KNOSMAP && i << 12 < CODE ? 3 : 7; /* the IDT and so on are read under SMAP always */
+        map(PT, i << 12, i << 12 | rights);
+        map(PT2, i << 12, i << 12 | rights);
     }
     user_code_ends_at(KERNEL);
     for (unsigned i = 0; i < 4; i++)
         for (unsigned k = 0; k < 4096; k += 4)
             poke(DATA + i * 4096 + k, 4, (i + 1) << 16 | k);
     at = CODE;
+    if (mode == MMU_KNOSMAP)
+        env->cr[4] |= CR4_SMAP;
+    env->fmask = EFL_AC;
     tlb_flush(cpu);
     tb_flush_all(cpu);
+}
+
+static void enter(void)
+{
+    user_mode(CODE);
+    if (mode != MMU_USER) {
+        cpu_load_seg_cache(env, R_CS, SEL_CODE64, 0, 0xffffffff, 0xa09b00);
+        cpu_load_seg_cache(env, R_SS, SEL_DATA0, 0, 0xffffffff, 0xc09300);
+    }
+    env->eflags = (env->eflags & ~(uint64_t)EFL_AC) | (mode == MMU_KNOSMAP ? EFL_AC : 0);
+    cpu_update_hflags(env);
+    g_assert_cmpuint(cpu_mmu_index(env), ==, mode);
 }
 
 static void stop(void)
@@ -42,10 +62,10 @@ static void stop(void)
     harness_stop();
 }
 
-/* At CPL 3 from CODE to SYSCALL or a fault, with RDI and RSI; gives EAX. */
+/* From CODE to SYSCALL or a fault, with RDI and RSI; gives EAX. */
 static uint32_t run(vaddr rdi, vaddr rsi)
 {
-    user_mode(CODE);
+    enter();
     env->head.gpr[R_EAX] = 0xdeadbeef;
     env->head.gpr[R_ESP] = STACK_TOP;
     env->head.gpr[R_EDI] = rdi;
@@ -62,9 +82,9 @@ static void load_and_store(void)
 }
 
 /* Other pages, addresses across two pages, and a second page that is not there. */
-static void test_pages(void)
+static void test_pages(gconstpointer m)
 {
-    start();
+    start(m);
     load_and_store();
     uint64_t was = cpu->stats.guesses;
     for (unsigned round = 0; round < 3; round++) {
@@ -89,9 +109,9 @@ static void test_pages(void)
 }
 
 /* Everything that leads an address elsewhere. */
-static void test_remap(void)
+static void test_remap(gconstpointer m)
 {
-    start();
+    start(m);
     load_and_store();
     vaddr a = DATA, b = DATA + 0x3000;
     for (unsigned way = 0; way < 6; way++) {
@@ -110,8 +130,8 @@ static void test_remap(void)
         case 1: tlb_flush_nonglobal(cpu); break;
         case 2: tlb_flush_page(cpu, a), tlb_flush_page(cpu, b); break;
         case 3: /* another entry without a flush, as after a fault */
-            tlb_set_page(cpu, a, a + 0x1000, PROT_R | PROT_W, MMU_USER, 4096, false);
-            tlb_set_page(cpu, b, b + 0x1000, PROT_R | PROT_W, MMU_USER, 4096, false);
+            tlb_set_page(cpu, a, a + 0x1000, PROT_R | PROT_W, mode, 4096, false);
+            tlb_set_page(cpu, b, b + 0x1000, PROT_R | PROT_W, mode, 4096, false);
             break;
         case 4: tlb_set_space(cpu, 5, true), tlb_set_space(cpu, 6, true); break;
         case 5:
@@ -129,9 +149,9 @@ static void test_remap(void)
 }
 
 /* A page that may be read only, after it could be written. */
-static void test_rights(void)
+static void test_rights(gconstpointer m)
 {
-    start();
+    start(m);
     load_and_store();
     vaddr b = DATA + 0x3000;
     run(DATA, b);
@@ -152,9 +172,9 @@ static gpointer clear_dirty(gpointer opaque)
 }
 
 /* A store to a page that is to be watched is seen, also when another thread said so, and through any linear page. */
-static void test_protect(void)
+static void test_protect(gconstpointer m)
 {
-    start();
+    start(m);
     load_and_store();
     vaddr b = DATA + 0x3000, alias = DATA + 0x8000;
     map(PT, alias, b | 7);
@@ -179,9 +199,9 @@ static void test_protect(void)
 }
 
 /* Code in a page that was written by guess: mov eax, [rdi]; mov [rsi], ebx, which changes the immediate of the mov eax behind. */
-static void test_code(void)
+static void test_code(gconstpointer m)
 {
-    start();
+    start(m);
     vaddr b = DATA + 0x3000;
     EMIT(0x8b, 0x07, 0x89, 0x1e, 0xe9); /* ...; jmp b */
     emit32(b - (at + 4));
@@ -198,9 +218,9 @@ static void test_code(void)
 }
 
 /* An aligned vector, an address that is not, and alignment checks. */
-static void test_aligned(void)
+static void test_aligned(gconstpointer m)
 {
-    start();
+    start(m);
     env->cr[4] |= CR4_OSFXSR;
     cpu_update_hflags(env);
     EMIT(0x66, 0x0f, 0x6f, 0x07, 0x66, 0x0f, 0x7e, 0xc0, 0x0f, 0x29, 0x06, 0x0f, 0x05); /* movdqa xmm0, [rdi]; movd eax, xmm0; movaps [rsi], xmm0 */
@@ -219,9 +239,9 @@ static void test_aligned(void)
 }
 
 /* A check that changes pages all the time: its TB is translated again without the guess, once. */
-static void test_gives_up(void)
+static void test_gives_up(gconstpointer m)
 {
-    start();
+    start(m);
     /* mov ecx, 1000; loop: mov eax, [rdi]; mov edx, [rsi]; xchg rdi, rsi; add ebx, edx; dec ecx; jnz loop; mov eax, ebx; syscall */
     EMIT(0xb9);
     emit32(1000);
@@ -239,9 +259,9 @@ static void test_gives_up(void)
 }
 
 /* Without the test's switch: a TB guesses when samples found it running. */
-static void test_hot(void)
+static void test_hot(gconstpointer m)
 {
-    start();
+    start(m);
     tlb_always_guess = false;
     EMIT(0xb9);
     emit32(1000);
@@ -252,7 +272,7 @@ static void test_hot(void)
         g_assert_cmphex(run(DATA, 0), ==, 1 << 16);
     g_assert_cmpuint(cpu->stats.guesses, ==, was);
     TbState st;
-    user_mode(CODE);
+    enter();
     cpu->ops->get_tb_state(env, &st);
     TB *tb = tb_lookup_phys(cpu, &st, 0, CODE, false);
     g_assert_nonnull(tb);
@@ -263,16 +283,83 @@ static void test_hot(void)
     stop();
 }
 
+/* Global pages outlast a change of the address space, as the TLB has them in a mode with one table for all; a page that is not
+ * global does not, also when its entry has left the TLB meanwhile. */
+static void test_global(gconstpointer m)
+{
+    start(m);
+    load_and_store();
+    vaddr a = DATA, b = DATA + 0x3000;
+    env->cr[4] |= CR4_PGE;
+    for (unsigned way = 0; way < 8; way++) {
+        bool global = way & 1, evicted = way & 2;
+        map(PT, a, a | 7 | (global ? 0x100 : 0));
+        map(PT, b, b | 0x107);
+        tlb_flush(cpu);
+        g_assert_cmphex(run(a, b), ==, 1 << 16);
+        g_assert_cmphex(run(a, b), ==, 1 << 16);
+        for (unsigned i = 1; evicted && i < 12; i++) /* same place in the table */
+            tlb_set_page(cpu, a + (i << 24), b, PROT_R, mode, 4096, true);
+        map(PT, a, (a + 0x1000) | 7);
+        uint64_t was = cpu->stats.guesses;
+        if (way & 4)
+            tlb_set_space(cpu, way, true);
+        else
+            tlb_flush_nonglobal(cpu);
+        uint32_t got = run(a, b);
+        if (!global)
+            g_assert_cmphex(got, ==, 2 << 16);
+        else if (mode == MMU_KERNEL)
+            g_assert_cmpuint(cpu->stats.guesses, ==, was);
+        tlb_flush(cpu);
+        g_assert_cmphex(run(a, b), ==, 2 << 16);
+    }
+    stop();
+}
+
+/* INVLPG of another address in the same large page. */
+static void test_large(gconstpointer m)
+{
+    start(m);
+    load_and_store();
+    for (unsigned k = 0; k < 512; k++) /* RAM from 2 MiB on */
+        poke(0x200000 + k * 4096, 4, k);
+    poke(PD + 8, 8, 0x200000 | 0x87);
+    tlb_flush(cpu);
+    for (unsigned k = 3; k < 512; k += 100) {
+        vaddr a = 0x200000 + k * 4096;
+        g_assert_cmphex(run(a, DATA), ==, k);
+        g_assert_cmphex(run(a, DATA), ==, k);
+        poke(PD + 8, 8, 0x87); /* the RAM's begin instead */
+        tlb_flush_page(cpu, 0x200000 + (511 - k) * 4096);
+        g_assert_cmphex(run(a, DATA), ==, peek(k * 4096, 4));
+        poke(PD + 8, 8, 0x200000 | 0x87);
+        tlb_flush_page(cpu, 0x200000);
+    }
+    stop();
+}
+
+static void add(const char *name, GTestDataFunc test)
+{
+    static const struct { const char *name; unsigned mode; } modes[] = { { "user", MMU_USER }, { "kernel", MMU_KERNEL }, { "smap-off", MMU_KNOSMAP } };
+    for (unsigned i = 0; i < ARRAY_SIZE(modes); i++) {
+        g_autofree char *path = g_strdup_printf("/accel/guess/%s/%s", name, modes[i].name);
+        g_test_add_data_func(path, GUINT_TO_POINTER(modes[i].mode), test);
+    }
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    g_test_add_func("/accel/guess/pages", test_pages);
-    g_test_add_func("/accel/guess/remap", test_remap);
-    g_test_add_func("/accel/guess/rights", test_rights);
-    g_test_add_func("/accel/guess/protect", test_protect);
-    g_test_add_func("/accel/guess/code", test_code);
-    g_test_add_func("/accel/guess/aligned", test_aligned);
-    g_test_add_func("/accel/guess/gives-up", test_gives_up);
-    g_test_add_func("/accel/guess/hot", test_hot);
+    add("pages", test_pages);
+    add("remap", test_remap);
+    add("rights", test_rights);
+    add("protect", test_protect);
+    add("code", test_code);
+    add("aligned", test_aligned);
+    add("gives-up", test_gives_up);
+    add("hot", test_hot);
+    add("global", test_global);
+    add("large", test_large);
     return g_test_run();
 }
