@@ -109,8 +109,10 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
         if (!accel_parallel && tb_reclaim())
             *last = NULL;
         tb = tb_generate(cpu, &st, cflags, phys_pc);
-        if (*last) /* a jump that is about to be linked: hardly one of those that need the cache */
+        if (*last) { /* a jump that is about to be linked: hardly one of those that need the cache */
+            jump_cache_enter_page(cpu, tb, global);
             return tb;
+        }
     }
     if (!(tb->cflags & (CF_NOCACHE | CF_NOCHAIN)) && cflags == 0) {
         /* The second page was looked up a moment ago: this does not fault. */
@@ -238,6 +240,8 @@ int cpu_exec(CPUState *cpu)
         if (unlikely(log_mask & (LOG_EXEC | LOG_CPU)))
             log_exec(cpu, tb);
         if (last && !tb->invalid && !(tb->cflags & CF_NOCACHE)) {
+            if (last->far_slots >> slot & 1)
+                jump_cache_renew_page(cpu, tb);
             tb_chain(last, slot, tb);
             cpu->stats.chained++;
         }

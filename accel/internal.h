@@ -75,6 +75,9 @@ void jump_cache_free(CPUState *cpu);
 /* The TB for st, or NULL. Translated code looks its jumps up among TBs of st's flags and cs_base from now on. */
 TB *jump_cache_find(CPUState *cpu, const TbState *st);
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global);
+/* Jumps that are linked to code on the page where this TB begins are right now, in the cache of its kind, the current one. */
+void jump_cache_enter_page(CPUState *cpu, const TB *tb, bool global);
+void jump_cache_renew_page(CPUState *cpu, const TB *tb); /* the same for one that jump_cache_find() answered */
 void jump_cache_forget(CPUState *cpu, const TB *tb); /* under the tb lock, any thread */
 void jump_cache_clear(CPUState *cpu, bool keep_global);
 void cpu_request_own_exit(CPUState *cpu); /* cpu_request_exit() of the CPU that runs here; changes no vector register */

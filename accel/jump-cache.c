@@ -8,6 +8,9 @@
  * What one slot is too few for goes to another, among the victims, where a jump that misses looks, too (gen_search()):
  * functions begin at multiples of 16, so that their low bits meet often.
  *
+ * Jumps to other pages whose target is known are linked (goto_far), and only compare what page of RAM is at the target's linear
+ * page now. That is behind a cache's entries, and comes and goes as they do.
+ *
  * A request to leave translated code puts a cache without entries there, beside exit_request: each indirect jump then
  * misses and leaves, without a look at the request of its own.
  *
@@ -18,11 +21,20 @@
 #include "softmmu/bql.h"
 #include <sys/mman.h>
 
-enum { MAX_CACHES = 8, IDLE_CHANGES = 8, VICTIM_PATIENCE = 15, RECENT = 128, CLEARS_PER_RESET = 64, WORDS = JUMP_CACHE_SLOTS / 64, FILTER_BITS = 16 };
+enum { MAX_CACHES = 8, IDLE_CHANGES = 8, VICTIM_PATIENCE = 15, RECENT = 128, CLEARS_PER_RESET = 64, WORDS = JUMP_CACHE_SLOTS / 64, FILTER_BITS = 16, MAX_LISTED_PAGES = 4096 };
+
+/* Which of JumpCache.page[] may not be 0. */
+typedef struct PageList {
+    uint32_t n;
+    uint16_t index[MAX_LISTED_PAGES];
+} PageList;
+_Static_assert(JUMP_PAGES <= 1 << 16, "PageList.index");
 
 /* Jumps are all over it, so it lies in a huge page of the host. */
 typedef struct JumpCache {
     JumpCacheEntry e[JUMP_CACHE_SLOTS]; /* from JUMP_CACHE_SIZE on: victims */
+    uint32_t page[JUMP_PAGES];          /* TB.page_number by jump_page_index() */
+    PageList pages[2];                  /* as used[] */
     TbRef tb[JUMP_CACHE_SLOTS];
     /* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A slot is in
      * one of them, and stays there when another thread empties it. */
@@ -31,6 +43,7 @@ typedef struct JumpCache {
     bool filled[2];               /* are there any */
 } JumpCache;
 enum { CACHE_BYTES = 2 * MiB };
+_Static_assert(offsetof(JumpCache, page) == JUMP_CACHE_SLOTS * sizeof(JumpCacheEntry), "jump_page_offset()");
 _Static_assert(sizeof(JumpCache) <= CACHE_BYTES, "one huge page");
 
 /* Which pages have entries in any cache, exact in saying no: INVLPG hits pages without code mostly. Two bits for each page. */
@@ -85,7 +98,7 @@ void jump_cache_init(CPUState *cpu)
     struct JumpCaches *j = cpu->jumps = g_new0(struct JumpCaches, 1);
 
     barrier_is_asymmetric();
-    if (!no_jumps && (no_jumps = map_zeros(JUMP_CACHE_SLOTS * sizeof *no_jumps)))
+    if (!no_jumps && (no_jumps = map_zeros(offsetof(JumpCache, page) + sizeof((JumpCache *)0)->page)))
         entries_init(no_jumps);
     j->cache[0] = cache_new();
     if (!no_jumps || !j->cache[0])
@@ -154,9 +167,33 @@ static bool filter_has(const PageFilter *f, vaddr pc)
     return bit(f->word, h[0]) && bit(f->word, h[1]);
 }
 
+static void clear_pages(JumpCache *c, unsigned k)
+{
+    PageList *l = &c->pages[k];
+    for (uint32_t i = 0; i < l->n; i++)
+        c->page[l->index[i]] = 0;
+    l->n = 0;
+}
+
+/* `number` is that of pc's page. */
+static void enter_page(struct JumpCaches *j, JumpCache *c, vaddr pc, uint32_t number, unsigned k)
+{
+    uint32_t i = jump_page_index(pc);
+    PageList *l = &c->pages[k];
+
+    if (number == 0 || c->page[i] == number)
+        return;
+    if (l->n == MAX_LISTED_PAGES)
+        clear_pages(c, k);
+    l->index[l->n++] = i;
+    c->page[i] = number;
+    filter_change(&j->pages[k], pc, true);
+}
+
 /* all: of this kind nothing stays in any cache */
 static void clear_kind(JumpCache *c, unsigned k, PageFilter *all)
 {
+    clear_pages(c, k);
     if (!c->filled[k])
         return;
     for (unsigned s = 0; s < WORDS / 64; s++) {
@@ -265,6 +302,7 @@ static void enter(struct JumpCaches *j, unsigned n, vaddr pc, TB *tb, bool globa
     if (c->e[from].pc == pc)
         entry_clear(c, from);
     place(j, c, i, pc, tb, global);
+    enter_page(j, c, pc, tb->page_number, global);
     if (!global) {
         j->recent[j->nb_recent % RECENT].slot = i;
         j->recent[j->nb_recent++ % RECENT].cache = n;
@@ -307,6 +345,22 @@ void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)
     select_cache(cpu, key_of(st));
     enter(cpu->jumps, cpu->jumps->current, st->pc, tb, global);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void jump_cache_enter_page(CPUState *cpu, const TB *tb, bool global)
+{
+    struct JumpCaches *j = cpu->jumps;
+    enter_page(j, j->cache[j->current], tb->pc, tb->page_number, global);
+}
+
+void jump_cache_renew_page(CPUState *cpu, const TB *tb)
+{
+    const struct JumpCaches *j = cpu->jumps;
+    const JumpCache *c = j->cache[j->current];
+    uint32_t i = jump_cache_index(tb->pc);
+
+    if (c->page[jump_page_index(tb->pc)] != tb->page_number)
+        jump_cache_enter_page(cpu, tb, c->e[i].pc == tb->pc && kind_of(c, i));
 }
 
 static void forget_at(JumpCache *c, uint32_t i, const TB *tb)
@@ -468,10 +522,13 @@ void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len)
         for (unsigned n = 0; n < j->n; n++) {
             JumpCache *c = j->cache[n];
             if (one) {
+                c->page[jump_page_index(start)] = 0;
                 clear_slots_of(c, k, start, start);
                 clear_slots_of(c, k, start - TCG_PAGE_SIZE, start);
                 continue;
             }
+            for (uint64_t i = 0; i < MIN(len >> TCG_PAGE_BITS, JUMP_PAGES); i++)
+                c->page[jump_page_index(start + (i << TCG_PAGE_BITS))] = 0;
             for (unsigned w = 0; w < WORDS; w++)
                 if (bit(c->some[k], w))
                     clear_in_word(c, w, c->used[k][w], start, len);

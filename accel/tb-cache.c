@@ -20,6 +20,8 @@ typedef struct CodePage {
     uint64_t pieces;    /* bit: this 64-byte piece holds code */
     TbSlot first;
     uint32_t invalidations;
+    vaddr numbered;     /* the linear page that `number` is for: the first where ordinary TBs were made since it had no code */
+    uint32_t number;    /* TB.page_number */
     vaddr linear;       /* where it was translated first since it had no code; TBs that might float do elsewhere */
 } CodePage;
 
@@ -28,7 +30,7 @@ TB *tb_array;                 /* huge pages, of which those have memory that are
 static unsigned nb_alloced, nb_published, array_len; /* published: may be found by host address; in the order of their code */
 static CodePage **code_pages; /* by RAM page, in groups of 512, made when first used */
 static uint64_t nb_code_groups;
-static uint32_t inval_seq;
+static uint32_t inval_seq, last_number;
 JitTotals jit_totals;
 
 void tb_lock(void) { g_mutex_lock(&lock); }
@@ -185,8 +187,23 @@ static TB *untag(TbSlot t, int *n)
 
 static TbSlot tagged(const TB *tb, int n) { return tb_ref(tb) << 1 | n; }
 
+/* One linear page for each page of RAM is enough: fixed addresses. */
+static uint32_t page_number(CodePage *p, const TB *tb)
+{
+    vaddr linear = tb->pc & TCG_PAGE_MASK;
+
+    if (tb->floating)
+        return 0;
+    if ((!p->first && p->numbered != linear) || !p->number) {
+        p->numbered = linear;
+        p->number = last_number == JUMP_PAGE_NONE - 1 ? 0 : ++last_number;
+    }
+    return p->numbered == linear ? p->number : 0;
+}
+
 void tb_insert(CPUState *cpu, TB *tb)
 {
+    tb->page_number = page_number(code_page(tb_page(tb, 0), true), tb);
     for (int n = 0; n < 2 && tb_page(tb, n) != NO_PAGE; n++) {
         CodePage *p = code_page(tb_page(tb, n), true);
         unsigned from, to;
@@ -227,16 +244,24 @@ static void unlink_slot(TB *tb, int slot)
 
 void tb_chain(TB *from, unsigned slot, TB *to)
 {
-    bool is_loop = from->loop_entry && slot == from->loop_slot;
+    bool is_loop = from->loop_entry && slot == from->loop_slot, is_far = from->far_slots >> slot & 1;
 
     tb_lock();
-    if (!from->invalid && !to->invalid && !from->jump_dest[slot] && from->jump_off[slot] != ~0u &&
-        !(from->cflags & CF_NOCHAIN) && !(to->cflags & CF_NOCACHE) && (!(from->lazy_slots >> slot & 1) || to->skips_state) &&
-        (!is_loop || from == to) && from->floating == to->floating && to->second == NO_PAGE) {
+    if (from->invalid || to->invalid || from->jump_dest[slot] || from->jump_off[slot] == ~0u || (from->cflags & CF_NOCHAIN) ||
+        (to->cflags & CF_NOCACHE) || ((from->lazy_slots >> slot & 1) && !to->skips_state) || (is_loop && from != to)) {
+        tb_unlock();
+        return;
+    }
+    if (from->floating == to->floating && to->second == NO_PAGE && (!is_far || to->page_number)) {
         from->jump_dest[slot] = tb_ref(to);
         from->incoming_next[slot] = to->incoming;
         to->incoming = tagged(from, slot);
-        tcg_patch_jump(jit_buf, from->code, from->jump_off[slot], to->code + (is_loop ? to->loop_entry : 0));
+        if (is_far)
+            tcg_link_far(jit_buf, from->code, from->jump_off[slot], from->reset_off[slot], to->page_number, to->code);
+        else
+            tcg_patch_jump(jit_buf, from->code, from->jump_off[slot], to->code + (is_loop ? to->loop_entry : 0));
+    } else if (is_far) { /* not to come back here each time */
+        tcg_link_far(jit_buf, from->code, from->jump_off[slot], from->reset_off[slot], JUMP_PAGE_NONE, NULL);
     }
     tb_unlock();
 }
@@ -357,6 +382,7 @@ void tb_flush_all(CPUState *cpu)
         if (code_pages[g])
             memset(code_pages[g], 0, 512 * sizeof **code_pages);
     nb_alloced = nb_published = 0;
+    last_number = 0;
     tb_patch_forget();
     tb_stats_truncate(0);
     tlb_guesses_forget(cpu);

@@ -69,7 +69,7 @@ TbFacts *tb_stats_begin(TcgContext *c)
     }
     c->side_counter = f->side_runs;
     for (unsigned i = 0; i < c->nb_ops; i++) { /* the back end merges some of these with branches */
-        f->by_chain |= c->ops[i].opc == TCG_OP_goto_tb;
+        f->by_chain |= c->ops[i].opc == TCG_OP_goto_tb || c->ops[i].opc == TCG_OP_goto_far;
         f->by_cache |= c->ops[i].opc == TCG_OP_goto_ptr;
         f->by_helper |= c->ops[i].opc == TCG_OP_goto_code || c->ops[i].opc == TCG_OP_exit_tb;
     }

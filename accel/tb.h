@@ -27,13 +27,15 @@ struct TB {
     uint8_t loop_slot : 1;    /* if loop_entry: this goto_tb slot may only be linked to the TB itself, at loop_entry */
     bool has_branch : 1;      /* ends in an indirect branch, whose target CPUOps.check_branch looks at; see branch_off */
     bool could_guess : 1;     /* checks without guesses that would have some if the TB were known to run often */
+    uint8_t far_slots : 2;    /* bit n: jump slot n leads to another page (tcg_link_far()) */
     bool floating : 1;        /* code for any linear page: pc is that of its first use */
     uint8_t nb_soft;          /* immediates that it reads when it runs: tb-patch.c has them */
     uint16_t branch_off;      /* of that instruction from pc */
     uint32_t branch_undo;     /* the guest's: what it takes to undo it */
     TbSlot incoming;          /* list of TBs whose slot n jumps here */
-    uint32_t code_size;
-    uint32_t cold, cold_size; /* stubs and exits: from the code buffer's begin. Here the second line begins */
+    uint32_t page_number;     /* of the pair of linear and RAM page that it begins on: see jump_page_index(). 0: none */
+    uint32_t code_size;       /* here the second line begins */
+    uint32_t cold, cold_size; /* stubs and exits: from the code buffer's begin */
     uint32_t map;             /* encoded fault map, likewise; 0: none */
     uint32_t loop_entry;      /* offset from code, or 0 */
     uint32_t jump_off[2], reset_off[2]; /* goto_tb slots; ~0 unused */
@@ -41,7 +43,7 @@ struct TB {
     TbSlot page_next[2];      /* next TB of the first and second page; see tb-cache.c */
     TbSlot incoming_next[2];
 };
-_Static_assert(offsetof(struct TB, cold) == 64 && sizeof(struct TB) == 128, "two lines");
+_Static_assert(offsetof(struct TB, code_size) == 64 && sizeof(struct TB) == 128, "two lines");
 
 extern TB *tb_array;
 static inline TB *tb_of(TbRef r) { return tb_array + (r - 1); }

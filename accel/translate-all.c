@@ -281,6 +281,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         tcg_begin(c);
         c->cs_base = st->cs_base;
         c->no_chain = cflags & CF_NOCHAIN;
+        c->no_far = accel_parallel;
         c->no_guess = accel_parallel || cflags & CF_NOCACHE || !tlb_guess_is_hot(phys_pc);
         c->could_guess = false;
         c->guess_salt = phys_pc & TCG_PAGE_MASK;
@@ -344,6 +345,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         tb->reset_off[i] = c->goto_tb_reset[i];
     }
     tb->could_guess = c->no_guess && c->could_guess;
+    tb->far_slots = c->far_slots;
     tb->loop_entry = c->loop_entry;
     tb->loop_slot = c->loop_slot;
     store_map(tb, c);

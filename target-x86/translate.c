@@ -213,7 +213,10 @@ void gen_goto_lazy(DisasContext *dc, unsigned slot, uint64_t eip, bool lazy)
     else
         gen_sync_cc_op(dc);
     if (!dc_may_chain(dc, lin)) {
-        tcg_gen_goto_ptr(dc->s, gen_pc(dc, lin));
+        if (dc->floating || dc->cs_base)
+            tcg_gen_goto_ptr(dc->s, gen_pc(dc, lin));
+        else
+            tcg_gen_goto_far(dc->s, slot, lin);
     } else {
         if (backward)
             tcg_gen_poll_exit(dc->s, dc_op_eip(dc, eip));

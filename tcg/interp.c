@@ -7,7 +7,7 @@
  *    the guest pc from its return address.
  *  - Vector instructions are executed by the host itself: one small stub per (encoding, immediate),
  *    assembled on first use, with operands in fixed registers (VecStub below).
- *  - Exits answer what the epilogue would; goto_tb and goto_ptr always leave. goto_ptr does not poll.
+ *  - Exits answer what the epilogue would; goto_tb, goto_far and goto_ptr always leave. goto_ptr and goto_far do not poll.
  *
  * Endless loops inside a TB are the caller's affair. Reading a temp that was never written gives 0. */
 #include "tcg/tcg.h"
@@ -468,10 +468,11 @@ uint64_t tcg_interpret(TcgContext *s, void *env)
             run_lazy_exit(&in, op);
             head->eip = eip_base + a[1];
             return s->tb_cookie | a[0];
-        case TCG_OP_goto_ptr: {
-            uint64_t eip = get(&in, a[0]) - s->cs_base;
+        case TCG_OP_goto_far: case TCG_OP_goto_ptr: {
+            bool far = op->opc == TCG_OP_goto_far;
+            uint64_t eip = (far ? a[1] : get(&in, a[0])) - s->cs_base;
             head->eip = s->eip_is_32 ? (uint32_t)eip : eip;
-            return s->tb_cookie | TB_EXIT_LOOKUP;
+            return s->tb_cookie | (far && tcg_far_has_slot(s) ? a[0] : TB_EXIT_LOOKUP);
         }
         case TCG_OP_goto_code:
             return s->tb_cookie | TB_EXIT_LOOKUP;

@@ -122,7 +122,7 @@ static bool verify_consts(Verify *v, const TcgOp *op)
         return memopidx_mmu(c[2]) < TCG_MMU_MODES || bad(v, "no MMU mode %u", memopidx_mmu(c[2]));
     case TCG_OP_ldv: case TCG_OP_stv:
         return c[1] == 4 || c[1] == 8 || c[1] == 16 || c[1] == 32 || bad(v, "%" PRIu64 " bytes", c[1]);
-    case TCG_OP_goto_tb:
+    case TCG_OP_goto_tb: case TCG_OP_goto_far:
         return c[0] <= 1 || bad(v, "no chaining slot %" PRIu64, c[0]);
     case TCG_OP_exit_tb:
         return c[0] <= TB_EXIT_MASK || bad(v, "exit reason %" PRIu64, c[0]);

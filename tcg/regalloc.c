@@ -694,6 +694,7 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
     if (s->entry_counter)
         lower_counter(l, s->entry_counter, R11); /* no general register but the pinned ones holds anything yet */
     s->goto_tb_jump[0] = s->goto_tb_jump[1] = s->goto_tb_reset[0] = s->goto_tb_reset[1] = ~0u;
+    s->far_slots = 0;
     for (unsigned i = 0, nb_ops = s->nb_ops; i < nb_ops; i++) {
         TcgOp *op = &s->ops[i];
         if (op->opc == TCG_OP_nop)

@@ -147,9 +147,10 @@ typedef struct Ra {
         uint8_t *jump;      /* to here, from the main path */
         uint64_t eip;
         uint8_t slot;
+        uint8_t *aside;     /* goto_far: another one */
         bool loop_exit;     /* not yet the goto_tb: a loop's values are stored first */
         Snapshot state, values; /* for the unlinked way, for loop_exit */
-    } tail[2];              /* goto_tb's parts that are not on the main path */
+    } tail[2];              /* goto_tb's and goto_far's parts that are not on the main path */
     unsigned nb_tails;
     RaLoop loop;
     ShareGroup group[MAX_GROUPS];
@@ -278,6 +279,7 @@ const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu);
 const uint8_t *frame_guess(const CodeBuf *b, unsigned mmu, bool write);
 /* Where a goto_ptr goes that has missed, with eip in env and r11 as for the epilogue. */
 const uint8_t *frame_search(const CodeBuf *b, bool victims); /* victims: eip in env is the linear pc */
+const uint8_t *frame_far(const CodeBuf *b); /* the same of a goto_far, or out for TB_EXIT_SLOT0 and 1, with eip and r11 like that */
 enum { EXIT_SEARCH = TB_EXIT_POLL + 1 }; /* of lower_exit(): that way, and by TB_EXIT_LOOKUP if there is nothing */
 enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, THUNK_X87, NB_THUNKS };
 /* An access of a group, by itself: THUNK_LD, _ST, _LDV or _STV, size bytes at FRAME_ARG0. Returns with equal: it is done, as the

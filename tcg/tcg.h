@@ -261,6 +261,7 @@ struct TcgContext {
     bool floating;       /* the TB runs at any page: all its eips are from TcgEnvHead.pc_page on */
     uint64_t float_min;  /* TBs of this key from this linear pc on float; ~0: none. Needs cs_base == 0 */
     bool no_chain;       /* goto_tb always leaves */
+    bool no_far;         /* goto_far is a goto_ptr: another vCPU might run the code */
     bool no_guess;       /* no PageGuess: another vCPU might run the code, or nobody often */
     uint64_t guess_salt; /* part of the checks' keys */
     uint64_t *entry_counter; /* unless NULL: the code adds 1 at its entry */
@@ -286,6 +287,7 @@ struct TcgContext {
     uint32_t cold_size;
     uint32_t goto_tb_jump[2];  /* offset of the rel32 of slot n's jmp; ~0: slot unused */
     uint32_t goto_tb_reset[2]; /* offset of the code that the unlinked jump goes to */
+    uint8_t far_slots;         /* bit n: slot n is a goto_far's, for tcg_link_far() */
     uint32_t loop_entry;       /* not 0: the goto_tb to the TB's own start may be linked to itself only, at this offset */
     uint8_t loop_slot;
     TcgInsnMap insn_map[TCG_MAX_INSNS + 1];
@@ -301,6 +303,12 @@ struct TcgContext {
     void *backend;             /* register allocator and emitter state */
     void *optimizer;           /* optimize.c's tables, allocated at the first run */
 };
+
+/* goto_far's slot is used; else the op is a goto_ptr. */
+static inline bool tcg_far_has_slot(const TcgContext *s)
+{
+    return !s->no_chain && !s->no_far && !s->floating && s->cs_base == 0 && s->tb_cookie <= UINT32_MAX;
+}
 
 typedef enum TcgResult { TCG_OK, TCG_TOO_BIG /* fewer guest instructions, please */, TCG_BUFFER_FULL /* flush all */ } TcgResult;
 
@@ -362,6 +370,12 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest);
 void tcg_dump_prologue(const CodeBuf *b, GString *out); /* as -d out_asm prints it */
 /* Link or unlink: make the jump at code_rx + jump_off go to target_rx. Atomic for running code. */
 void tcg_patch_jump(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, const uint8_t *target_rx);
+/* Layout of a goto_far: from the rel32 of its jump back to that of the jump aside and to its number; from goto_tb_reset to the
+ * way aside. */
+enum { TCG_FAR_ASIDE_JUMP = 5, TCG_FAR_PAGE = TCG_FAR_ASIDE_JUMP + 6, TCG_FAR_ASIDE = 8 };
+/* Link a goto_far for pages of this number, for good aside with target_rx == NULL. While no other thread runs the code; unlink
+ * by tcg_patch_jump(). */
+void tcg_link_far(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, uint32_t reset_off, uint32_t page, const uint8_t *target_rx);
 int tcg_host_pin(int guest_reg);           /* host register that holds general register guest_reg at TB boundaries, or -1 */
 void tcg_backend_free(TcgContext *s);      /* frees s->backend; called by tcg_context_free() */
 bool tcg_host_has_simd(const char *feature); /* "sse4.1", "ssse3", "aes", "avx", ... of this host */

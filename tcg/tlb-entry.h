@@ -60,6 +60,15 @@ static inline uint32_t jump_cache_victim(uint64_t pc)
     return JUMP_CACHE_SIZE + ((offset & 0xff0) << (JUMP_VICTIM_BITS - 4)) +
            ((page * JUMP_VICTIM_MIX >> (32 - JUMP_VICTIM_BITS)) ^ ((offset & 15) << (JUMP_VICTIM_BITS - 4)));
 }
+/* Behind all of them, for each linear page (by its low bits) that code of the cache's kind runs in: a number that names this page
+ * with the page of RAM that is there, 0: not known. A jump to another page that is linked (goto_far) compares it. */
+enum { JUMP_PAGE_BITS = 14, JUMP_PAGE_NONE = INT32_MAX /* nobody's number */ };
+#define JUMP_PAGES (1u << JUMP_PAGE_BITS)
+static inline uint32_t jump_page_index(uint64_t pc) { return pc >> TCG_PAGE_BITS & (JUMP_PAGES - 1); }
+static inline int32_t jump_page_offset(uint64_t pc) /* from the cache's first entry */
+{
+    return JUMP_CACHE_SLOTS * sizeof(JumpCacheEntry) + jump_page_index(pc) * sizeof(uint32_t);
+}
 /* 0 is at home where ~0 is not. */
 static inline uint64_t jump_cache_empty(uint32_t index) { return index == 0 || index == JUMP_CACHE_SIZE ? ~0ULL : 0; }
 
@@ -99,7 +108,7 @@ typedef struct TcgEnvHead {
      * rbp, which is env + TCG_ENV_BIAS, takes one byte. The guest's next fields are near enough, too. */
     uint64_t gpr[16];       /* guest general registers; pinned ones are stale while translated code runs */
     TlbFast tlb[TCG_MMU_MODES];
-    const JumpCacheEntry *jump_cache; /* one without entries while there is an exit request: goto_ptr polls by that */
+    const JumpCacheEntry *jump_cache; /* one without entries while there is an exit request: goto_ptr and goto_far poll by that */
     int32_t exit_request;   /* non-zero: leave at the next poll. Set by any thread: cpu_request_exit() */
     int32_t victim_patience; /* jumps to victims before one asks C code, which may put it where jumps look first */
     uint64_t pc_page;       /* of the floating TB that runs: its linear page (docs/floating-tbs.md) */

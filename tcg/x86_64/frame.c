@@ -268,7 +268,7 @@ static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
 }
 
 /* The table of what is called from TBs: slow paths, the two of the pinned registers, search, stack pages, tries. */
-enum { SEARCH = NB_THUNKS * 3 + 2, SEARCH_VICTIMS, GUESS, STACK_PAGE = GUESS + 2 * TCG_MMU_MODES, FIRST_TRY = STACK_PAGE + TCG_MMU_MODES, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
+enum { SEARCH = NB_THUNKS * 3 + 2, SEARCH_VICTIMS, FAR, GUESS, STACK_PAGE = GUESS + 2 * TCG_MMU_MODES, FIRST_TRY = STACK_PAGE + TCG_MMU_MODES, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
 static const uint8_t try_kind[4] = { THUNK_LD, THUNK_ST, THUNK_LDV, THUNK_STV };
 
 /* thunk[0] points to the thunks' addresses, a table in the code buffer itself. */
@@ -289,6 +289,8 @@ const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigne
 const uint8_t *frame_store_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 0); }
 const uint8_t *frame_load_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 1); }
 const uint8_t *frame_search(const CodeBuf *b, bool victims) { return frame_thunk(b, 0, victims ? SEARCH_VICTIMS : SEARCH); }
+
+const uint8_t *frame_far(const CodeBuf *b) { return frame_thunk(b, 0, FAR); }
 
 const uint8_t *frame_guess(const CodeBuf *b, unsigned mmu, bool write) { return frame_thunk(b, 0, GUESS + 2 * mmu + write); }
 const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu) { return frame_thunk(b, 0, STACK_PAGE + mmu); }
@@ -476,6 +478,26 @@ static void gen_search(Emit *e, const void *fn, const uint8_t *epilogue_rx, bool
     x86_jmp_rx(e, epilogue_rx);
 }
 
+/* A goto_far that is not linked, or whose page is not where it was. eip is in env; r11: for the epilogue. */
+static void gen_far(Emit *e, const uint8_t *search_rx, const uint8_t *epilogue_rx)
+{
+    _Static_assert(JUMP_CACHE_SIZE == 1 << 16, "the width of movzx");
+    x86_test_ri(e, false, R11, TB_EXIT_LOOKUP);
+    uint8_t *leave = x86_jcc(e, CC_E);
+    x86_load(e, 8, EXT_ZERO, R8, ENV(eip));
+    x86_movx_rr(e, 2, EXT_ZERO, R9, R8);
+    x86_shift_ri(e, X86_SHL, false, R9, JUMP_CACHE_ENTRY_BITS);
+    x86_alu_rm(e, X86_ADD, true, R9, ENV(jump_cache));
+    x86_alu_mr(e, X86_CMP, 8, false, mem_at(R9, offsetof(JumpCacheEntry, pc)), R8);
+    uint8_t *miss = x86_jcc(e, CC_NE);
+    x86_mov_rr(e, true, FLOAT_PC, R8);
+    x86_jmp_m(e, mem_at(R9, offsetof(JumpCacheEntry, code)));
+    x86_patch_here(e, miss);
+    x86_jmp_rx(e, search_rx);
+    x86_patch_here(e, leave);
+    x86_jmp_rx(e, epilogue_rx);
+}
+
 void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
 {
     const void *fn[NB_THUNKS] = {
@@ -520,6 +542,9 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
         if (guest->lookup_code)
             gen_search(&e, guest->lookup_code, b->epilogue_rx, victims);
     }
+    x86_align_nop(&e, 16, 0);
+    table[FAR] = codebuf_rx(b, e.p);
+    gen_far(&e, table[SEARCH_VICTIMS], b->epilogue_rx);
     for (unsigned i = 0; i < 2 * TCG_MMU_MODES; i++) {
         table[GUESS + i] = NULL;
         if (!b->guesses || !(guest->guess_modes >> i / 2 & 1))
@@ -570,4 +595,13 @@ void tcg_patch_jump(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, const uint8
     uint8_t *at_rx = code_rx + jump_off;
     int32_t rel = target_rx - (at_rx + 4);
     __atomic_store_n((int32_t *)(void *)(at_rx - b->rx_diff), rel, __ATOMIC_RELEASE);
+}
+
+void tcg_link_far(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, uint32_t reset_off, uint32_t page, const uint8_t *target_rx)
+{
+    const uint8_t *aside = code_rx + reset_off + TCG_FAR_ASIDE;
+
+    memcpy(code_rx + jump_off - TCG_FAR_PAGE - b->rx_diff, &page, sizeof page);
+    tcg_patch_jump(b, code_rx, jump_off - TCG_FAR_ASIDE_JUMP, aside);
+    tcg_patch_jump(b, code_rx, jump_off, target_rx ? target_rx : aside);
 }

@@ -3,7 +3,8 @@
  * goto_tb is a jump whose rel32 lies in one aligned quadword, so that another thread can patch it with one store; unlinked
  * it leads to a tail at the end of the TB. When a brcond only chooses between two such jumps, the
  * conditional jump itself is the patchable one: a taken guest branch is one taken host branch. Exits for
- * the same reason share the code that loads the TB's cookie. */
+ * the same reason share the code that loads the TB's cookie.
+ * goto_far compares the number of its target's page in front of such a jump, which the vCPU's thread alone links. */
 #include "tcg/regalloc.h"
 #include "tcg/x86_64/put.h"
 
@@ -429,10 +430,70 @@ static uint8_t *jump_to_reg(Ra *l, Reg pc, bool may_float, Reg t)
     return miss;
 }
 
+/* A target in another page:    mov jump_cache, t; cmpl page, jump_page_offset(t); jne aside; jmp target
+ * Both jumps lead to the tail at first. Linked: aside is the jump cache (far_tail()). */
+static bool lower_goto_far(Ra *l, const TcgOp *op)
+{
+    Emit *e = &l->e;
+    TcgContext *s = l->s;
+    unsigned slot = op->arg[0] & 1;
+
+    if (!tcg_far_has_slot(s))
+        return false;
+    if (l->nb_tails == 2) {
+        l->too_big = true;
+        return true;
+    }
+    ra_sync_globals(l, 0);
+    Reg t = ra_tmp(l);
+    uint8_t *start = e->p, *aside;
+    for (unsigned n = 0;; n++) {
+        x86_load(e, 8, EXT_ZERO, t, ENV(jump_cache));
+        x86_alu_mi(e, X86_CMP, 4, false, mem_at(t, jump_page_offset(op->arg[1])), JUMP_PAGE_NONE);
+        aside = x86_jcc(e, CC_NE);
+        unsigned at = (uintptr_t)(e->p + 1) & 7;
+        if (at <= 4 || n)
+            break;
+        e->p = start; /* as x86_patchable(), but with the nops in front of all */
+        x86_align_nop(e, 8, at - ((uintptr_t)start & 7));
+    }
+    l->tail[l->nb_tails].jump = x86_jmp(e);
+    l->tail[l->nb_tails].aside = aside;
+    g_assert(e->full || l->tail[l->nb_tails].jump - aside == TCG_FAR_ASIDE_JUMP);
+    l->tail[l->nb_tails].loop_exit = false;
+    l->tail[l->nb_tails].slot = slot;
+    l->tail[l->nb_tails].eip = op->arg[1];
+    s->goto_tb_jump[slot] = l->tail[l->nb_tails].jump - e->start;
+    s->far_slots |= 1 << slot;
+    l->nb_tails++;
+    end_tb_path(l);
+    return true;
+}
+
+/* The tail leaves to be linked; TCG_FAR_ASIDE bytes behind its begin is the way by the jump cache. */
+static void far_tail(Ra *l, unsigned n)
+{
+    Emit *e = &l->e;
+    TcgContext *s = l->s;
+
+    x86_patch_here(e, l->tail[n].jump);
+    x86_patch_here(e, l->tail[n].aside);
+    s->goto_tb_reset[l->tail[n].slot] = e->p - e->start;
+    put_room(e, 16);
+    e->p = put(e->p, 0xbb41 | (s->tb_cookie | l->tail[n].slot) << 16, 6); /* mov r11d */
+    e->p = put(e->p, 0x06eb, 2);                                           /* over the next */
+    e->p = put(e->p, 0xbb41 | (s->tb_cookie | TB_EXIT_LOOKUP) << 16, 6);
+    ra_store_value(l, ENV(eip), 8, (Opnd){ OPND_IMM, .reg = NOREG, .imm = l->tail[n].eip }, R10);
+    x86_jmp_rx(e, frame_far(s->buf));
+}
+
 static void lower_goto_ptr(Ra *l, const TcgOp *op)
 {
-    uint64_t pc;
-    bool known = ra_is_const(l, op->arg[0], &pc), may_float = l->s->float_min != ~0ULL && (!known || pc >= l->s->float_min);
+    bool far = op->opc == TCG_OP_goto_far;
+    if (far && lower_goto_far(l, op))
+        return;
+    uint64_t pc = op->arg[1];
+    bool known = far || ra_is_const(l, op->arg[0], &pc), may_float = l->s->float_min != ~0ULL && (!known || pc >= l->s->float_min);
     Opnd target = { OPND_IMM, .reg = NOREG };
 
     ra_sync_globals(l, 0);
@@ -599,6 +660,10 @@ uint8_t *lower_finish(Ra *l)
     }
     for (unsigned i = 0; i < l->nb_tails; i++) {
         unsigned slot = l->tail[i].slot;
+        if (s->far_slots >> slot & 1) {
+            far_tail(l, i);
+            continue;
+        }
         x86_patch_here(e, l->tail[i].jump);
         if (l->tail[i].loop_exit) {
             stub_store_snapshot(l, l->tail[i].values, NOREG);
@@ -652,7 +717,7 @@ bool lower_control_op(Ra *l)
     case TCG_OP_poll_exit: lower_poll_exit(l, op); break;
     case TCG_OP_side_exit: lower_side_exit(l, op); break;
     case TCG_OP_goto_tb: lower_goto_tb(l, op); break;
-    case TCG_OP_goto_ptr: lower_goto_ptr(l, op); break;
+    case TCG_OP_goto_far: case TCG_OP_goto_ptr: lower_goto_ptr(l, op); break;
     case TCG_OP_goto_code: lower_goto_code(l, op); break;
     case TCG_OP_exit_tb: lower_exit_tb(l, op); break;
     default: return false;

@@ -273,6 +273,99 @@ static void test_links(void)
     harness_stop();
 }
 
+/* A jump to another page that is linked: the page moves, by INVLPG, a new CR3 and a full flush, as one of the address space and
+ * as a global one; what it cannot be linked to does not leave each time either. */
+static void test_far_links(void)
+{
+    start();
+    vaddr b = CODE + 0x2040;
+    int32_t rel = b - (CODE + 5);
+    at = CODE;
+    EMIT(0xe9);
+    emit(&rel, 4);
+    at = b;
+    emit_mov_eax(1);
+    hlt();
+    at = DATA + 0x40;
+    emit_mov_eax(2);
+    hlt();
+    uint64_t *pte = (void *)(ram + PT + (b >> 12) * 8);
+    for (unsigned global = 0; global < 2; global++) {
+        env->cr[4] |= global ? CR4_PGE : 0;
+        for (unsigned i = 0; i < 12; i++) {
+            *pte = (i & 1 ? DATA : b & TCG_PAGE_MASK) | 7 | global << 8;
+            if (global ? i % 3 == 0 : i % 3 != 1)
+                tlb_flush_page(cpu, b);
+            else if (i % 3 == 1 && !global)
+                cpu_set_cr3(env, PML4);
+            else
+                tlb_flush(cpu);
+            for (unsigned k = 0; k < 3; k++)
+                g_assert_cmpuint(run(CODE), ==, 1 + (i & 1));
+        }
+    }
+    /* Of the two the first one is linked: it comes back without translations, and without a way out but HLT's. */
+    *pte = (b & TCG_PAGE_MASK) | 7;
+    tlb_flush(cpu);
+    run(CODE);
+    uint64_t exits = cpu->stats.exits, translations = jit_totals.translations;
+    for (unsigned i = 0; i < 8; i++)
+        g_assert_cmpuint(run(CODE), ==, 1);
+    uint64_t linked = cpu->stats.exits - exits;
+    g_assert_cmpuint(jit_totals.translations, ==, translations);
+    /* To an instruction on two pages, of which the second one moves. */
+    rel = CODE + 0x2ffd - (CODE + 0x105);
+    at = CODE + 0x100;
+    EMIT(0xe9);
+    emit(&rel, 4);
+    at = CODE + 0x2ffd;
+    emit_mov_eax(0x11223344);
+    hlt();
+    memcpy(ram + DATA, ram + CODE + 0x3000, 4096);
+    poke(DATA, 1, 0x99);
+    for (unsigned i = 0; i < 4; i++) {
+        poke(PT + ((CODE >> 12) + 3) * 8, 8, i & 1 ? DATA | 7 : (CODE + 0x3000) | 7);
+        tlb_flush_page(cpu, CODE + 0x3000);
+        g_assert_cmphex(run(CODE + 0x100), ==, i & 1 ? 0x11993344 : 0x11223344);
+        g_assert_cmphex(run(CODE + 0x100), ==, i & 1 ? 0x11993344 : 0x11223344);
+        exits = cpu->stats.exits;
+        for (unsigned k = 0; k < 8; k++)
+            run(CODE + 0x100);
+        g_assert_cmpuint(cpu->stats.exits - exits, ==, linked);
+    }
+    harness_stop();
+}
+
+static void *ask_for_end(void *opaque)
+{
+    g_usleep(20000);
+    __atomic_store_n(&cpu->exit_loop, 1, __ATOMIC_SEQ_CST);
+    cpu_request_exit(cpu);
+    return NULL;
+}
+
+/* Two pages that jump to each other, linked: a request ends that. */
+static void test_far_loop(void)
+{
+    start();
+    for (unsigned i = 0; i < 2; i++) {
+        int32_t rel = (i ? -0x2000 : 0x2000) - 5;
+        at = CODE + 0x2000 * i;
+        EMIT(0xe9);
+        emit(&rel, 4);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        env->head.eip = CODE;
+        cpu->exit_loop = 0;
+        GThread *t = g_thread_new("ask", ask_for_end, NULL);
+        g_assert_cmpint(cpu_exec(cpu), ==, EXCP_INTERRUPT);
+        g_thread_join(t);
+        g_assert_true(env->head.eip == CODE || env->head.eip == CODE + 0x2000);
+    }
+    cpu->exit_loop = 0;
+    harness_stop();
+}
+
 /* Writes through a mapping that was writable before the page held code. */
 static void test_protect(void)
 {
@@ -349,6 +442,8 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/tb-cache/cross-page", test_cross_page);
     g_test_add_func("/accel/tb-cache/remap", test_remap);
     g_test_add_func("/accel/tb-cache/links", test_links);
+    g_test_add_func("/accel/tb-cache/far-links", test_far_links);
+    g_test_add_func("/accel/tb-cache/far-loop", test_far_loop);
     g_test_add_func("/accel/tb-cache/protect", test_protect);
     g_test_add_func("/accel/tb-cache/flush-all", test_flush_all);
     return g_test_run();

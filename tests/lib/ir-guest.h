@@ -24,6 +24,7 @@ typedef struct IrGuestEnv {
     uint64_t slow_calls;                             /* accesses that took a slow path */
     TlbEntry tlb[TCG_MMU_MODES][IRG_TLB_ENTRIES];
     JumpCacheEntry jump_cache[JUMP_CACHE_SLOTS];
+    uint32_t jump_page[JUMP_PAGES]; /* at jump_page_offset(0) from it */
 } IrGuestEnv;
 
 extern const TcgGuest ir_guest;

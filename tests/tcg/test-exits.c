@@ -124,6 +124,80 @@ static void goto_ptr_case(bool constant, uint64_t pc, uint64_t cs_base, bool is_
     g_assert_cmphex(env->head.gpr[reg], ==, pc);
 }
 
+/* Linked it holds for the page's number, whatever else is in the jump cache; otherwise that decides. */
+static void test_goto_far(void)
+{
+    static const uint64_t pcs[] = { 0x401234, 0xffffffff81234567, 0x7fff12345678, 0 };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(pcs); i++) {
+        uint64_t pc = pcs[i];
+        uint8_t *linked = counting_tb(1, 0x1000), *cached = counting_tb(2, 0x2000);
+        uint32_t *page = (uint32_t *)(void *)((char *)env->jump_cache + jump_page_offset(pc));
+        JumpCacheEntry *e = &env->jump_cache[jump_cache_index(pc)];
+        begin();
+        for (unsigned k = 0; k < i; k++) /* alignments of the patched words */
+            tcg_gen_addi(s, TCG_I64, G(3), G(3), 1 + k);
+        tcg_gen_goto_far(s, i & 1, pc);
+        uint8_t *tb = compile();
+        uint32_t jump = s->goto_tb_jump[i & 1], reset = s->goto_tb_reset[i & 1];
+        g_assert_cmphex(((uintptr_t)tb + jump) % 8, <=, 4);
+        g_assert_cmphex(s->far_slots, ==, 1 << (i & 1));
+        for (unsigned round = 0; round < 2; round++) {
+            *e = (JumpCacheEntry){ pc, cached };
+            *page = 0;
+            if (round == 0) { /* never linked: leaves for that, whatever the page */
+                g_assert_cmphex(enter(tb), ==, COOKIE | (i & 1));
+                *page = 7;
+                g_assert_cmphex(enter(tb), ==, COOKIE | (i & 1));
+            }
+            g_assert_cmphex(env->head.eip, ==, pc);
+            tcg_link_far(buf, tb, jump, reset, 7, linked);
+            *page = 7;
+            g_assert_cmphex(enter(tb), ==, 0x1000 | TB_EXIT_LOOKUP);
+            *page = 8;
+            g_assert_cmphex(enter(tb), ==, 0x2000 | TB_EXIT_LOOKUP);
+            e->pc = jump_cache_empty(jump_cache_index(pc));
+            env->head.eip = 0x55;
+            g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+            g_assert_cmphex(env->head.eip, ==, pc);
+            *page = 7;
+            /* as an exit request does it */
+            JumpCacheEntry *none = g_malloc0(jump_page_offset(0) + JUMP_PAGES * sizeof(uint32_t));
+            none[0].pc = none[JUMP_CACHE_SIZE].pc = jump_cache_empty(0);
+            env->head.jump_cache = none;
+            g_assert_cmphex(enter(tb), ==, COOKIE | TB_EXIT_LOOKUP);
+            env->head.jump_cache = env->jump_cache;
+            g_free(none);
+            /* unlinked: leaves to be linked again, the jump aside stays */
+            tcg_patch_jump(buf, tb, jump, tb + reset);
+            g_assert_cmphex(enter(tb), ==, COOKIE | (i & 1));
+            *e = (JumpCacheEntry){ pc, cached };
+            *page = 8;
+            g_assert_cmphex(enter(tb), ==, 0x2000 | TB_EXIT_LOOKUP);
+            /* never to be linked */
+            tcg_link_far(buf, tb, jump, reset, JUMP_PAGE_NONE, NULL);
+            *page = 7;
+            g_assert_cmphex(enter(tb), ==, 0x2000 | TB_EXIT_LOOKUP);
+        }
+        e->pc = jump_cache_empty(jump_cache_index(pc));
+        *page = 0;
+    }
+    for (unsigned i = 0; i < 4; i++) { /* a goto_ptr */
+        begin();
+        s->no_chain = i == 0;
+        s->no_far = i == 1;
+        s->cs_base = i == 2 ? 0x10000 : 0;
+        s->tb_cookie = i == 3 ? 1ull << 32 : COOKIE;
+        tcg_gen_goto_far(s, 0, 0x20040);
+        uint8_t *tb = compile();
+        g_assert_cmphex(enter(tb), ==, s->tb_cookie | TB_EXIT_LOOKUP);
+        g_assert_cmphex(env->head.eip, ==, i == 2 ? 0x10040 : 0x20040);
+        g_assert_cmphex(s->goto_tb_jump[0], ==, ~0u);
+        s->no_far = s->no_chain = false;
+        s->cs_base = 0;
+    }
+}
+
 static void test_goto_ptr(void)
 {
     const uint64_t pc = 0xffff800000123456;
@@ -512,6 +586,7 @@ int main(int argc, char **argv)
     env = ir_guest_env_new();
     g_test_add_func("/tcg/exits/goto-tb", test_goto_tb);
     g_test_add_func("/tcg/exits/goto-ptr", test_goto_ptr);
+    g_test_add_func("/tcg/exits/goto-far", test_goto_far);
     g_test_add_func("/tcg/exits/side-jump", test_side_jump);
     g_test_add_func("/tcg/exits/search", test_search);
     g_test_add_func("/tcg/exits/lazy", test_lazy_exit);
