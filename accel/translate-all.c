@@ -1,9 +1,8 @@
 /* translate-all.c - one TB from guest bytes to host code, the -d dumps on the way, and the compact map
  * that leads from a host address in a TB back to the guest's state.
  *
- * The map lies behind the TB's stubs: for each guest instruction the host bytes it takes, the change of eip from
- * the one before and the front end's word; then, for each slow path, the exact return address and the same
- * pair. A TB without faults never reads it. */
+ * The map lies behind the TB's stubs: for each call of a helper that may look at guest state, then for each slow path, the return
+ * address (as the distance from the one before), the change of eip likewise and the front end's word. A TB without faults never reads it. */
 #include "accel/internal.h"
 #include "host/base/log.h"
 #include "softmmu/dirty.h"
@@ -42,10 +41,13 @@ static int64_t get_s(const uint8_t **p)
 
 enum { MAP_ENTRY_MAX = 1 + 5 + 10 + 10, MAP_LONG = 0xff };
 
-/* Nearly every entry has four bytes: of the host code, of eip's change, two of the word. The others begin with MAP_LONG. */
-static uint8_t *encode_map(uint8_t *p, const TcgInsnMap *map, unsigned n, uint64_t *eip)
+/* eip as the map has it, at the TB's begin. */
+static uint64_t first_eip(const TB *tb) { return tb->floating ? tb->pc & ~TCG_PAGE_MASK : tb->pc - tb->cs_base; }
+
+/* Nearly every entry has four bytes: of the host code, of eip's change, two of the word. The others begin with MAP_LONG. last: where the host
+ * code begins. */
+static uint8_t *encode_map(uint8_t *p, const TcgInsnMap *map, unsigned n, uint32_t last, uint64_t *eip)
 {
-    uint32_t last = 0;
     uint64_t at = *eip;
 
     p = put_u(p, n);
@@ -86,21 +88,17 @@ static const uint8_t *decode_entry(const uint8_t *p, uint32_t *host, uint64_t da
 bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2])
 {
     const uint8_t *p = jit_buf->rx + tb->map;
-    uint32_t off = host_pc - (uintptr_t)tb->code, at = 0;
-    data[0] = data[1] = 0;
-    if (!tb->map)
-        return false;
-    /* A return address lies behind its call: the instruction whose code ends there or later. */
-    for (uint64_t n = get_u(&p); n; n--) {
-        p = decode_entry(p, &at, data);
-        if (off <= at)
-            return true;
-    }
-    at = 0;
-    for (uint64_t n = get_u(&p); n; n--) {
-        p = decode_entry(p, &at, data);
-        if (off == at)
-            return true;
+    const uint8_t *from[2] = {tb->code, jit_buf->rx + tb->cold};
+
+    data[0] = first_eip(tb);
+    data[1] = 0;
+    for (unsigned k = 0; k < 2 && tb->map; k++) {
+        uint32_t at = 0;
+        for (uint64_t n = get_u(&p); n; n--) {
+            p = decode_entry(p, &at, data);
+            if (host_pc == (uintptr_t)from[k] + at)
+                return true;
+        }
     }
     return false;
 }
@@ -203,10 +201,12 @@ bool perfmap_open(GError **errp)
 
 static void store_map(TB *tb, const TcgContext *c)
 {
-    uint64_t eip = 0;
+    uint64_t eip = first_eip(tb);
+    if (!c->nb_stubs)
+        return;
     uint8_t **at = jit_buf->cold ? &jit_buf->cold : &jit_buf->ptr, *start = *at, *p = start;
-    p = encode_map(p, c->insn_map, c->nb_insns, &eip);
-    p = encode_map(p, c->stub_map, c->nb_stubs, &eip);
+    p = encode_map(p, c->stub_map, c->nb_calls, 0, &eip);
+    p = encode_map(p, c->stub_map + c->nb_calls, c->nb_stubs - c->nb_calls, c->cold_rx - c->code_rx, &eip);
     tb->map = start - jit_buf->rw;
     *at = p;
 }
@@ -315,7 +315,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
             r = TCG_TOO_BIG;
         else if (room_for_map(2 * (TCG_MAX_INSNS + 1)))
             r = compile(c, draft.pc);
-        if (r == TCG_OK && !room_for_map(c->nb_insns + c->nb_stubs + 1))
+        if (r == TCG_OK && !room_for_map(c->nb_stubs + 1))
             r = TCG_BUFFER_FULL;
         if (r == TCG_OK)
             break;

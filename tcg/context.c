@@ -23,7 +23,7 @@ void tcg_begin(TcgContext *s)
     s->goto_tb_reset[0] = s->goto_tb_reset[1] = ~0u;
     memset(s->lazy_exit, 0, sizeof s->lazy_exit);
     s->nb_insns = 0;
-    s->nb_stubs = 0;
+    s->nb_stubs = s->nb_calls = 0;
     s->barrier = NULL;
     s->floating = false;
     s->float_min = ~0ULL;

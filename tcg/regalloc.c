@@ -684,7 +684,7 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
     if (s->floating)
         s->buf->ptr = lower_float_entry(s->buf);
     begin(l, s);
-    s->nb_insns = s->nb_stubs = 0;
+    s->nb_insns = s->nb_stubs = s->nb_calls = 0;
     l->x87_state = 0;
     s->counting_insns = s->nb_side_jumps = 0;
     ra_loop_begin(l);

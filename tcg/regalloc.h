@@ -257,7 +257,7 @@ bool tlb_check_tests_alignment(const ShareGroup *g, unsigned size);
 void x87_guest_stub(Ra *l, const Stub *st, const uint8_t *thunk);
 void x87_stub_state(Ra *l, const Stub *st, bool on); /* env's x87_state around a slow path */
 void stub_zero_groups(Ra *l, const Stub *st);         /* shared TLB checks that C code may have made wrong */
-void stub_return_address(Ra *l, const Stub *st);      /* right behind a thunk's call: the fault map's entry */
+void stub_return_address(Ra *l, const uint64_t data[2]); /* right behind a call of C code that may look at guest state: the fault map's entry */
 X86Cond lower_compare(Ra *l, TcgType type, TcgCond cond, TcgTempIdx a, TcgTempIdx b); /* emits cmp or test */
 void lower_counter(Ra *l, uint64_t *counter, Reg t); /* *counter += 1; changes t and the flags */
 bool lower_is_target(Ra *l, TcgTempIdx t); /* result of this op: a goto_ptr soon wants it in FLOAT_PC */

@@ -195,7 +195,7 @@ typedef struct TcgGuest {
     void (*slow_x87)(void *env, vaddr addr, void *buf, uint32_t ctl, uintptr_t ra); /* SLOW_X87_*: load, may be stored?, store */
 } TcgGuest;
 
-/* Where in a TB's host code a guest instruction ends, and what to restore for a fault inside it. */
+/* Where in a TB's host code a guest instruction ends, or a call of C code returns to, and what to restore for a fault there. */
 typedef struct TcgInsnMap {
     uint32_t host_end; /* offset from the TB's code start; the slow-path stubs have entries of their own */
     uint64_t data[2];  /* insn_start's constants: eip (floating: from pc_page on), front-end word */
@@ -292,8 +292,8 @@ struct TcgContext {
     uint8_t loop_slot;
     TcgInsnMap insn_map[TCG_MAX_INSNS + 1];
     unsigned nb_insns;
-    TcgInsnMap *stub_map;      /* slow-path return addresses: host_end is the exact offset; sorted */
-    unsigned nb_stubs, stub_cap;
+    TcgInsnMap *stub_map;      /* return addresses of helpers (the first nb_calls) and slow paths: host_end is the exact offset; sorted */
+    unsigned nb_stubs, nb_calls, stub_cap;
     TcgLazyExit lazy_exit[2];  /* by goto_tb slot; set by the front end, reset by tcg_begin() */
     uint32_t side_host[TCG_MAX_SIDE_JUMPS]; /* offset behind the n-th side jump's conditional jump */
     unsigned nb_side_jumps;

@@ -508,14 +508,14 @@ void stub_store_snapshot(Ra *l, Snapshot snap, Reg tmp)
     }
 }
 
-void stub_return_address(Ra *l, const Stub *st)
+void stub_return_address(Ra *l, const uint64_t data[2])
 {
     TcgContext *s = l->s;
     if (s->nb_stubs == s->stub_cap) {
         s->stub_cap = MAX(64, s->stub_cap * 2);
         s->stub_map = g_renew(TcgInsnMap, s->stub_map, s->stub_cap);
     }
-    s->stub_map[s->nb_stubs++] = (TcgInsnMap){ l->e.p - l->e.start, { st->data[0], st->data[1] } };
+    s->stub_map[s->nb_stubs++] = (TcgInsnMap){ l->e.p - l->e.start, { data[0], data[1] } };
 }
 
 void stub_zero_groups(Ra *l, const Stub *st)
@@ -609,7 +609,7 @@ static void guest_stub(Ra *l, const Stub *st)
     if (!st->shared)
         store_arguments(l, st, kind);
     e->p = put_call(e, e->p, frame_thunk(l->s->buf, kind, st->vec_live));
-    stub_return_address(l, st);
+    stub_return_address(l, st->data);
     e->p = put(e->p, 0xa966 | (uint64_t)(uint16_t)st->oi << 16, 4); /* as x86_test_ax() */
     x87_stub_state(l, st, false);
     if (st->zero_regs | st->nb_zero)

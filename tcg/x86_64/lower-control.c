@@ -280,6 +280,10 @@ static void lower_call(Ra *l, const TcgOp *op)
         lower_counter(l, l->s->helper_counter(h), RAX);
     x86_mov_ri(e, RAX, (uintptr_t)h->fn);
     x86_call_r(e, RAX);
+    if (sync) {
+        stub_return_address(l, l->insn_data);
+        l->s->nb_calls = l->s->nb_stubs;
+    }
     l->locked = 0;
     if (h->flags & HELPER_NORETURN)
         return;

@@ -39,7 +39,7 @@ static void slow_call(Ra *l, const Stub *st, const uint8_t *thunk, uint32_t what
 {
     x86_store_imm(&l->e, 4, mem_at(RSP, FRAME_OI), st->oi | X87_OP_BYTES(st->x87_insn) << SLOW_X87_BYTES_SHIFT | what);
     x86_call_rx(&l->e, thunk);
-    stub_return_address(l, st);
+    stub_return_address(l, st->data);
 }
 
 /* The popping twin of a store, which every one has. */
