@@ -39,7 +39,7 @@ bool cpu_restore_state(CPUState *cpu, uintptr_t ra)
     uint64_t data[2];
     if (!ra || !codebuf_contains(jit_buf, ra))
         return false;
-    TB *tb = tb_find_host(ra);
+    TB *tb = tb_find_host(ra - 1) /* in its call */;
     if (!tb || !tb_restore_data(tb, ra, data))
         return false;
     if (tb->floating)
@@ -59,7 +59,7 @@ static void log_exec(CPUState *cpu, const TB *tb)
     vaddr pc = tb_pc_now(cpu, tb);
     if (!log_addr_in_filter(pc))
         return;
-    log_print(LOG_EXEC, "Trace %d: %p [%08" PRIx64 "/" VADDR_FMT "/%08x/%08x] \n", cpu->index, (void *)tb->code,
+    log_print(LOG_EXEC, "Trace %d: %p [%08" PRIx64 "/" VADDR_FMT "/%08x/%08x] \n", cpu->index, (void *)tb_code(tb),
               (uint64_t)tb->cs_base, pc, tb->flags, tb->cflags);
     if (log_enabled(LOG_CPU)) {
         GString *s = g_string_new(NULL);
@@ -116,7 +116,7 @@ static TB *find_tb(CPUState *cpu, uint32_t cflags, TB **last)
     }
     if (!(tb->cflags & (CF_NOCACHE | CF_NOCHAIN)) && cflags == 0) {
         /* The second page was looked up a moment ago: this does not fault. */
-        if (global && tb->second != NO_PAGE)
+        if (global && tb->two_pages)
             tlb_code_addr(cpu, (st.pc & TCG_PAGE_MASK) + TCG_PAGE_SIZE, NULL, &global);
         jump_cache_enter(cpu, &st, tb, global);
         /* invalidated by another thread between look-up and entry */
@@ -160,7 +160,7 @@ const void *cpu_lookup_code(CPUState *cpu)
     if (!tb)
         return NULL;
     cpu_head(cpu)->pc_page = st.pc & TCG_PAGE_MASK;
-    return tb->code;
+    return tb_code(tb);
 }
 
 /* Exceptions and requests, before the next TB. True: leave cpu_exec with *ret. */
@@ -248,7 +248,7 @@ int cpu_exec(CPUState *cpu)
         if (tb->cflags & CF_NOCACHE)
             cpu->nocache_tb = tb;
         cpu->in_code = true;
-        uintptr_t r = jit_buf->enter(cpu->env, tb->code);
+        uintptr_t r = jit_buf->enter(cpu->env, tb_code(tb));
         cpu->in_code = false;
         leave_x87(cpu);
         cpu->stats.exits++;

@@ -62,7 +62,7 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
 /* A store to [addr, addr + len) has cost TBs. Under the tb lock. */
 void tb_patch_note(ram_addr_t addr, uint64_t len);
 void tb_patch_forget(void);
-/* The immediates that were handed out for a TB under translation, nb_soft of them, are this one's. */
+/* The immediates that were handed out for a TB under translation are this one's. */
 void tb_patch_keep(const TB *tb);
 /* Offsets [from, to) of the TB's first page are inside an immediate that it reads when it runs. */
 bool tb_patch_is_soft(const TB *tb, unsigned from, unsigned to);

@@ -276,10 +276,10 @@ static void place(struct JumpCaches *j, JumpCache *c, uint32_t i, vaddr pc, TB *
     c->some[k][i / 64 / 64] |= 1ULL << i / 64 % 64;
     c->filled[k] = true;
     filter_change(&j->pages[k], pc, true);
-    if (tb->second != NO_PAGE)
+    if (tb->two_pages)
         filter_change(&j->pages[k], pc + TCG_PAGE_SIZE, true);
     __atomic_store_n(&e->pc, jump_cache_empty(i), __ATOMIC_RELAXED);
-    e->code = tb->code - (tb->floating ? TCG_FLOAT_ENTRY : 0);
+    e->code = tb_code(tb) - (tb->floating ? TCG_FLOAT_ENTRY : 0);
     __atomic_store_n(&c->tb[i], tb_ref(tb), __ATOMIC_RELAXED);
     __atomic_store_n(&e->pc, pc, __ATOMIC_RELEASE);
 }
@@ -435,12 +435,12 @@ void jump_cache_save(CPUState *cpu, SavedJumps *out)
         if (kind_of(c, i) != 0 || pc == jump_cache_empty(i))
             continue;
         TB *tb = tb_of(c->tb[i]);
-        if (tb->second != NO_PAGE)
+        if (tb->two_pages)
             continue; /* where a second page is may change: cpu-exec.c looks again */
         n--;
         out->e[n].pc = pc;
         out->e[n].key = j->key[j->recent[at].cache];
-        out->e[n].phys_pc = tb->phys_pc;
+        out->e[n].phys_pc = tb_phys(tb);
         out->e[n].tb = tb;
     }
     out->n = SAVED_JUMPS - n;
@@ -453,8 +453,8 @@ void jump_cache_save(CPUState *cpu, SavedJumps *out)
 static bool jump_still_right(const SavedJumps *in, unsigned i)
 {
     const TB *tb = in->e[i].tb;
-    return !__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE) && (tb->floating || tb->pc == in->e[i].pc) && tb->phys_pc == in->e[i].phys_pc &&
-           (tb->flags | (uint64_t)tb->cs_base << 32) == in->e[i].key && tb->cflags == 0 && tb->second == NO_PAGE && tb->code;
+    return !__atomic_load_n(&tb->invalid, __ATOMIC_ACQUIRE) && (tb->floating || tb->pc == in->e[i].pc) && tb_phys(tb) == in->e[i].phys_pc &&
+           (tb->flags | (uint64_t)tb->cs_base << 32) == in->e[i].key && tb->cflags == 0 && !tb->two_pages && tb->code;
 }
 
 void jump_cache_restore(CPUState *cpu, const SavedJumps *in)
@@ -486,7 +486,7 @@ static void clear_if_in(JumpCache *c, uint32_t i, vaddr start, uint64_t len)
 
     if (pc == jump_cache_empty(i))
         return;
-    if (pc - start < len || (pc - (start - TCG_PAGE_SIZE) < TCG_PAGE_SIZE && tb_of(c->tb[i])->second != NO_PAGE))
+    if (pc - start < len || (pc - (start - TCG_PAGE_SIZE) < TCG_PAGE_SIZE && tb_of(c->tb[i])->two_pages))
         entry_clear(c, i);
 }
 

@@ -82,7 +82,7 @@ static CodePage *code_page(ram_addr_t addr, bool make)
 /* Part of a TB on its page n: offsets [*from, *to) in that page. */
 static void tb_extent(const TB *tb, int n, unsigned *from, unsigned *to)
 {
-    unsigned start = tb->phys_pc & ~TCG_PAGE_MASK;
+    unsigned start = tb->pc & ~TCG_PAGE_MASK;
     if (n == 0) {
         *from = start;
         *to = MIN(start + tb->size, TCG_PAGE_SIZE);
@@ -102,6 +102,19 @@ static uint64_t pieces_of(unsigned from, unsigned to)
 
 /* --- finding --- */
 
+/* The next one's code begins where this one's ends, or a few bytes later. Where a call returns to may be the next one's: ask for the
+ * byte before. */
+static bool has_host(const TB *tb, uintptr_t host_pc)
+{
+    const TB *next = tb + 1;
+    bool last = next >= tb_array + nb_published;
+    const CodeBuf *b = jit_buf;
+    uintptr_t at = host_pc - (uintptr_t)b->rx;
+    uint32_t end = last ? b->ptr - b->rw : next->code, cold_end = last ? (b->cold ? b->cold : b->ptr) - b->rw : next->cold;
+
+    return (at >= tb->code && at < end) || (at >= tb->cold && at < cold_end);
+}
+
 TB *tb_find_host(uintptr_t host_pc)
 {
     TB *found = NULL;
@@ -111,11 +124,11 @@ TB *tb_find_host(uintptr_t host_pc)
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
         TB *tb = &tb_array[mid];
-        if (tb_has_host(tb, host_pc)) {
+        if (has_host(tb, host_pc)) {
             found = tb;
             break;
         }
-        if (host_pc < (uintptr_t)(cold ? jit_buf->rx + tb->cold : tb->code))
+        if (host_pc < (uintptr_t)(jit_buf->rx + (cold ? tb->cold : tb->code)))
             hi = mid;
         else
             lo = mid + 1;
@@ -150,7 +163,7 @@ void tb_drop_last(TB *tb)
     if (nb_published == nb_alloced) {
         nb_published--;
         tb_stats_truncate(nb_published);
-        jit_buf->ptr = tb->code - jit_buf->rx_diff - (tb->floating ? TCG_FLOAT_ENTRY_ROOM : 0);
+        jit_buf->ptr = jit_buf->rw + tb->code - (tb->floating ? TCG_FLOAT_ENTRY_ROOM : 0);
         if (jit_buf->cold)
             jit_buf->cold = jit_buf->rw + tb->cold;
     }
@@ -186,6 +199,7 @@ static TB *untag(TbSlot t, int *n)
 }
 
 static TbSlot tagged(const TB *tb, int n) { return tb_ref(tb) << 1 | n; }
+static TbSlot *next_on_page(TB *tb, int n) { return n ? (TbSlot *)(void *)((uint8_t *)tb_cold_rw(tb) + offsetof(TbCold, page_next)) : &tb->page_next; }
 
 /* One linear page for each page of RAM is enough: fixed addresses. */
 static uint32_t page_number(CodePage *p, const TB *tb)
@@ -209,7 +223,7 @@ void tb_insert(CPUState *cpu, TB *tb)
         unsigned from, to;
         tb_extent(tb, n, &from, &to);
         p->pieces |= pieces_of(from, to);
-        tb->page_next[n] = p->first;
+        *next_on_page(tb, n) = p->first;
         p->first = tagged(tb, n);
         tb_protect_page(tb_page(tb, n));
     }
@@ -230,38 +244,49 @@ static void list_remove(TbSlot *p, const TB *tb, int n, TbSlot *(*next)(TB *tb, 
     }
 }
 
-static TbSlot *next_on_page(TB *tb, int n) { return &tb->page_next[n]; }
 static TbSlot *next_incoming(TB *tb, int n) { return &tb->incoming_next[n]; }
+
+static void patch_jump(const TB *tb, int slot, const uint8_t *to)
+{
+    uint16_t off = tb_cold(tb)->jump_off[slot];
+    tcg_patch_jump(jit_buf, off & TB_IN_COLD ? jit_buf->rx + tb->cold : tb_code(tb), off & ~TB_IN_COLD, to);
+}
+
+static void link_far(const TB *tb, int slot, uint32_t number, const uint8_t *to)
+{
+    const TbCold *cold = tb_cold(tb);
+    tcg_link_far(jit_buf, tb_code(tb), cold->jump_off[slot], tb->cold - tb->code + cold->reset_off[slot], number, to);
+}
 
 static void unlink_slot(TB *tb, int slot)
 {
-    if (!tb->jump_dest[slot])
+    if (!tb_dest(tb, slot))
         return;
     list_remove(&tb_of(tb->jump_dest[slot])->incoming, tb, slot, next_incoming);
     tb->jump_dest[slot] = 0;
-    tcg_patch_jump(jit_buf, tb->code, tb->jump_off[slot], tb->code + tb->reset_off[slot]);
+    patch_jump(tb, slot, (const uint8_t *)tb_cold(tb) + tb_cold(tb)->reset_off[slot]);
 }
 
 void tb_chain(TB *from, unsigned slot, TB *to)
 {
-    bool is_loop = from->loop_entry && slot == from->loop_slot, is_far = from->far_slots >> slot & 1;
+    bool is_loop = from->has_loop && slot == from->loop_slot, is_far = from->far_slots >> slot & 1;
 
     tb_lock();
-    if (from->invalid || to->invalid || from->jump_dest[slot] || from->jump_off[slot] == ~0u || (from->cflags & CF_NOCHAIN) ||
+    if (from->invalid || to->invalid || tb_dest(from, slot) || tb_cold(from)->jump_off[slot] == TB_NO_JUMP || (from->cflags & CF_NOCHAIN) ||
         (to->cflags & CF_NOCACHE) || ((from->lazy_slots >> slot & 1) && !to->skips_state) || (is_loop && from != to)) {
         tb_unlock();
         return;
     }
-    if (from->floating == to->floating && to->second == NO_PAGE && (!is_far || to->page_number)) {
+    if (from->floating == to->floating && !to->two_pages && (!is_far || to->page_number)) {
         from->jump_dest[slot] = tb_ref(to);
         from->incoming_next[slot] = to->incoming;
         to->incoming = tagged(from, slot);
         if (is_far)
-            tcg_link_far(jit_buf, from->code, from->jump_off[slot], from->reset_off[slot], to->page_number, to->code);
+            link_far(from, slot, to->page_number, tb_code(to));
         else
-            tcg_patch_jump(jit_buf, from->code, from->jump_off[slot], to->code + (is_loop ? to->loop_entry : 0));
+            patch_jump(from, slot, tb_code(to) + (is_loop ? tb_cold(to)->loop_entry : 0));
     } else if (is_far) { /* not to come back here each time */
-        tcg_link_far(jit_buf, from->code, from->jump_off[slot], from->reset_off[slot], JUMP_PAGE_NONE, NULL);
+        link_far(from, slot, JUMP_PAGE_NONE, NULL);
     }
     tb_unlock();
 }
@@ -269,7 +294,7 @@ void tb_chain(TB *from, unsigned slot, TB *to)
 static void tb_invalidate(TB *tb)
 {
     tb->invalid = true;
-    log_print(LOG_PAGE, "page: TB %016" PRIx64 " at RAM %08" PRIx64 " invalidated\n", tb->pc, tb->phys_pc);
+    log_print(LOG_PAGE, "page: TB %016" PRIx64 " at RAM %08" PRIx64 " invalidated\n", tb->pc, tb_phys(tb));
     tb_hash_remove(tb);
     for (int k = 0; k < 2 && tb_page(tb, k) != NO_PAGE; k++)
         list_remove(&code_page(tb_page(tb, k), false)->first, tb, k, next_on_page);
@@ -302,8 +327,8 @@ unsigned tb_neighbours(TB *tb, TB **out, unsigned max)
         TB *next[4] = {NULL};
         int slot;
         for (unsigned k = 0; k < 2; k++)
-            if (out[i]->jump_dest[k])
-                next[k] = tb_of(out[i]->jump_dest[k]);
+            if (tb_dest(out[i], k))
+                next[k] = tb_of(tb_dest(out[i], k));
         if (out[i]->incoming) {
             next[2] = untag(out[i]->incoming, &slot);
             if (next[2]->incoming_next[slot])
@@ -341,17 +366,17 @@ bool tb_invalidate_range(CPUState *cpu, ram_addr_t addr, uint64_t len, uintptr_t
                 int n;
                 unsigned f, e;
                 TB *tb = untag(t, &n);
-                next = tb->page_next[n];
+                next = *next_on_page(tb, n);
                 tb_extent(tb, n, &f, &e);
                 if (f < to && from < e && n == 0 && tb_patch_is_soft(tb, from, to)) {
                     left |= pieces_of(f, e);
                 } else if (f < to && from < e) {
-                    if (tb_has_host(tb, ra))
+                    if (ra && has_host(tb, ra - 1))
                         hit_current = true;
                     /* a TB that lies on one page twice is in the list twice */
                     int other;
                     while (next && untag(next, &other) == tb)
-                        next = tb->page_next[other];
+                        next = *next_on_page(tb, other);
                     tb_invalidate(tb);
                     any = true;
                 } else {
@@ -406,9 +431,9 @@ void tb_cache_stats(unsigned *count, uint64_t *target_bytes, unsigned *max_targe
         ++*count;
         *target_bytes += tb->size;
         *max_target = MAX(*max_target, tb->size);
-        *cross_page += tb->second != NO_PAGE;
-        *linked1 += tb->jump_dest[0] || tb->jump_dest[1];
-        *linked2 += tb->jump_dest[0] && tb->jump_dest[1];
+        *cross_page += tb->two_pages;
+        *linked1 += tb_dest(tb, 0) || tb_dest(tb, 1);
+        *linked2 += tb_dest(tb, 0) && tb_dest(tb, 1);
     }
     tb_unlock();
 }

@@ -11,7 +11,7 @@
 #include "accel/internal.h"
 #include "host/base/mem.h"
 
-enum { FIRST_LINES = 1 << 15 /* a huge page */, PER_LINE = 7, AVERAGE = 5 /* per line, then it grows */ };
+enum { FIRST_LINES = 1 << 14 /* half a huge page, so small ones: a short run does not fill more */, PER_LINE = 7, AVERAGE = 5 /* per line, then it grows */ };
 
 typedef struct HashLine {
     struct { TbRef tb; uint32_t hash; } e[PER_LINE];
@@ -57,7 +57,7 @@ static uint32_t hash_of(ram_addr_t phys_pc, vaddr pc, bool floating, uint32_t cs
     return h * 0xc2b2ae3d27d4eb4fULL >> 32;
 }
 
-static uint32_t hash_of_tb(const TB *tb) { return hash_of(tb->phys_pc, tb->pc, tb->floating, tb->cs_base, tb->flags); }
+static uint32_t hash_of_tb(const TB *tb) { return hash_of(tb_phys(tb), tb->pc, tb->floating, tb->cs_base, tb->flags); }
 
 static void put(HashTable *t, uint32_t hash, TbRef tb)
 {
@@ -125,10 +125,9 @@ void tb_lookup_prefetch(const TbState *st, ram_addr_t phys_pc)
     __builtin_prefetch(&t->line[hash_of(phys_pc, st->pc, st->floating, st->cs_base, st->flags) & t->mask]);
 }
 
-/* The offset in the page follows from phys_pc. */
 static inline bool is_tb(const TB *tb, const TbState *st, uint32_t cflags, ram_addr_t phys_pc)
 {
-    return tb->phys_pc == phys_pc && (tb->floating || tb->pc == st->pc) && tb->floating == st->floating && tb->cs_base == st->cs_base &&
+    return tb->page == (uint32_t)(phys_pc >> TCG_PAGE_BITS) && !((tb->pc ^ st->pc) & (tb->floating ? ~TCG_PAGE_MASK : ~0ULL)) && tb->floating == st->floating && tb->cs_base == st->cs_base &&
            tb->flags == st->flags && tb->cflags == cflags;
 }
 
@@ -146,11 +145,11 @@ TB *tb_lookup_phys(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t
                 TbRef ref = l->e[i].hash == hash ? __atomic_load_n(&l->e[i].tb, __ATOMIC_ACQUIRE) : 0;
                 if (!ref || !is_tb(tb_of(ref), st, cflags, phys_pc))
                     continue;
-                if (tb_of(ref)->second == second) {
-                    __builtin_prefetch(tb_of(ref)->code); /* it is entered soon */
+                if (tb_of(ref)->two_pages ? tb_page(tb_of(ref), 1) == second : second == NO_PAGE) {
+                    __builtin_prefetch(tb_code(tb_of(ref))); /* it is entered soon */
                     return tb_of(ref);
                 }
-                two_pages |= tb_of(ref)->second != NO_PAGE;
+                two_pages |= tb_of(ref)->two_pages;
             }
             if (!l->past || !left)
                 break;

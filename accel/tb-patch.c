@@ -18,10 +18,10 @@ static struct {
     ram_addr_t addr;
     uint8_t len, cost;
 } places[PATCH_SLOTS];
-/* Immediates that TBs read: few TBs have any, so not in TB. By TB; its nb_soft tells whether what is here is its own. */
+/* Immediates that TBs read: few TBs have any, so not in TB. By TB; its has_soft tells whether what is here is its own. */
 typedef struct SoftImmediate { uint16_t off; uint8_t len; } SoftImmediate; /* of its first page */
 enum { MAX_SOFT = 4 };
-typedef struct SoftImmediates { SoftImmediate at[MAX_SOFT]; } SoftImmediates;
+typedef struct SoftImmediates { unsigned n; SoftImmediate at[MAX_SOFT]; } SoftImmediates;
 static GHashTable *soft_of;
 static SoftImmediates draft; /* of the TB under translation */
 static unsigned nb_often; /* notes that reached PATCH_OFTEN since the last flush: 0 saves the search */
@@ -60,13 +60,16 @@ static bool patched_inside(ram_addr_t addr, unsigned len)
 const void *tb_patched_immediate(CPUState *cpu, TB *tb, vaddr addr, unsigned len)
 {
     unsigned page_off = addr & ~TCG_PAGE_MASK;
-    if (likely(nb_often == 0) || tb->phys_pc == NO_PAGE || tb->nb_soft == MAX_SOFT)
+    if (likely(nb_often == 0) || tb->page == (uint32_t)TB_NO_PAGE || (tb->has_soft && draft.n == MAX_SOFT))
         return NULL;
     /* on the TB's first page, which is the one whose bytes are at hand */
     if (((addr ^ tb->pc) & TCG_PAGE_MASK) || page_off + len > TCG_PAGE_SIZE ||
-        cpu->code_page.page != (addr & TCG_PAGE_MASK) || !patched_inside((tb->phys_pc & TCG_PAGE_MASK) + page_off, len))
+        cpu->code_page.page != (addr & TCG_PAGE_MASK) || !patched_inside(tb_page(tb, 0) + page_off, len))
         return NULL;
-    draft.at[tb->nb_soft++] = (SoftImmediate){page_off, len};
+    if (!tb->has_soft)
+        draft.n = 0;
+    tb->has_soft = true;
+    draft.at[draft.n++] = (SoftImmediate){page_off, len};
     return cpu->code_page.host + page_off;
 }
 
@@ -79,8 +82,8 @@ void tb_patch_keep(const TB *tb)
 
 bool tb_patch_is_soft(const TB *tb, unsigned from, unsigned to)
 {
-    const SoftImmediates *s = tb->nb_soft ? g_hash_table_lookup(soft_of, tb) : NULL;
-    for (unsigned i = 0; i < tb->nb_soft; i++)
+    const SoftImmediates *s = tb->has_soft ? g_hash_table_lookup(soft_of, tb) : NULL;
+    for (unsigned i = 0; s && i < s->n; i++)
         if (from >= s->at[i].off && to <= s->at[i].off + s->at[i].len)
             return true;
     return false;

@@ -83,7 +83,7 @@ void tb_stats_end(TbFacts *f, const TB *tb, const TcgContext *c)
 
     if (!f)
         return;
-    n = disas_count_host(tb->code, MIN(c->in_asm_host_size[0], tb->code_size));
+    n = disas_count_host(tb_code(tb), c->code_size);
     f->pc = tb->pc;
     f->flags = tb->flags;
     f->guest_insns = tb->icount;
@@ -100,7 +100,7 @@ void tb_stats_end(TbFacts *f, const TB *tb, const TcgContext *c)
         case TCG_OP_side_exit:
             if (!tcg_is_side_jump(&c->ops[i]) || sides == f->nb_sides)
                 break;
-            unsigned host = disas_count_host(tb->code, c->side_host[sides]);
+            unsigned host = disas_count_host(tb_code(tb), c->side_host[sides]);
             f->side[sides++] = (SideFacts){ MIN(insns, tb->icount), MIN(host - MIN(host, 2u), f->host_insns), f->accesses };
             break;
         }

@@ -350,9 +350,9 @@ static void note_sample(CPUState *cpu, uintptr_t pc)
         return;
     for (unsigned i = 0, n = tb_neighbours(tb, around, NEIGHBOURS); i < n; i++) {
         uint64_t bit;
-        if (!around[i]->could_guess || around[i]->invalid || around[i]->phys_pc == NO_PAGE)
+        if (!around[i]->could_guess || around[i]->invalid || around[i]->page == (uint32_t)TB_NO_PAGE)
             continue;
-        *hot_word(around[i]->phys_pc, &bit) |= bit;
+        *hot_word(tb_phys(around[i]), &bit) |= bit;
         tb_forget(around[i]);
         cpu->stats.guess_hot++;
     }

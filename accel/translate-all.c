@@ -87,12 +87,13 @@ static const uint8_t *decode_entry(const uint8_t *p, uint32_t *host, uint64_t da
 
 bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2])
 {
-    const uint8_t *p = jit_buf->rx + tb->map;
-    const uint8_t *from[2] = {tb->code, jit_buf->rx + tb->cold};
+    const TbCold *cold = tb_cold(tb);
+    const uint8_t *p = (const uint8_t *)cold + cold->map;
+    const uint8_t *from[2] = {tb_code(tb), (const uint8_t *)cold};
 
     data[0] = first_eip(tb);
     data[1] = 0;
-    for (unsigned k = 0; k < 2 && tb->map; k++) {
+    for (unsigned k = 0; k < 2 && cold->map; k++) {
         uint32_t at = 0;
         for (uint64_t n = get_u(&p); n; n--) {
             p = decode_entry(p, &at, data);
@@ -152,24 +153,24 @@ void jit_dump_prologue(void)
 
 static void dump_out(const TB *tb, const TcgContext *c)
 {
-    uint32_t at = 0, main_size = MIN(c->in_asm_host_size[0], tb->code_size);
+    const uint8_t *code = tb_code(tb), *cold = c->cold_rx + c->cold_head;
+    uint32_t at = 0, main_size = c->code_size;
     jit_dump_prologue();
     GString *s = g_string_new(NULL);
-    g_string_append_printf(s, "OUT: [size=%u]\n", tb->code_size + tb->cold_size);
+    g_string_append_printf(s, "OUT: [size=%u]\n", c->code_size + c->cold_size);
     for (unsigned i = 0; i < c->nb_insns && at < main_size; i++) {
         uint32_t end = MIN(c->insn_map[i].host_end, main_size);
         if (end <= at)
             continue; /* an instruction that became no code of its own */
         g_string_append_printf(s, "  -- guest addr 0x%016" PRIx64 "\n",
                                tb->pc + (c->insn_map[i].data[0] - c->insn_map[0].data[0]));
-        disas_span(s, tb->code + at, tb->code + end);
+        disas_span(s, code + at, code + end);
         at = end;
     }
-    disas_span(s, tb->code + at, tb->code + main_size);
-    if (main_size < tb->code_size || tb->cold_size) {
+    disas_span(s, code + at, code + main_size);
+    if (c->cold_size > c->cold_head) {
         g_string_append(s, "  -- tb slow paths + alignment\n");
-        disas_span(s, tb->code + main_size, tb->code + tb->code_size);
-        disas_span(s, jit_buf->rx + tb->cold, jit_buf->rx + tb->cold + tb->cold_size);
+        disas_span(s, cold, c->cold_rx + c->cold_size);
     }
     write_block(s);
 }
@@ -199,7 +200,23 @@ bool perfmap_open(GError **errp)
 
 /* --- generation --- */
 
-static void store_map(TB *tb, const TcgContext *c)
+static void store_cold_head(const TB *tb, const TcgContext *c, ram_addr_t second)
+{
+    TbCold *cold = tb_cold_rw(tb);
+    uint32_t from_code = c->cold_rx - c->code_rx;
+
+    for (int i = 0; i < 2; i++) {
+        uint32_t off = c->goto_tb_jump[i];
+        cold->jump_off[i] = off == ~0u ? TB_NO_JUMP : off < c->code_size ? off : (off - from_code) | TB_IN_COLD;
+        cold->reset_off[i] = c->goto_tb_reset[i] - from_code;
+    }
+    cold->map = 0;
+    cold->loop_entry = c->loop_entry;
+    if (tb->two_pages)
+        cold->second = second >> TCG_PAGE_BITS;
+}
+
+static void store_map(const TB *tb, const TcgContext *c)
 {
     uint64_t eip = first_eip(tb);
     if (!c->nb_stubs)
@@ -207,7 +224,7 @@ static void store_map(TB *tb, const TcgContext *c)
     uint8_t **at = jit_buf->cold ? &jit_buf->cold : &jit_buf->ptr, *start = *at, *p = start;
     p = encode_map(p, c->stub_map, c->nb_calls, 0, &eip);
     p = encode_map(p, c->stub_map + c->nb_calls, c->nb_stubs - c->nb_calls, c->cold_rx - c->code_rx, &eip);
-    tb->map = start - jit_buf->rw;
+    tb_cold_rw(tb)->map = start - (jit_buf->rw + tb->cold);
     *at = p;
 }
 
@@ -218,20 +235,19 @@ static bool room_for_map(unsigned entries)
 }
 
 /* Note the RAM pages that the TB's bytes are on. True: there is a second one, and it is not protected yet. */
-static bool find_pages(CPUState *cpu, TB *tb, ram_addr_t phys_pc)
+static bool find_pages(CPUState *cpu, TB *tb, ram_addr_t *second)
 {
     vaddr last = tb->pc + MAX(tb->size, 1) - 1;
-    tb->phys_pc = phys_pc;
-    tb->second = NO_PAGE;
+    tb->two_pages = false;
     if (!((last ^ tb->pc) & TCG_PAGE_MASK))
         return false;
-    ram_addr_t second = tlb_code_addr(cpu, last & TCG_PAGE_MASK, NULL, NULL);
-    if (second == NO_PAGE) {
+    *second = tlb_code_addr(cpu, last & TCG_PAGE_MASK, NULL, NULL);
+    if (*second == NO_PAGE) {
         tb->cflags |= CF_NOCACHE | CF_NOCHAIN;
         return false;
     }
-    tb->second = second & TCG_PAGE_MASK;
-    return dirty_get(DIRTY_CODE, second);
+    tb->two_pages = true;
+    return dirty_get(DIRTY_CODE, *second);
 }
 
 /* tcg_compile() with a look between its passes: the last one merges branches and exits in the ops. */
@@ -262,16 +278,16 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     }
 
     /* The front end may leave by a fetch fault: it works on a TB of its own, and nothing is taken before. */
-    TB draft = {.pc = st->pc, .cs_base = st->cs_base, .flags = st->flags, .floating = st->floating, .second = NO_PAGE, .phys_pc = NO_PAGE,
-                .jump_off = {~0u, ~0u}};
+    TB draft = {.pc = st->pc, .cs_base = st->cs_base, .flags = st->flags, .floating = st->floating,
+                .page = phys_pc == NO_PAGE ? (uint32_t)TB_NO_PAGE : phys_pc >> TCG_PAGE_BITS};
+    ram_addr_t second = NO_PAGE;
     TB *tb;
     TbFacts *facts;
     uint8_t *code_start, *cold_start;
     for (;;) {
         draft.cflags = cflags;
         draft.size = draft.icount = 0;
-        draft.nb_soft = 0;
-        draft.phys_pc = phys_pc;
+        draft.has_soft = false;
         seq = tb_inval_seq();
         cpu->code_page.page = ~0ULL;
         if (phys_pc != NO_PAGE) {
@@ -290,9 +306,9 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
             dump_in(cpu, &draft);
         if (log_enabled(LOG_TB_OP) && log_addr_in_filter(draft.pc))
             dump_ops(c, "OP:\n");
-        if (phys_pc != NO_PAGE && find_pages(cpu, &draft, phys_pc)) {
+        if (phys_pc != NO_PAGE && find_pages(cpu, &draft, &second)) {
             /* The second page's bytes were read before writes to it could be seen: once more. */
-            tb_protect_page(draft.second);
+            tb_protect_page(second);
             continue;
         }
         cflags = draft.cflags;
@@ -305,6 +321,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
             continue;
         }
         c->tb_cookie = tb_cookie(tb);
+        c->cold_head = draft.two_pages ? sizeof(TbCold) : TB_COLD_HEAD;
         facts = tb_stats_begin(c);
         code_start = jit_buf->ptr;
         cold_start = jit_buf->cold;
@@ -336,28 +353,26 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         }
     }
     *tb = draft;
-    tb->code = c->code_rx;
-    tb->code_size = c->code_size;
-    tb->cold = c->cold_rx ? c->cold_rx - jit_buf->rx : 0;
-    tb->cold_size = c->cold_size;
-    for (int i = 0; i < 2; i++) {
-        tb->jump_off[i] = c->goto_tb_jump[i];
-        tb->reset_off[i] = c->goto_tb_reset[i];
-    }
+    g_assert(!tb->has_branch || (c->goto_tb_jump[0] & c->goto_tb_jump[1]) == ~0u);
+    if (!tb->has_branch)
+        memset(tb->jump_dest, 0, sizeof tb->jump_dest);
+    tb->code = c->code_rx - jit_buf->rx;
+    tb->cold = c->cold_rx - jit_buf->rx;
     tb->could_guess = c->no_guess && c->could_guess;
     tb->far_slots = c->far_slots;
-    tb->loop_entry = c->loop_entry;
+    tb->has_loop = c->loop_entry != 0;
     tb->loop_slot = c->loop_slot;
+    store_cold_head(tb, c, second);
     store_map(tb, c);
     codebuf_trim(jit_buf);
     if (log_enabled(LOG_TB_OUT_ASM) && log_addr_in_filter(tb->pc))
         dump_out(tb, c);
     if (unlikely(perfmap != NULL))
-        perfmap_line(tb->code, tb->code_size, "tb", tb->pc), perfmap_line(jit_buf->rx + tb->cold, tb->cold_size, "tb-cold", tb->pc);
+        perfmap_line(c->code_rx, c->code_size, "tb", tb->pc), perfmap_line(c->cold_rx, c->cold_size, "tb-cold", tb->pc);
 
     tb_lock();
     tb_publish(tb);
-    if (tb->nb_soft)
+    if (tb->has_soft)
         tb_patch_keep(tb);
     tb_stats_end(facts, tb, c);
     /* Somebody wrote code while these bytes were read: use the TB once and read them again next time. */
@@ -368,7 +383,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     jit_totals.translations++;
     jit_totals.guest_insns += tb->icount;
     jit_totals.guest_bytes += tb->size;
-    jit_totals.host_bytes += tb->code_size + tb->cold_size;
+    jit_totals.host_bytes += c->code_size + c->cold_size;
     jit_totals.ops += c->nb_ops;
     if (timed)
         jit_totals.translate_ns += 16 * (clock_ns(CLOCK_HOST_REAL) - t0);

@@ -254,8 +254,8 @@ static void x86_check_branch(CPUState *cpu, const TB *from)
     CPUX86State *env = X86_ENV(cpu);
     if (likely(!(env->hflags & HF_CS64) || is_canonical(env, env->head.eip)) || !from->has_branch)
         return;
-    env->head.eip = tb_pc_now(cpu, from) + from->branch_off;
-    env->head.gpr[R_ESP] -= (int32_t)from->branch_undo;
+    env->head.eip = tb_pc_now(cpu, from) + from->branch.off;
+    env->head.gpr[R_ESP] -= (int32_t)from->branch.undo;
     raise_exception_err(env, EXCP_GP, 0, 0);
 }
 

@@ -232,8 +232,8 @@ void gen_goto_reg(DisasContext *dc, Tv eip, int sp)
     gen_sync_cc_op(dc);
     if (dc->code64) { /* #GP at the branch: x86_check_branch() */
         dc->tb->has_branch = true;
-        dc->tb->branch_off = dc->pc - dc->tb->pc;
-        dc->tb->branch_undo = sp;
+        dc->tb->branch.off = dc->pc - dc->tb->pc;
+        dc->tb->branch.undo = sp;
     }
     if (dc->plain_exits) {
         if (dc->code64)

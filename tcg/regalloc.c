@@ -712,7 +712,6 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
     }
     if (s->nb_insns)
         s->insn_map[s->nb_insns - 1].host_end = l->e.p - l->e.start;
-    s->in_asm_host_size[0] = l->e.p - l->e.start;
     uint8_t *hot_end = l->e.p;
     if (!l->e.full && !l->too_big)
         hot_end = lower_finish(l);
@@ -722,14 +721,16 @@ TcgResult tcg_regalloc_and_emit(TcgContext *s)
         return TCG_TOO_BIG;
     s->code_rx = (uint8_t *)codebuf_rx(s->buf, l->e.start);
     s->code_size = hot_end - l->e.start;
-    s->buf->ptr = hot_end;
+    uint8_t *cold = s->buf->cold ? s->buf->cold : hot_end;
+    s->cold_rx = (uint8_t *)codebuf_rx(s->buf, cold);
+    s->cold_size = l->e.p - cold;
+    if (s->code_size >= TCG_MAX_PART || s->cold_size >= TCG_MAX_PART)
+        return TCG_TOO_BIG;
     if (s->buf->cold) {
-        s->cold_rx = (uint8_t *)codebuf_rx(s->buf, s->buf->cold);
-        s->cold_size = l->e.p - s->buf->cold;
+        s->buf->ptr = hot_end;
         s->buf->cold = l->e.p;
     } else {
-        s->cold_rx = s->code_rx + s->code_size;
-        s->cold_size = 0;
+        s->buf->ptr = l->e.p;
     }
     return TCG_OK;
 }

@@ -77,6 +77,7 @@ enum { SLOW_X87_OI = 0x3fff, SLOW_X87_BYTES_SHIFT = 16, SLOW_X87_LOAD = 0, SLOW_
 /* A floating TB has two entries: the one at code_rx, for who knows that pc_page is right (jumps inside the page, C
  * code that has set it), and so many bytes before that the one for the jump cache, which sets it. */
 enum { TCG_FLOAT_ENTRY = 11, TCG_FLOAT_ENTRY_ROOM = 16 };
+enum { TCG_MAX_PART = 1 << 15 }; /* bytes that a TB has in each of its two parts at most; else TCG_TOO_BIG */
 /* What the epilogue returns: TB pointer | one of these (TBs are at least 8-aligned). */
 typedef enum TbExit {
     TB_EXIT_SLOT0 = 0, TB_EXIT_SLOT1 = 1, /* goto_tb left unchained: link slot n to the next TB */
@@ -256,6 +257,7 @@ struct TcgContext {
 
     /* Set by the caller of a compilation: */
     uint64_t tb_cookie;  /* names the TB (a multiple of TB_EXIT_MASK + 1), returned by exits */
+    unsigned cold_head;  /* bytes left free at the begin of the TB's cold part */
     uint64_t cs_base;    /* linear pc = eip + cs_base */
     bool eip_is_32;      /* eip = (uint32_t)(pc - cs_base) */
     bool floating;       /* the TB runs at any page: all its eips are from TcgEnvHead.pc_page on */
@@ -283,7 +285,7 @@ struct TcgContext {
     uint32_t guess_runs;       /* where this TB's runs are counted, or 0 */
     uint8_t *code_rx;
     uint32_t code_size;
-    uint8_t *cold_rx;          /* the part in the buffer's cold half, or behind the code when it has none */
+    uint8_t *cold_rx;          /* the part in the buffer's cold half, or behind the code when it has none; begins with cold_head */
     uint32_t cold_size;
     uint32_t goto_tb_jump[2];  /* offset of the rel32 of slot n's jmp; ~0: slot unused */
     uint32_t goto_tb_reset[2]; /* offset of the code that the unlinked jump goes to */
@@ -298,7 +300,6 @@ struct TcgContext {
     uint32_t side_host[TCG_MAX_SIDE_JUMPS]; /* offset behind the n-th side jump's conditional jump */
     unsigned nb_side_jumps;
     unsigned counting_insns;   /* host instructions on the main path that do nothing but count */
-    uint32_t in_asm_host_size[1]; /* bytes of the main path (without stubs and data), for logs */
 
     void *backend;             /* register allocator and emitter state */
     void *optimizer;           /* optimize.c's tables, allocated at the first run */

@@ -657,6 +657,8 @@ uint8_t *lower_finish(Ra *l)
         e->p = s->buf->cold;
         e->end = s->buf->cold_end;
     }
+    put_room(e, s->cold_head);
+    e->p += s->cold_head;
     guest_stubs(l);
     for (unsigned i = 0; i < l->nb_stubs && !e->full; i++) {
         if (stub_is_exit(&l->stub[i]))
@@ -692,7 +694,7 @@ uint8_t *lower_finish(Ra *l)
             /* a jump to the next instruction need not be */
             if (l->exit[i].reason == reason && l->exit[i].from + 4 == e->p && !used) {
                 e->p -= 5;
-                s->in_asm_host_size[0] = MIN(s->in_asm_host_size[0], (uint32_t)(e->p - e->start));
+                hot_end = MIN(hot_end, e->p);
                 l->exit[i].from = NULL;
                 used = true;
             }
@@ -706,7 +708,7 @@ uint8_t *lower_finish(Ra *l)
         if (used)
             leave_tb(l, reason);
     }
-    return s->buf->cold ? hot_end : e->p;
+    return hot_end;
 }
 
 bool lower_control_op(Ra *l)

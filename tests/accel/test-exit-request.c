@@ -48,7 +48,7 @@ static void test_never_lost(void)
     head = cpu_head(cpu);
     current_cpu = cpu; /* this thread */
     for (unsigned k = 0; k < KINDS; k++) {
-        tb[k] = (TB){.pc = PC, .flags = st.flags = k, .phys_pc = 0x1000, .second = NO_PAGE};
+        tb[k] = (TB){.pc = PC, .flags = st.flags = k, .page = 1};
         jump_cache_enter(cpu, &st, &tb[k], true);
     }
     GThread *asker = g_thread_new("asker", ask, NULL);
@@ -93,7 +93,7 @@ static void test_own_thread(void)
     tb = blank_tbs(1);
     cpu = env->cpu;
     current_cpu = cpu;
-    *tb = (TB){.pc = PC, .phys_pc = 0x1000, .second = NO_PAGE};
+    *tb = (TB){.pc = PC, .page = 1};
     jump_cache_enter(cpu, &st, tb, true);
     g_assert_false(jump_misses(cpu_head(cpu)));
     cpu_request_exit(cpu);

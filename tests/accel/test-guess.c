@@ -276,7 +276,7 @@ static void test_hot(gconstpointer m)
     cpu->ops->get_tb_state(env, &st);
     TB *tb = tb_lookup_phys(cpu, &st, 0, CODE, false);
     g_assert_nonnull(tb);
-    cpu->sampled = (uintptr_t)tb->code + 1;
+    cpu->sampled = (uintptr_t)tb_code(tb) + 1;
     g_assert_cmphex(run(DATA, 0), ==, 1 << 16);
     g_assert_true(tb->invalid);
     g_assert_cmpuint(cpu->stats.guesses, >, was);

@@ -5,7 +5,7 @@
 #include "../target-x86/sys-harness.h"
 #include "accel/internal.h"
 
-enum { MANY = 240000 }; /* the table begins with room for 160 000 */
+enum { MANY = 240000 }; /* the table begins with room for 80 000 */
 
 static CPUState *cpu;
 
@@ -14,7 +14,7 @@ static TbState state_of(const TB *tb) { return (TbState){.pc = tb->pc, .cs_base 
 static TB *look_up(const TB *tb)
 {
     TbState st = state_of(tb);
-    return tb_lookup_phys(cpu, &st, tb->cflags, tb->phys_pc, true);
+    return tb_lookup_phys(cpu, &st, tb->cflags, tb_phys(tb), true);
 }
 
 /* As generated code has them: many in a page, many pages, some of them at several linear addresses. */
@@ -23,7 +23,7 @@ static TB *make(unsigned n)
     TB *tb = tb_alloc();
     g_assert_nonnull(tb);
     ram_addr_t phys = (ram_addr_t)(n / 3) * 24;
-    *tb = (TB){.pc = 0x7f0000000000 + (vaddr)(n % 3) * 0x12345000 + phys, .phys_pc = phys, .second = NO_PAGE, .flags = 0x40f3 | n % 2 << 20,
+    *tb = (TB){.pc = 0x7f0000000000 + (vaddr)(n % 3) * 0x12345000 + phys, .page = phys >> TCG_PAGE_BITS, .flags = 0x40f3 | n % 2 << 20,
                .floating = n % 7 == 0};
     return tb;
 }
@@ -66,13 +66,13 @@ static void test_keys(void)
     cpu = env->cpu;
     tb_flush_all(cpu);
     tb_lock();
-    TB base = {.pc = 0x401234, .phys_pc = 0x1234, .second = NO_PAGE, .flags = 3}, *first = tb_alloc();
+    TB base = {.pc = 0x401234, .page = 1, .flags = 3}, *first = tb_alloc();
     *first = base;
     tb_hash_add(first);
     g_assert_true(look_up(&base) == first);
     TB other[6] = {base, base, base, base, base, base};
     other[0].pc = 0x501234;
-    other[1].phys_pc = 0x2234;
+    other[1].page = 2;
     other[2].flags = 2;
     other[3].cs_base = 0x10;
     other[4].cflags = 1;

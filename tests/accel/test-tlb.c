@@ -322,7 +322,7 @@ static bool jc_has(vaddr pc) { return jump_cache_find(cpu, &(TbState){.pc = pc})
 static void jc_put(TB *tb, vaddr pc, bool global, bool two_pages)
 {
     TbState st = {.pc = pc};
-    *tb = (TB){.pc = pc, .phys_pc = 0x1000, .second = two_pages ? 0x2000 : NO_PAGE};
+    *tb = (TB){.pc = pc, .page = 1, .two_pages = two_pages};
     jump_cache_enter(cpu, &st, tb, global);
 }
 
@@ -388,7 +388,7 @@ static void test_jump_cache_kinds(void)
     head = cpu_head(cpu);
     for (unsigned i = 0; i < KINDS; i++) {
         st[i] = (TbState){.pc = 0x400100, .flags = i % 5, .cs_base = i / 5};
-        tb[i] = (TB){.pc = 0x400100, .flags = i % 5, .cs_base = i / 5, .phys_pc = 0x1000, .second = NO_PAGE};
+        tb[i] = (TB){.pc = 0x400100, .flags = i % 5, .cs_base = i / 5, .page = 1};
         jump_cache_enter(cpu, &st[i], &tb[i], i & 1);
         g_assert_true(jump_cache_find(cpu, &st[i]) == &tb[i]);
         if (i > 0)
@@ -645,7 +645,7 @@ static void test_space_jumps(void)
     tb = blank_tbs(3);
     for (unsigned i = 0; i < 3; i++) {
         jc_put(&tb[i], 0x400000 + 0x1010 * i, i == 2, false);
-        tb[i].phys_pc = 0x100000;
+        tb[i].page = 0x100;
         tb[i].code = (uint8_t *)&tb[i];
     }
     tlb_set_space(cpu, 1, true);
@@ -657,7 +657,7 @@ static void test_space_jumps(void)
     g_assert_true(jc_has(tb[1].pc));
     tlb_set_space(cpu, 1, true);
     tb[0].invalid = true;
-    tb[1].phys_pc = 0x200000; /* the memory is another TB's now */
+    tb[1].page = 0x200; /* the memory is another TB's now */
     tlb_set_space(cpu, 0, true);
     g_assert_false(jc_has(tb[0].pc));
     g_assert_false(jc_has(tb[1].pc));
@@ -670,7 +670,7 @@ static void test_space_jumps(void)
     /* a flush of all code leaves TBs in memory that look as they did */
     jc_put(&tb[0], 0x400000, false, false);
     tb[0].code = (uint8_t *)&tb[0];
-    tb[0].phys_pc = 0x100000;
+    tb[0].page = 0x100;
     tlb_set_space(cpu, 1, true);
     tb_flush_all(cpu);
     tlb_set_space(cpu, 0, true);

@@ -251,7 +251,7 @@ static void test_shared_checks(void)
         tcg_gen_guest_ld(s, G(i), G(6), 8 * i, memopidx(MO_64, 0));
     tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
     g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
-    g_assert_cmpuint(s->in_asm_host_size[0], <, 4 * 40);
+    g_assert_cmpuint(s->code_size, <, 4 * 40);
 
     /* The same with an address that is computed anew each time; one test of the alignment. */
     begin();
@@ -263,7 +263,7 @@ static void test_shared_checks(void)
     }
     tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
     g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
-    g_assert_cmpuint(s->in_asm_host_size[0], <, 4 * 48);
+    g_assert_cmpuint(s->code_size, <, 4 * 48);
 
     /* An alignment that the base's low bits do not tell: string functions walk with a pointer to the byte before. */
     for (unsigned odd = 0; odd < 2; odd++) {
@@ -272,7 +272,7 @@ static void test_shared_checks(void)
         for (unsigned i = 0; i < 4; i++)
             tcg_gen_guest_ldv(s, TCG_V128, tcg_globalv(IRG_VEC0 + i), G(6), 1 + 16 * i, memopidx(MO_128 | MO_ALIGN_GP, 0));
         go();
-        g_assert_cmpuint(s->in_asm_host_size[0], <, 4 * 40);
+        g_assert_cmpuint(s->code_size, <, 4 * 40);
         g_assert_cmpint(nb_slow, ==, odd ? 4 : 0);
     }
 }

@@ -138,7 +138,7 @@ static void test_operands(void)
             tcg_gen_add(s, TCG_I64, G(1), G(1), t);
         tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
         g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
-        bytes[i] = s->in_asm_host_size[0];
+        bytes[i] = s->code_size;
     }
     g_assert_cmpuint(bytes[1] - bytes[0], >, 3); /* one addition, and the load of its own */
 }
