@@ -60,6 +60,7 @@ void codebuf_add_guesses(CodeBuf *b)
         mem_free(rest, INFO_BYTES);
         return;
     }
+    mem_small_pages(rest, INFO_BYTES);
     Guesses *g = b->guesses = (Guesses *)(void *)(rest + MAX_GUESSES * (sizeof(int32_t) + sizeof(GuessInfo)));
     g->guess = guess;
     g->info = (GuessInfo *)(void *)rest;

@@ -123,6 +123,8 @@ void mem_free(void *p, size_t size)
         munmap(p, round_to_page(size));
 }
 
+void mem_small_pages(void *p, size_t size) { madvise(p, size, MADV_NOHUGEPAGE); }
+
 void mem_clear_ram(void *p, size_t size)
 {
     /* Pages that nobody has touched must not be made by clearing them. */

@@ -14,6 +14,7 @@ typedef struct MemSource {
 } MemSource;
 /* As mem_alloc_ram(); src may be NULL. A file that is too short grows. */
 void *mem_alloc_ram_from(size_t size, const MemSource *src, GError **errp);
+void mem_small_pages(void *p, size_t size); /* no huge pages in this mapping of mem_alloc_ram(): little of it will be used, here and there */
 void mem_clear_ram(void *p, size_t size); /* zero bytes of a mapping of mem_alloc_ram(); whole pages go back to the host */
 void mem_free(void *p, size_t size);
 
