@@ -157,7 +157,7 @@ static void dump_out(const TB *tb, const TcgContext *c)
     uint32_t at = 0, main_size = c->code_size;
     jit_dump_prologue();
     GString *s = g_string_new(NULL);
-    g_string_append_printf(s, "OUT: [size=%u]\n", c->code_size + c->cold_size);
+    g_string_append_printf(s, "OUT: [size=%u]\n", c->code_size + c->cold_size - c->cold_head);
     for (unsigned i = 0; i < c->nb_insns && at < main_size; i++) {
         uint32_t end = MIN(c->insn_map[i].host_end, main_size);
         if (end <= at)

@@ -646,7 +646,7 @@ static void test_space_jumps(void)
     for (unsigned i = 0; i < 3; i++) {
         jc_put(&tb[i], 0x400000 + 0x1010 * i, i == 2, false);
         tb[i].page = 0x100;
-        tb[i].code = (uint8_t *)&tb[i];
+        tb[i].code = 1;
     }
     tlb_set_space(cpu, 1, true);
     g_assert_false(jc_has(tb[0].pc));
@@ -662,14 +662,14 @@ static void test_space_jumps(void)
     g_assert_false(jc_has(tb[0].pc));
     g_assert_false(jc_has(tb[1].pc));
     jc_put(&tb[0], 0x400000, false, false);
-    tb[0].code = (uint8_t *)&tb[0];
+    tb[0].code = 1;
     tlb_set_space(cpu, 1, true);
     tlb_drop_space(cpu, 0);
     tlb_set_space(cpu, 0, true);
     g_assert_false(jc_has(tb[0].pc));
     /* a flush of all code leaves TBs in memory that look as they did */
     jc_put(&tb[0], 0x400000, false, false);
-    tb[0].code = (uint8_t *)&tb[0];
+    tb[0].code = 1;
     tb[0].page = 0x100;
     tlb_set_space(cpu, 1, true);
     tb_flush_all(cpu);

@@ -30,7 +30,7 @@ static unsigned cost(void)
     tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
     g_assert_cmpint(tcg_compile(s), ==, TCG_OK);
     g_assert_cmpint(cs_open(CS_ARCH_X86, CS_MODE_64, &cs), ==, CS_ERR_OK);
-    size_t n = cs_disasm(cs, s->code_rx, s->in_asm_host_size[0], 0, 0, &insn);
+    size_t n = cs_disasm(cs, s->code_rx, s->code_size, 0, 0, &insn);
     if (g_test_verbose()) {
         for (size_t i = 0; i < n; i++)
             g_test_message("%s %s", insn[i].mnemonic, insn[i].op_str);
