@@ -23,6 +23,15 @@ void tlb_set_watch(CPUState *cpu, vaddr addr, uint64_t len, bool on); /* pages w
 /* Guest access as the guest's instruction makes it; faults raise. ra as in cpu_restore_state(). */
 uint64_t cpu_ld(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uintptr_t ra); /* zero-extended */
 void cpu_st(CPUState *cpu, vaddr addr, unsigned size, uint64_t val, unsigned mmu_idx, uintptr_t ra);
+/* Host address of [addr, addr + size) where translated code would access it without its slow path: within one page that the
+ * TLB has, without flags. Else NULL, and nothing has happened. Valid until the TLB is asked for something else. */
+static inline void *tlb_host(const TcgEnvHead *head, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx)
+{
+    const TlbFast *f = &head->tlb[mmu_idx];
+    const TlbEntry *e = (const TlbEntry *)(const void *)((const uint8_t *)f->table + (addr >> (TCG_PAGE_BITS - TLB_ENTRY_BITS) & f->mask));
+    uint64_t tag = type == ACCESS_STORE ? e->addr_write : e->addr_read;
+    return ((addr + size - 1) & TCG_PAGE_MASK) == tag ? (void *)(uintptr_t)(addr + e->addend) : NULL;
+}
 /* Translator: code bytes; mmu_idx of the current mode. The bytes' pages are noted for the TB. */
 uint8_t cpu_ldcode(CPUState *cpu, vaddr addr);
 /* For the front end, about the instruction that it has just read: where the immediate at addr (linear; 1 to 8 bytes)

@@ -137,6 +137,9 @@ static bool store_ram(CPUState *cpu, vaddr addr, const void *buf, unsigned size,
 
 uint64_t cpu_ld(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uintptr_t ra)
 {
+    const void *host = tlb_host(cpu_head(cpu), addr, size, ACCESS_LOAD, mmu_idx);
+    if (likely(host))
+        return ldl_n(host, size);
     if (likely(!crosses_page(addr, size)))
         return load_page(cpu, addr, size, mmu_idx, ACCESS_LOAD, ra);
     uint64_t val = 0;
@@ -150,8 +153,13 @@ uint64_t cpu_ld(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uint
 void cpu_st(CPUState *cpu, vaddr addr, unsigned size, uint64_t val, unsigned mmu_idx, uintptr_t ra)
 {
     TlbFull *full;
+    void *host = tlb_host(cpu_head(cpu), addr, size, ACCESS_STORE, mmu_idx);
+    if (likely(host)) {
+        stl_n(host, size, val);
+        return;
+    }
     if (likely(!crosses_page(addr, size))) {
-        void *host = store_ptr(cpu, addr, size, mmu_idx, ra, &full);
+        host = store_ptr(cpu, addr, size, mmu_idx, ra, &full);
         if (host)
             stl_n(host, size, val);
         else

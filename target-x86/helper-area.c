@@ -80,3 +80,32 @@ void area_put(const Area *a, unsigned off, unsigned size, uint64_t v)
 {
     cpu_st(a->env->cpu, word_at(a, off, size, ACCESS_STORE), size, v, a->mmu_idx, a->ra);
 }
+
+void *area_host(const Area *a, unsigned off, unsigned bytes, AccessType type)
+{
+    return a->plain ? tlb_host(&a->env->head, a->addr + off, bytes, type, a->mmu_idx) : NULL;
+}
+
+void area_get_words(const Area *a, unsigned off, void *dst, unsigned bytes)
+{
+    const void *host = area_host(a, off, bytes, ACCESS_LOAD);
+
+    if (host) {
+        memcpy(dst, host, bytes);
+        return;
+    }
+    for (unsigned i = 0; i < bytes; i += 8)
+        ((uint64_t *)dst)[i / 8] = area_get(a, off + i, 8);
+}
+
+void area_put_words(const Area *a, unsigned off, const void *src, unsigned bytes)
+{
+    void *host = area_host(a, off, bytes, ACCESS_STORE);
+
+    if (host) {
+        memcpy(host, src, bytes);
+        return;
+    }
+    for (unsigned i = 0; i < bytes; i += 8)
+        area_put(a, off + i, 8, ((const uint64_t *)src)[i / 8]);
+}

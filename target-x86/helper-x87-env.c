@@ -225,8 +225,7 @@ void helper_fxsave(CPUX86State *env, uint64_t addr, uint32_t word)
     area_check_start(&m, 4, 16, ACCESS_STORE);
     x87_build_fx(env, b, fmt);
     area_probe(&m, FX_BYTES - 1, 1, ACCESS_STORE); /* the end first, as AMD does */
-    for (unsigned i = 0; i < bytes; i += 8)
-        area_put(&m, i, 8, *(uint64_t *)(b + i));
+    area_put_words(&m, 0, b, bytes);
 }
 
 void x87_load_fx(CPUX86State *env, const uint8_t *b, uint32_t fmt)
@@ -262,8 +261,7 @@ uint32_t helper_fxrstor(CPUX86State *env, uint64_t addr, uint32_t word)
 
     area_check_start(&m, 4, 16, ACCESS_LOAD);
     area_probe(&m, FX_BYTES - 1, 1, ACCESS_LOAD); /* the end first, as AMD does */
-    for (unsigned i = 0; i < bytes; i += 8)
-        *(uint64_t *)(b + i) = area_get(&m, i, 8);
+    area_get_words(&m, 0, b, bytes);
     if (*(uint32_t *)(b + 24) & ~cpu_mxcsr_mask(env))
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     x87_load_fx(env, b, fmt);

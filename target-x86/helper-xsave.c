@@ -14,17 +14,6 @@ enum { XS_X87 = 1, XS_SSE = 2, XS_AVX = 4, XS_PKRU = XCR0_PKRU, OFF_MXCSR = 24, 
 static uint64_t get64(const Area *a, unsigned off) { return area_get(a, off, 8); }
 static void put64(const Area *a, unsigned off, uint64_t v) { area_put(a, off, 8, v); }
 
-static void put_range(const Area *a, unsigned off, const void *src, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i += 8)
-        put64(a, off + i, ((const uint64_t *)src)[i / 8]);
-}
-static void get_range(const Area *a, unsigned off, void *dst, unsigned bytes)
-{
-    for (unsigned i = 0; i < bytes; i += 8)
-        ((uint64_t *)dst)[i / 8] = get64(a, off + i);
-}
-
 void helper_check_xsave(CPUX86State *env, uint32_t supervisor)
 {
     if (!(env->cr[4] & CR4_OSXSAVE))
@@ -93,16 +82,16 @@ void helper_xsave(CPUX86State *env, uint64_t addr, uint32_t ctl)
 
     x87_build_fx(env, b, fx_format(ctl));
     if (write & XS_X87) {
-        put_range(&a, 0, b, OFF_MXCSR);
-        put_range(&a, OFF_ST, b + OFF_ST, 128);
+        area_put_words(&a, 0, b, OFF_MXCSR);
+        area_put_words(&a, OFF_ST, b + OFF_ST, 128);
     }
     if (form >= XSAVE_C ? write & XS_SSE : rfbm & (XS_SSE | XS_AVX))
-        put_range(&a, OFF_MXCSR, b + OFF_MXCSR, 8);
+        area_put_words(&a, OFF_MXCSR, b + OFF_MXCSR, 8);
     if (write & XS_SSE)
-        put_range(&a, OFF_XMM, b + OFF_XMM, 16 * n);
+        area_put_words(&a, OFF_XMM, b + OFF_XMM, 16 * n);
     if (write & XS_AVX) {
         for (unsigned i = 0; i < n; i++)
-            put_range(&a, OFF_YMM + 16 * i, &env->xmm[i].q[2], 16);
+            area_put_words(&a, OFF_YMM + 16 * i, &env->xmm[i].q[2], 16);
     }
     if (write & XS_PKRU)
         put64(&a, pkru_off, env->pkru);
@@ -143,7 +132,7 @@ uint32_t helper_xrstor(CPUX86State *env, uint64_t addr, uint32_t ctl)
     if (addr & 63)
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     area_probe(&a, 0, 8, ACCESS_LOAD);
-    get_range(&a, OFF_HEADER, h, sizeof h);
+    area_get_words(&a, OFF_HEADER, h, sizeof h);
     if (header_is_bad(env, h, ctl & XSAVE_FORM))
         raise_exception_err(env, EXCP_GP, 0, GETPC());
     bool compact = h[1] & XCOMP_COMPACT;
@@ -153,8 +142,8 @@ uint32_t helper_xrstor(CPUX86State *env, uint64_t addr, uint32_t ctl)
 
     /* everything that may fault comes before the first change */
     if (load & XS_X87) {
-        get_range(&a, 0, b, OFF_MXCSR);
-        get_range(&a, OFF_ST, b + OFF_ST, 128);
+        area_get_words(&a, 0, b, OFF_MXCSR);
+        area_get_words(&a, OFF_ST, b + OFF_ST, 128);
     }
     if (load_mxcsr) {
         mxcsr = (uint32_t)get64(&a, OFF_MXCSR);
@@ -162,9 +151,9 @@ uint32_t helper_xrstor(CPUX86State *env, uint64_t addr, uint32_t ctl)
             raise_exception_err(env, EXCP_GP, 0, GETPC());
     }
     if (load & XS_SSE)
-        get_range(&a, OFF_XMM, b + OFF_XMM, 16 * n);
+        area_get_words(&a, OFF_XMM, b + OFF_XMM, 16 * n);
     if (load & XS_AVX)
-        get_range(&a, OFF_YMM, ymm, 16 * n);
+        area_get_words(&a, OFF_YMM, ymm, 16 * n);
     if (load & XS_PKRU)
         pkru = get64(&a, pkru_offset(h[1]));
     if (load & XS_X87)

@@ -155,6 +155,11 @@ void area_check_start(const Area *a, unsigned size, unsigned align, AccessType t
 void area_probe(const Area *a, unsigned off, unsigned size, AccessType type); /* what an access there would raise */
 uint64_t area_get(const Area *a, unsigned off, unsigned size);
 void area_put(const Area *a, unsigned off, unsigned size, uint64_t v);
+/* bytes: a multiple of 8, accessed as so many words are. */
+void area_get_words(const Area *a, unsigned off, void *dst, unsigned bytes);
+void area_put_words(const Area *a, unsigned off, const void *src, unsigned bytes);
+/* Host address of all of these bytes, where no word of them needs more than a look into the TLB; else NULL. */
+void *area_host(const Area *a, unsigned off, unsigned bytes, AccessType type);
 
 /* cpu-dump.c */
 void x86_dump_state(CPUState *cpu, GString *out, bool fpu);

@@ -38,9 +38,24 @@ DEFINE_LDST(64)
 static inline uint64_t ldl_n(const void *p, unsigned n)
 {
     uint64_t v = 0;
-    memcpy(&v, p, n);
+    switch (n) { /* no call for a size that is only known when this runs */
+    case 1: memcpy(&v, p, 1); break;
+    case 2: memcpy(&v, p, 2); break;
+    case 4: memcpy(&v, p, 4); break;
+    case 8: memcpy(&v, p, 8); break;
+    default: memcpy(&v, p, n);
+    }
     return v;
 }
-static inline void stl_n(void *p, unsigned n, uint64_t v) { memcpy(p, &v, n); }
+static inline void stl_n(void *p, unsigned n, uint64_t v)
+{
+    switch (n) {
+    case 1: memcpy(p, &v, 1); break;
+    case 2: memcpy(p, &v, 2); break;
+    case 4: memcpy(p, &v, 4); break;
+    case 8: memcpy(p, &v, 8); break;
+    default: memcpy(p, &v, n);
+    }
+}
 
 #endif
