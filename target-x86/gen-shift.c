@@ -140,6 +140,23 @@ static void gen_rotate_bits(DisasContext *dc, bool left, unsigned bits, Tv d, Tv
     *cf = left ? other : msb;
 }
 
+/* The low bits of d = a, of 8 or 16 bits, rotated left by n. */
+static void rotate_small(DisasContext *dc, Tv d, Tv a, unsigned bits, unsigned n)
+{
+    TcgContext *s = dc->s;
+    Tv low = tcg_temp(s);
+
+    if (n == 0) {
+        tcg_gen_mov(s, TCG_I32, d, a);
+    } else if (2 * n == bits && bits == 16) {
+        tcg_gen_bswap16(s, TCG_I32, d, a);
+    } else {
+        tcg_gen_shri(s, TCG_I32, low, a, bits - n);
+        tcg_gen_shli(s, TCG_I32, d, a, n);
+        tcg_gen_or(s, TCG_I32, d, d, low);
+    }
+}
+
 static void gen_rotate(DisasContext *dc, bool left)
 {
     TcgContext *s = dc->s;
@@ -157,12 +174,16 @@ static void gen_rotate(DisasContext *dc, bool left)
         c = tcg_temp(s);
         tcg_gen_andi(s, TCG_I32, c, count, count_mask(size));
     }
-    if (size < MO_32) { /* repeated to 32 bits, a 32-bit rotate gives the same low bits */
-        Tv r = tcg_temp(s);
-        tcg_gen_mul(s, TCG_I32, r, gen_extend(dc, a, size, false), tcg_const(s, size == MO_8 ? 0x01010101 : 0x00010001));
-        a = r;
+    if (size < MO_32 && known) {
+        rotate_small(dc, d, gen_extend(dc, a, size, false), bits, (left ? n : bits - n) & (bits - 1));
+    } else {
+        if (size < MO_32) { /* repeated to 32 bits, a 32-bit rotate gives the same low bits */
+            Tv r = tcg_temp(s);
+            tcg_gen_mul(s, TCG_I32, r, gen_extend(dc, a, size, false), tcg_const(s, size == MO_8 ? 0x01010101 : 0x00010001));
+            a = r;
+        }
+        rot(s, t, d, a, c);
     }
-    rot(s, t, d, a, c);
     write_result(dc, d);
     if (known && n == 0)
         return;
@@ -172,6 +193,56 @@ static void gen_rotate(DisasContext *dc, bool left)
 
 void gen_ROL(DisasContext *dc) { gen_rotate(dc, true); }
 void gen_ROR(DisasContext *dc) { gen_rotate(dc, false); }
+
+/* a (zero-extended) and cin rotated as one number by n, 1 to bits - 1; of 8 and 16 bits by bits, too. */
+static void rotate_carry_by(DisasContext *dc, bool left, unsigned bits, Tv d, Tv cf, Tv a, Tv cin, unsigned n)
+{
+    TcgContext *s = dc->s;
+    TcgType t = bits == 64 ? TCG_I64 : TCG_I32;
+    Tv x = tcg_temp(s);
+
+    (left ? tcg_gen_shli : tcg_gen_shri)(s, t, d, a, n);
+    tcg_gen_shli(s, t, x, cin, left ? n - 1 : bits - n);
+    tcg_gen_or(s, t, d, d, x);
+    if (n > 1) {
+        x = tcg_temp(s);
+        (left ? tcg_gen_shri : tcg_gen_shli)(s, t, x, a, bits + 1 - n);
+        tcg_gen_or(s, t, d, d, x);
+    }
+    tcg_gen_extract(s, t, cf, a, left ? bits - n : n - 1, 1);
+}
+
+/* The same of 32 or 64 bits by count, which may be 0. By one first, then by the rest, 0 to bits - 2. */
+static void rotate_carry_by_cl(DisasContext *dc, bool left, unsigned bits, Tv d, Tv cf, Tv a, Tv cin, Tv count)
+{
+    TcgContext *s = dc->s;
+    TcgType t = bits == 64 ? TCG_I64 : TCG_I32;
+    Tv rest = tcg_temp(s), back = tcg_temp(s), x = tcg_temp(s), y = tcg_temp(s), zero = tcg_const(s, 0);
+
+    tcg_gen_subi(s, TCG_I32, rest, count, 1);
+    tcg_gen_andi(s, TCG_I32, rest, rest, bits - 1);
+    tcg_gen_xor(s, TCG_I32, back, rest, tcg_const(s, bits - 1)); /* bits - count */
+    if (left) {
+        tcg_gen_shli(s, t, x, a, 1);
+        tcg_gen_or(s, t, x, x, cin);
+        tcg_gen_shl(s, t, x, x, rest);
+        tcg_gen_shri(s, t, y, a, 1);
+        tcg_gen_shr(s, t, y, y, back);
+        tcg_gen_shr(s, t, cf, a, back);
+    } else {
+        Tv c = tcg_temp(s);
+        tcg_gen_shri(s, t, x, a, 1);
+        tcg_gen_shli(s, t, c, cin, bits - 1);
+        tcg_gen_or(s, t, x, x, c);
+        tcg_gen_shr(s, t, x, x, rest);
+        tcg_gen_shli(s, t, y, a, 1);
+        tcg_gen_shl(s, t, y, y, back);
+        tcg_gen_shr(s, t, cf, a, rest);
+    }
+    tcg_gen_or(s, t, x, x, y);
+    tcg_gen_andi(s, TCG_I32, cf, cf, 1);
+    tcg_gen_movcond(s, t, TCG_COND_EQ, d, count, zero, a, x);
+}
 
 static void gen_rotate_carry(DisasContext *dc, bool left)
 {
@@ -189,24 +260,23 @@ static void gen_rotate_carry(DisasContext *dc, bool left)
     }
     a = gen_extend(dc, a, size, false);
     cin = gen_compute_c(dc);
-    if (known && (n & count_mask(size)) == 1) {
-        if (left) {
-            tcg_gen_shli(s, t, d, a, 1);
-            tcg_gen_or(s, t, d, d, cin);
-            tcg_gen_extract(s, t, cf, a, bits - 1, 1);
+    if (known) {
+        n &= count_mask(size);
+        if (size < MO_32)
+            n %= bits + 1;
+        if (n) {
+            rotate_carry_by(dc, left, bits, d, cf, a, cin, n);
         } else {
-            x = tcg_temp(s);
-            tcg_gen_shri(s, t, d, a, 1);
-            tcg_gen_shli(s, t, x, cin, bits - 1);
-            tcg_gen_or(s, t, d, d, x);
-            tcg_gen_extract(s, t, cf, a, 0, 1);
+            tcg_gen_mov(s, t, d, a);
+            tcg_gen_mov(s, TCG_I32, cf, cin);
         }
-        count = tcg_const(s, 1);
     } else {
         Tv c = tcg_temp(s), sz = tcg_const(s, size);
         tcg_gen_andi(s, TCG_I32, c, count, count_mask(size));
         count = c;
-        if (left) {
+        if (size >= MO_32) {
+            rotate_carry_by_cl(dc, left, bits, d, cf, a, cin, count);
+        } else if (left) {
             CALL_HELPER(dc, rcl, d.i, 4, a.i, count.i, cin.i, sz.i);
             CALL_HELPER(dc, rcl_cf, cf.i, 4, a.i, count.i, cin.i, sz.i);
         } else {
