@@ -19,6 +19,17 @@ static bool is_flat_code(const SegCache *s)
     return s->base == 0 && s->limit == 0xffffffffu && (s->flags & (DESC_P | DESC_S | DESC_CODE | DESC_R)) == (DESC_P | DESC_S | DESC_CODE | DESC_R);
 }
 
+/* What gen_tls_check() compares with. A closer look (helper check_seg) is also for what grows down and for code that is read. */
+static void update_tls_last(CPUX86State *env, bool protected)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        const SegCache *s = &env->segs[R_FS + i];
+        bool data = !protected || (s->flags & (DESC_P | DESC_S | DESC_CODE | DESC_E)) == (DESC_P | DESC_S);
+        env->tls_last[i][0] = data ? (int64_t)s->limit : -1;
+        env->tls_last[i][1] = data && (!protected || s->flags & DESC_W) ? (int64_t)s->limit : -1;
+    }
+}
+
 void cpu_update_hflags(CPUX86State *env)
 {
     uint64_t cr0 = env->cr[0], cr4 = env->cr[4];
@@ -54,6 +65,7 @@ void cpu_update_hflags(CPUX86State *env)
     if (h & HF_CS64) {
         h |= HF_FLAT_ES | HF_FLAT_CS | HF_FLAT_SS | HF_FLAT_DS | HF_FLAT_FS | HF_FLAT_GS;
     } else {
+        update_tls_last(env, (h & (HF_PE | HF_VM)) == HF_PE);
         for (int i = R_ES; i <= R_GS; i++)
             if (i == R_CS ? is_flat_code(&env->segs[i]) : is_flat_data(&env->segs[i]))
                 h |= HF_FLAT_SEG(i);

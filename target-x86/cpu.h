@@ -141,6 +141,7 @@ typedef struct CPUX86State {
     uint32_t inhibit_irq;      /* during the shadow: SHADOW_STI or SHADOW_MOVSS */
 
     SegCache segs[6], ldt, tr;
+    int64_t tls_last[2][2];    /* FS and GS outside 64-bit code, reading and writing: the last byte that needs no closer look, -1: none */
     struct { uint64_t base; uint32_t limit; } gdt, idt;
 
     uint64_t cr[5];            /* cr[1] unused */

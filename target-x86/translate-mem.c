@@ -4,6 +4,7 @@
  * A flat segment costs nothing. Any other has its limit, and in protected mode its type, compared in line;
  * what fails goes to helper check_seg, which knows every rule (expand-down, null selectors) and raises.
  * These checks end a basic block: values that an instruction computes before them stand in gen_temp() temps. */
+#include "target-x86/flags.h"
 #include "target-x86/translate.h"
 #include "accel/cputlb.h"
 
@@ -141,6 +142,33 @@ static void gen_seg_check(DisasContext *dc, int seg, Tv off, unsigned bytes, boo
     tcg_gen_label(s, ok);
 }
 
+/* Thread-local storage of 32-bit programs lies behind FS or GS, everywhere in code that a C library has. A comparison without a
+ * basic block's end: what fails leaves the TB, and the same instruction at the start of one looks closely. So it is only for an
+ * instruction that accesses its operand first; false: not this one. */
+static bool gen_tls_check(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write)
+{
+    TcgContext *s = dc->s;
+    const Insn *i = &dc->insn;
+    bool operand = i->has_modrm ? i->mod != 3 && !(i->map == MAP_1 && (i->opcode & 0xf8) == 0xd8) /* not x87 */
+                                : i->map == MAP_1 && (i->opcode & 0xfc) == 0xa0;                  /* MOV moffs */
+    Tv last = off, limit;
+
+    if (seg < R_FS || dc->nb_insns <= 1 || !operand || !i->row)
+        return false;
+    if (cc_op_is_over(dc->cc_op))
+        gen_sync_cc_op(dc);
+    if (bytes > 1) {
+        last = tcg_temp(s);
+        tcg_gen_addi(s, TCG_I64, last, off, bytes - 1);
+    }
+    limit = tcg_temp(s);
+    tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, tls_last[seg - R_FS][write]), 8, false);
+    TcgOp *op = tcg_gen_side_exit(s, TCG_I64, TCG_COND_GT, last, limit, dc_op_eip(dc, dc_eip(dc)), false);
+    if (dc->cc_op_dirty)
+        op->arg[5] = (uint64_t)offsetof(CPUX86State, cc_op) << 32 | dc->cc_op;
+    return true;
+}
+
 Tv gen_add_seg(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write)
 {
     TcgContext *s = dc->s;
@@ -150,7 +178,7 @@ Tv gen_add_seg(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write)
         CALL_HELPER(dc, raise_exception_err, NO_OUT, 3, tcg_env(s).i, tcg_const(s, EXCP_GP).i, tcg_const(s, 0).i);
     if (seg_is_flat(dc, seg))
         return off;
-    if (!dc->code64) {
+    if (!dc->code64 && !gen_tls_check(dc, seg, off, bytes, write)) {
         if (s->temps[off.i].kind == TCG_TEMP_EBB) {
             Tv local = tcg_temp_local(s);
             tcg_gen_mov(s, TCG_I64, local, off);
