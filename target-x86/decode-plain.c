@@ -10,8 +10,19 @@
 #include "target-x86/translate.h"
 
 enum { NO_ROW = -1 };
+/* decode_plain() reads an immediate with the seven bytes behind it. */
+enum { MAX_BYTES = 15 + 7 };
 
-static int16_t row_of[2][2][256][8]; /* 64-bit mode or not, MAP_1 or MAP_0F, opcode, ModRM.reg */
+enum { KEY_0F = 1 << 8, KEY_64 = 1 << 9, NB_KEYS = 1 << 10 }; /* opcode; MAP_0F, not MAP_1; 64-bit mode */
+static int16_t row_of[NB_KEYS][8]; /* and ModRM.reg */
+
+/* What decode_plain() wants to know of each row. */
+static struct PlainRow {
+    uint8_t mods;              /* bit 0: memory fits, bit 1: a register does; neither: if the CPU has a feature, then bits 2 and 3 say it */
+    uint8_t wide;              /* bit 3 of REX, as good as set in 64-bit mode */
+    uint8_t imm_bytes;
+    bool imm_signed, imm_wide; /* wide: 8 bytes if the operation has 64 bits */
+} *plain_rows;
 
 /* Of the operands in the instruction's bytes, the one of a row that decode_plain() knows; O___ if there is none. */
 static bool only_immediate(const OpcodeRow *r, OpKind *kind)
@@ -46,7 +57,7 @@ static void enter_row(unsigned code64, unsigned n)
     if (r->map > MAP_0F || r->attr & (code64 ? ROW_NO64 : ROW_ONLY64) || r->pp > ROW_NR)
         return; /* fits never, or with prefixes only */
     for (unsigned opcode = r->opcode; opcode < (unsigned)r->opcode + r->count; opcode++) {
-        int16_t *of = row_of[code64][r->map][opcode];
+        int16_t *of = row_of[opcode | (r->map == MAP_0F ? KEY_0F : 0) | (code64 ? KEY_64 : 0)];
         for (unsigned reg = 0; reg < 8; reg++) {
             if (r->reg >= 0 && r->reg != (int)reg)
                 continue;
@@ -56,14 +67,34 @@ static void enter_row(unsigned code64, unsigned n)
     }
 }
 
-void decode_plain_index(void)
+static struct PlainRow describe(const OpcodeRow *r)
 {
+    static const uint8_t bytes[] = { [O_Ib] = 1, [O_sIb] = 1, [O_Jb] = 1, [O_Iw] = 2, [O_Iz] = 4, [O_Jz] = 4, [O_Iv] = 4 };
+    OpKind k;
+
+    if (!is_plain(r))
+        return (struct PlainRow){ 0 };
+    only_immediate(r, &k);
+    return (struct PlainRow){
+        .mods = (r->mod == ROW_AM ? 3 : r->mod == ROW_MR ? 2 : 1) << (r->feature >= 0 ? 2 : 0),
+        .wide = r->attr & (ROW_D64 | ROW_F64) ? 8 : 0,
+        .imm_bytes = k == O___ ? 0 : bytes[k],
+        .imm_signed = k == O_sIb || k == O_Jb || k == O_Iz || k == O_Jz, /* never 16 bits here */
+        .imm_wide = k == O_Iv,
+    };
+}
+
+static void decode_plain_index(void)
+{
+    plain_rows = g_new(struct PlainRow, nb_opcode_rows);
+    for (unsigned n = 0; n < nb_opcode_rows; n++)
+        plain_rows[n] = describe(&opcode_rows[n]);
     memset(row_of, NO_ROW, sizeof row_of);
     for (unsigned code64 = 0; code64 < 2; code64++) {
         for (unsigned n = nb_opcode_rows; n-- > 0;) /* the first one wins */
             enter_row(code64, n);
         for (unsigned opcode = 0xc4; opcode <= 0xc5; opcode++) /* VEX, or LES and LDS */
-            memset(row_of[code64][MAP_1][opcode], NO_ROW, sizeof row_of[0][0][0]);
+            memset(row_of[opcode | (code64 ? KEY_64 : 0)], NO_ROW, sizeof row_of[0]);
     }
 }
 
@@ -105,46 +136,47 @@ static inline void take_address(Insn *i, const uint8_t **p, bool code64)
         i->seg = R_SS;
 }
 
-static inline uint64_t take_immediate(const Insn *i, const uint8_t **p, OpKind kind)
+static inline uint64_t immediate(const uint8_t *p, unsigned bytes, bool is_signed)
 {
-    switch (kind) {
-    case O_Ib: return take(p, 1);
-    case O_sIb: case O_Jb: return (int8_t)take(p, 1);
-    case O_Iw: return take(p, 2);
-    case O_Iz: case O_Jz: return (int32_t)take(p, 4); /* never 16 bits here */
-    default: return i->osize == MO_64 ? take(p, 8) : take(p, 4); /* O_Iv */
-    }
+    unsigned drop = 64 - 8 * bytes;
+    uint64_t v;
+
+    memcpy(&v, p, 8);
+    v <<= drop;
+    return is_signed ? (uint64_t)((int64_t)v >> drop) : v >> drop;
 }
 
-bool decode_plain(DisasContext *dc, const uint8_t *bytes)
+/* The instruction at `bytes`, that is at dc->pc; false: it is none of those, and dc->insn has not changed. */
+static inline bool decode_plain(DisasContext *dc, const uint8_t *bytes)
 {
     static const Insn fresh = { .seg_override = -1, .seg = R_DS, .base = -1, .index = -1, .vsib = -1, .mod = 3 };
     Insn *i = &dc->insn;
     const uint8_t *p = bytes;
-    unsigned opcode = *p++, rex = 0, map = MAP_1;
+    bool code64 = dc->code64;
+    unsigned opcode = *p++, rex = 0, key = 0;
 
-    if (dc->code64 && (opcode & 0xf0) == 0x40) {
+    if (code64 && (opcode & 0xf0) == 0x40) {
         rex = opcode;
         opcode = *p++;
     }
     if (opcode == 0x0f) {
-        map = MAP_0F;
+        key = KEY_0F;
         opcode = *p++;
     }
-    int n = row_of[dc->code64][map][opcode][*p >> 3 & 7];
+    int n = row_of[key | opcode | (code64 ? KEY_64 : 0)][*p >> 3 & 7];
     if (n == NO_ROW)
         return false;
     const OpcodeRow *r = &opcode_rows[n];
-    if (unlikely(r->feature >= 0) && !cpu_has(dc->env, r->feature))
-        return false;
-    if (r->mod != ROW_AM && (r->mod == ROW_MR) != (*p >= 0xc0))
+    const struct PlainRow *plain = &plain_rows[n];
+    unsigned is_reg = *p >= 0xc0;
+    if (unlikely(!(plain->mods >> is_reg & 1)) && !(plain->mods >> (2 + is_reg) & 1 && cpu_has(dc->env, r->feature)))
         return false;
     *i = fresh;
-    i->map = map;
+    i->map = key ? MAP_0F : MAP_1;
     i->opcode = opcode;
     i->row = r;
-    i->asize = dc->code64 ? MO_64 : MO_32;
-    i->osize = rex & 8 || (dc->code64 && r->attr & (ROW_D64 | ROW_F64)) ? MO_64 : MO_32;
+    i->asize = code64 ? MO_64 : MO_32;
+    i->osize = (rex | (code64 ? plain->wide : 0)) & 8 ? MO_64 : MO_32;
     if (rex) {
         i->has_rex = true;
         i->rex_w = rex >> 3 & 1;
@@ -157,20 +189,44 @@ bool decode_plain(DisasContext *dc, const uint8_t *bytes)
         i->has_modrm = true;
         i->modrm = modrm;
         i->mod = modrm >> 6;
-        i->reg = (modrm >> 3 & 7) | i->rex_r;
-        i->rm = (modrm & 7) | i->rex_b;
-        if (i->mod != 3)
-            take_address(i, &p, dc->code64);
+        i->reg = (modrm >> 3 & 7) | (rex << 1 & 8);
+        i->rm = (modrm & 7) | (rex << 3 & 8);
+        if (modrm < 0xc0)
+            take_address(i, &p, code64);
     }
-    if (r->bytes) {
-        for (unsigned k = 0; k < 3; k++) {
-            if (r->op[k] >= O_Ib && r->op[k] <= O_Ov) {
-                i->imm = take_immediate(i, &p, r->op[k]);
-                break;
-            }
-        }
+    if (plain->imm_bytes) {
+        unsigned imm_bytes = plain->imm_bytes << (plain->imm_wide && i->osize == MO_64);
+        i->imm = immediate(p, imm_bytes, plain->imm_signed);
+        p += imm_bytes;
     }
     i->len = p - bytes;
     dc->pc_next = dc->pc + i->len;
     return true;
+}
+
+/* The page of the TB's first byte, if it is the one that was read from last: that did not fault, and had no side effect. */
+static __attribute__((noinline)) void find_page(DisasContext *dc)
+{
+    static gsize done;
+    vaddr page = dc->pc_first & TCG_PAGE_MASK;
+
+    if (g_once_init_enter(&done)) {
+        decode_plain_index();
+        g_once_init_leave(&done, 1);
+    }
+    if (dc->code32 && dc->cpu->code_page.page == page) {
+        dc->plain_page = page;
+        dc->plain_host = dc->cpu->code_page.host;
+        dc->plain_end = TCG_PAGE_SIZE - MAX_BYTES + 1;
+    }
+}
+
+DecodeResult decode_insn(DisasContext *dc)
+{
+    if (unlikely(!dc->plain_end))
+        find_page(dc);
+    vaddr at = dc->pc - dc->plain_page;
+    if (likely(at < dc->plain_end) && decode_plain(dc, dc->plain_host + at))
+        return DECODE_OK;
+    return decode_any(dc);
 }

@@ -77,7 +77,6 @@ static void build_index(void)
             row_first[r->map][r->opcode + n] = i;
         }
     }
-    decode_plain_index();
 }
 
 #define FIXED(size) { [MO_16] = size, [MO_32] = size, [MO_64] = size }
@@ -505,12 +504,18 @@ static bool has_imm8_anyway(const Insn *i)
     }
 }
 
-static __attribute__((noinline)) DecodeResult decode_any(DisasContext *dc)
+DecodeResult decode_any(DisasContext *dc)
 {
+    static gsize done;
+
     Insn *i = &dc->insn;
     Fetch f = { .dc = dc, .bytes = bytes_in_page(dc), .mask = dc->code64 ? ~0ULL : 0xffffffffu };
     bool have_imm = false, bad_vex = false;
 
+    if (g_once_init_enter(&done)) {
+        build_index();
+        g_once_init_leave(&done, 1);
+    }
     *i = (Insn){ .seg_override = -1, .seg = R_DS, .base = -1, .index = -1, .vsib = -1, .mod = 3 };
     decode_prefixes(dc, &f);
     if (i->seg_override >= 0)
@@ -564,18 +569,4 @@ static __attribute__((noinline)) DecodeResult decode_any(DisasContext *dc)
     if (i->row && (i->row->attr & ROW_PE) && (!dc->pe || dc->vm86))
         return DECODE_UD;
     return DECODE_OK;
-}
-
-DecodeResult decode_insn(DisasContext *dc)
-{
-    static gsize done;
-    const uint8_t *bytes = bytes_in_page(dc);
-
-    if (g_once_init_enter(&done)) {
-        build_index();
-        g_once_init_leave(&done, 1);
-    }
-    if (likely(bytes && dc->code32) && decode_plain(dc, bytes))
-        return DECODE_OK;
-    return decode_any(dc);
 }

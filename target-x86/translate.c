@@ -356,6 +356,7 @@ static void init_context(DisasContext *dc, CPUState *cpu, TB *tb, TcgContext *s,
         .vm86 = f & HF_VM, .code64 = f & HF_CS64, .code32 = f & (HF_CS32 | HF_CS64), .ss32 = f & HF_SS32,
         .lma = f & HF_LMA, .tf = f & HF_TF, .cc_op = CC_OP_DYNAMIC, .max_insns = max_insns,
     };
+    dc->all_flat = dc->code64;
     dc->mmu_idx = dc->cpl == 3 ? MMU_USER : f & HF_SMAP_OFF ? MMU_KNOSMAP : MMU_KERNEL;
     dc->plain_exits = f & (HF_TF | HF_RF | HF_INHIBIT_IRQ);
     if (dc->plain_exits || dc->max_insns == 0)
@@ -485,8 +486,9 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
         dc->shadow_next = false;
         dc->nb_insns++;
         dc->mem_valid = false;
-        dc->all_flat = dc->code64 || ((dc->flags & HF_FLAT_ES) && (dc->flags & HF_FLAT_SS) && (dc->flags & HF_FLAT_DS) &&
-                                      (dc->flags & HF_FLAT_SEG(dc->insn.seg)));
+        if (!dc->code64)
+            dc->all_flat = (dc->flags & HF_FLAT_ES) && (dc->flags & HF_FLAT_SS) && (dc->flags & HF_FLAT_DS) &&
+                           (dc->flags & HF_FLAT_SEG(dc->insn.seg));
         last_byte = dc->pc_next - 1;
         if (flags_open && (r != DECODE_OK || insn_overwrites_flags(dc, &flags_open))) {
             tb->skips_state = r == DECODE_OK;

@@ -55,6 +55,10 @@ typedef struct DisasContext {
     unsigned cpl, iopl, mmu_idx;
     bool pe, vm86, code64, code32, ss32, lma, tf;
     Insn insn;
+    /* decode-plain.c: bytes of the page plain_page in front of offset plain_end are those from plain_host on. 0: not known, or not so */
+    vaddr plain_page;
+    const uint8_t *plain_host;
+    unsigned plain_end;
     CCOp cc_op;              /* CC_OP_DYNAMIC: env->cc_op holds it */
     bool cc_op_dirty;        /* env->cc_op differs from cc_op */
     DisasEnd end;

@@ -57,6 +57,7 @@ TcgLabel tcg_label(TcgContext *s)
         s->overflow = true;
         return (TcgLabel){ 0 };
     }
+    s->label_refs[s->nb_labels] = 0;
     return (TcgLabel){ s->nb_labels++ };
 }
 
@@ -87,6 +88,8 @@ TcgOp *tcg_emit(TcgContext *s, TcgOpcode opc, TcgType type, unsigned nargs, ...)
     for (unsigned i = 0; i < TCG_MAX_ARGS; i++)
         op->arg[i] = i < nargs ? va_arg(ap, uint64_t) : 0;
     va_end(ap);
+    if (opc == TCG_OP_br || opc == TCG_OP_brcond)
+        s->label_refs[op->arg[opc == TCG_OP_br ? 0 : 3]]++;
     return op;
 }
 
@@ -425,6 +428,7 @@ void tcg_gen_brcond(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, TcgLabel l)
         c = tcg_cond_swap(c);
     }
     emit4(s, TCG_OP_brcond, t, a.i, b.i, c, l.i);
+    s->label_refs[l.i]++;
 }
 
 void tcg_gen_brcondi(TcgContext *s, TcgType t, TcgCond c, Tv a, int64_t b, TcgLabel l)
@@ -432,7 +436,12 @@ void tcg_gen_brcondi(TcgContext *s, TcgType t, TcgCond c, Tv a, int64_t b, TcgLa
     tcg_gen_brcond(s, t, c, a, imm(s, t, b), l);
 }
 
-void tcg_gen_br(TcgContext *s, TcgLabel l) { emit1(s, TCG_OP_br, TCG_I64, l.i); }
+void tcg_gen_br(TcgContext *s, TcgLabel l)
+{
+    emit1(s, TCG_OP_br, TCG_I64, l.i);
+    s->label_refs[l.i]++;
+}
+
 void tcg_gen_label(TcgContext *s, TcgLabel l) { emit1(s, TCG_OP_set_label, TCG_I64, l.i); }
 void tcg_gen_discard(TcgContext *s, Tv t) { emit1(s, TCG_OP_discard, TCG_I64, t.i); }
 

@@ -19,6 +19,10 @@ const TcgOpInfo tcg_op_info[TCG_OP_COUNT] = {
 #define KIND(opc, outs, ins, flags)                                                                                    \
     ((opc) == TCG_OP_insn_start                                          ? TCG_OPK_INSN_START                          \
      : (opc) == TCG_OP_set_label                                         ? TCG_OPK_LABEL                               \
+     : (opc) == TCG_OP_mov                                               ? TCG_OPK_MOV                                 \
+     : (opc) == TCG_OP_guest_ld || (opc) == TCG_OP_guest_ldv             ? TCG_OPK_LOAD                                \
+     : (flags) & EXITS                                                   ? TCG_OPK_EXIT                                \
+     : (opc) == TCG_OP_guest_st || (opc) == TCG_OP_guest_stv || ((opc) >= TCG_OP_st8 && (opc) <= TCG_OP_st64) ? TCG_OPK_STORE \
      : (outs) != 1 || (ins) == 0 || ((flags) & ~(unsigned)COMMUTES) != 0 ? TCG_OPK_OTHER                               \
      : (ins) == 1                                                        ? TCG_OPK_PURE1                               \
      : (ins) == 2                                                        ? TCG_OPK_PURE2                               \

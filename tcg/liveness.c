@@ -161,8 +161,11 @@ static void live_at_end(TcgContext *s, Live *v, const TcgOp *op)
     uint64_t dead = v->lazy & ~v->live[0];
 
     v->poll = 0;
-    if (op->opc == TCG_OP_set_label && v->lazy)
-        v->label_dead[op->arg[0]] = dead;
+    if (op->opc == TCG_OP_set_label) {
+        s->label_op[op->arg[0]] = op - s->ops;
+        if (v->lazy)
+            v->label_dead[op->arg[0]] = dead;
+    }
     live_only(v, tcg_op_info[op->opc].flags & TCG_OPF_EXITS ? v->globals : v->persistent);
     if (op->opc == TCG_OP_goto_tb && z->dead && z->a != TCG_NO_TEMP)
         v->live[0] &= ~(v->poll = z->dead);
@@ -237,6 +240,26 @@ static inline __attribute__((always_inline)) void live_pure_op(TcgContext *s, Li
     set_live(v, a);
     if (two)
         set_live(v, b);
+}
+
+/* Loads and stores of guest memory, stores to the host's. */
+static inline __attribute__((always_inline)) void live_access(TcgContext *s, Live *v, TcgOp *op, bool load, bool guest)
+{
+    TcgTempIdx a = op->arg[0], b = op->arg[1]; /* of a load: result and address */
+
+    op->life = 0;
+    if (load) {
+        op->life = !is_live(v, a) << 8;
+        set_dead(v, a);
+    }
+    if (guest) {
+        all_globals_live(v);
+        s->nb_accesses++;
+    }
+    op->life |= (load ? 0 : dies(s, v, a)) | dies(s, v, b) << 1;
+    if (!load)
+        set_live(v, a);
+    set_live(v, b);
 }
 
 static void live_op(TcgContext *s, Live *v, TcgOp *op);
@@ -337,18 +360,28 @@ void tcg_liveness(TcgContext *s)
     place_results(s);
     begin(&v, s);
     s->nb_accesses = 0;
-    for (unsigned i = s->nb_ops; i-- > 0;) {
-        TcgOp *op = &s->ops[i];
+    for (TcgOp *op = s->ops + s->nb_ops; op-- > s->ops;) {
         const TcgOpInfo *info = &tcg_op_info[op->opc];
-        if (info->kind == TCG_OPK_PURE2)
+        switch ((TcgOpKind)info->kind) {
+        case TCG_OPK_INSN_START:
+            break;
+        case TCG_OPK_PURE2:
             live_pure_op(s, &v, op, true);
-        else if (info->kind == TCG_OPK_PURE1)
+            break;
+        case TCG_OPK_PURE1: case TCG_OPK_MOV:
             live_pure_op(s, &v, op, false);
-        else if (info->kind == TCG_OPK_INSN_START)
-            op->life = 0;
-        else if (special[op->opc])
-            live_op(s, &v, op);
-        else
-            live_plain_op(s, &v, op, info);
+            break;
+        case TCG_OPK_LOAD:
+            live_access(s, &v, op, true, true);
+            break;
+        case TCG_OPK_STORE:
+            live_access(s, &v, op, false, info->flags & TCG_OPF_FAULT);
+            break;
+        default:
+            if (special[op->opc])
+                live_op(s, &v, op);
+            else
+                live_plain_op(s, &v, op, info);
+        }
     }
 }

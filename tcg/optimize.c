@@ -143,9 +143,10 @@ static __attribute__((noinline)) uint64_t result_ones(Optimizer *o, const TcgOp 
 
 /* ---- the pass ---- */
 
-static COLD void replace_input(Optimizer *o, TcgOp *op, unsigned i, unsigned value)
+static COLD bool replace_input(Optimizer *o, TcgOp *op, unsigned i, unsigned value)
 {
     const Value *v = &o->value[value];
+    uint64_t was = op->arg[i];
 
     if (v->is_const) {
         TcgTempIdx c;
@@ -157,22 +158,23 @@ static COLD void replace_input(Optimizer *o, TcgOp *op, unsigned i, unsigned val
         if (h != TCG_NO_TEMP)
             op->arg[i] = h;
     }
+    return op->arg[i] != was;
 }
 
-/* An input is replaced by a constant or a better home. */
-static inline void improve_input(Optimizer *o, TcgOp *op, unsigned i)
+/* An input is replaced by a constant or a better home, if there is one: true. */
+static inline bool improve_input(Optimizer *o, TcgOp *op, unsigned i)
 {
     TcgTempIdx t = op->arg[i];
+    unsigned kind = o->s->temps[t].kind;
 
-    if (o->s->temps[t].kind == TCG_TEMP_CONST)
-        return;
-    if (!is_current(o, t)) {
+    if (kind == TCG_TEMP_CONST)
+        return false;
+    if (o->temp[t].stamp != o->stamp[kind]) {
         new_value(o, t); /* nothing is known of it, and nobody else has it */
-        return;
+        return false;
     }
     unsigned n = o->temp[t].value;
-    if (o->value[n].homes != lone_home(t))
-        replace_input(o, op, i, n);
+    return o->value[n].homes != lone_home(t) && replace_input(o, op, i, n);
 }
 
 /* A simd op's old destination must stay in place. */
@@ -244,8 +246,8 @@ static COLD bool set_outputs(Optimizer *o, TcgOp *op)
 
 static void drop_label_ref(Optimizer *o, uint64_t label)
 {
-    if (o->label_refs[label])
-        o->label_refs[label]--;
+    if (o->s->label_refs[label])
+        o->s->label_refs[label]--;
 }
 
 /* brcond: 1 keep, 0 delete. It may become a br. */
@@ -263,42 +265,70 @@ static COLD bool rewrite_brcond(Optimizer *o, TcgOp *op)
     return r != 0;
 }
 
-static void count_label_refs(Optimizer *o)
-{
-    const TcgContext *s = o->s;
+/* When a rule may fit an op none of whose inputs was improved: such an op is as ir-build.c or a rule left it. */
+typedef enum RulesFor {
+    RULES_CONST_FIRST, /* if the first input is a constant */
+    RULES_CONST,       /* if any is, or the two are the same temp */
+    RULES_ALWAYS,      /* it depends on known bits */
+} RulesFor;
+static const uint8_t rules_for[TCG_OP_COUNT] = {
+    [TCG_OP_sub] = RULES_CONST, [TCG_OP_or] = RULES_CONST, [TCG_OP_xor] = RULES_CONST, [TCG_OP_mul] = RULES_CONST,
+    [TCG_OP_and] = RULES_CONST, [TCG_OP_andc] = RULES_CONST,
+    [TCG_OP_setcond] = RULES_ALWAYS, [TCG_OP_movcond] = RULES_ALWAYS, [TCG_OP_shl] = RULES_ALWAYS, [TCG_OP_shr] = RULES_ALWAYS,
+    [TCG_OP_sar] = RULES_ALWAYS, [TCG_OP_rotl] = RULES_ALWAYS, [TCG_OP_rotr] = RULES_ALWAYS, [TCG_OP_shld] = RULES_ALWAYS,
+    [TCG_OP_shrd] = RULES_ALWAYS, [TCG_OP_ext8s] = RULES_ALWAYS, [TCG_OP_ext8u] = RULES_ALWAYS, [TCG_OP_ext16s] = RULES_ALWAYS,
+    [TCG_OP_ext16u] = RULES_ALWAYS, [TCG_OP_ext32s] = RULES_ALWAYS, [TCG_OP_ext32u] = RULES_ALWAYS, [TCG_OP_extract] = RULES_ALWAYS,
+    [TCG_OP_sextract] = RULES_ALWAYS, [TCG_OP_deposit] = RULES_ALWAYS,
+};
 
-    if (!s->nb_labels)
-        return;
-    memset(o->label_refs, 0, s->nb_labels * sizeof o->label_refs[0]);
-    for (unsigned i = 0; i < s->nb_ops; i++) {
-        if (s->ops[i].opc == TCG_OP_br)
-            o->label_refs[s->ops[i].arg[0]]++;
-        else if (s->ops[i].opc == TCG_OP_brcond)
-            o->label_refs[s->ops[i].arg[3]]++;
-    }
+static inline bool may_have_rule(const Optimizer *o, const TcgOp *op, bool two)
+{
+    const TcgTemp *temps = o->s->temps;
+
+    if (temps[op->arg[1]].kind == TCG_TEMP_CONST)
+        return true;
+    if (op->opc == TCG_OP_add) /* the commonest: of constants only zero has one */
+        return temps[op->arg[2]].kind == TCG_TEMP_CONST && !(temps[op->arg[2]].value & type_mask(op->type));
+    return rules_for[op->opc] == RULES_ALWAYS ||
+           (rules_for[op->opc] == RULES_CONST && two && (temps[op->arg[2]].kind == TCG_TEMP_CONST || op->arg[1] == op->arg[2]));
 }
 
-/* One reachable op. false: delete it. */
-static inline __attribute__((always_inline)) bool optimize_pure(Optimizer *o, TcgOp *op, unsigned kind, unsigned index)
+/* mov. false: delete it. */
+static inline bool optimize_mov(Optimizer *o, TcgOp *op, unsigned index)
 {
     improve_input(o, op, 1);
+    if (op->type != TCG_I64) {
+        while (tcg_optimize_rewrite(o, op))
+            ;
+        if (op->type != TCG_I64) {
+            set_output(o, op);
+            return true;
+        }
+    }
+    if (!set_full_copy(o, op))
+        return false;
+    if (o->s->temps[op->arg[0]].pinned) {
+        if (o->s->nb_copies < ARRAY_SIZE(o->s->copies))
+            o->s->copies[o->s->nb_copies] = index;
+        o->s->nb_copies++;
+    }
+    return true;
+}
+
+/* Another op with one output and no effect. false: delete it. */
+static inline __attribute__((always_inline)) bool optimize_pure(Optimizer *o, TcgOp *op, unsigned kind, unsigned index)
+{
+    bool rules = improve_input(o, op, 1);
+
     if (kind >= TCG_OPK_PURE2)
-        improve_input(o, op, 2);
+        rules |= improve_input(o, op, 2);
     for (unsigned i = 3; kind == TCG_OPK_PURE && i <= tcg_op_info[op->opc].ins; i++)
-        improve_input(o, op, i);
-    if (op->opc != TCG_OP_mov || op->type != TCG_I64) { /* else nothing is cheaper */
+        rules |= improve_input(o, op, i);
+    if (rules || may_have_rule(o, op, kind >= TCG_OPK_PURE2)) {
         while (tcg_optimize_rewrite(o, op)) /* rule 3: each turn goes downhill */
             ;
-    }
-    if (op->opc == TCG_OP_mov && op->type == TCG_I64) {
-        if (!set_full_copy(o, op))
-            return false;
-        if (o->s->temps[op->arg[0]].pinned) {
-            if (o->s->nb_copies < ARRAY_SIZE(o->s->copies))
-                o->s->copies[o->s->nb_copies] = index;
-            o->s->nb_copies++;
-        }
-        return true;
+        if (op->opc == TCG_OP_mov)
+            return optimize_mov(o, op, index);
     }
     set_output(o, op);
     return true;
@@ -330,7 +360,7 @@ static COLD bool optimize_label(Optimizer *o, unsigned *w, uint64_t l, bool *dea
         drop_label_ref(o, l);
         *dead = false;
     }
-    if (o->label_refs[l] == 0)
+    if (o->s->label_refs[l] == 0)
         return false; /* the way in, if any, is from above */
     *dead = false;
     forget_all(o);
@@ -352,6 +382,7 @@ void tcg_optimize(TcgContext *s)
 {
     Optimizer *o = s->optimizer;
     unsigned w = 0, nb_ops = s->nb_ops;
+    bool large = nb_ops > MAX_VALUES / VALUES_PER_OP - 2; /* else the table of values cannot become full */
     bool dead = false; /* behind an exit or a jump, no way in yet */
 
     if (!o)
@@ -363,7 +394,6 @@ void tcg_optimize(TcgContext *s)
     }
     forget_all(o);
     s->nb_copies = 0;
-    count_label_refs(o);
     for (unsigned r = 0; r < nb_ops; r++) {
         TcgOp *op = &s->ops[w];
         unsigned kind = tcg_op_info[s->ops[r].opc].kind;
@@ -389,19 +419,40 @@ void tcg_optimize(TcgContext *s)
                 drop_label_ref(o, op->arg[3]);
             continue;
         }
-        if (unlikely(o->nb_values > MAX_VALUES - 2 * VALUES_PER_OP))
+        if (unlikely(large) && o->nb_values > MAX_VALUES - 2 * VALUES_PER_OP)
             forget_all(o);
-        if (kind >= TCG_OPK_PURE1) {
+        switch ((TcgOpKind)kind) {
+        case TCG_OPK_MOV:
+            w += optimize_mov(o, op, w);
+            break;
+        case TCG_OPK_PURE1: case TCG_OPK_PURE2: case TCG_OPK_PURE:
             w += optimize_pure(o, op, kind, w);
-            continue;
-        }
-        if (!optimize_other(o, op))
-            continue;
-        w++;
-        if (op->opc == TCG_OP_brcond)
-            forget(o, TCG_TEMP_EBB);
-        else if (op->opc == TCG_OP_br || (tcg_op_info[op->opc].flags & TCG_OPF_EXITS))
+            break;
+        case TCG_OPK_STORE:
+            improve_input(o, op, 0);
+            improve_input(o, op, 1);
+            w++;
+            break;
+        case TCG_OPK_LOAD:
+            improve_input(o, op, 1);
+            new_value(o, op->arg[0])->ones = result_ones(o, op);
+            w++;
+            break;
+        case TCG_OPK_EXIT:
+            if (tcg_op_info[op->opc].ins)
+                improve_input(o, op, 0);
             dead = true;
+            w++;
+            break;
+        default:
+            if (!optimize_other(o, op))
+                break;
+            w++;
+            if (op->opc == TCG_OP_brcond)
+                forget(o, TCG_TEMP_EBB);
+            else if (op->opc == TCG_OP_br)
+                dead = true;
+        }
     }
     s->nb_ops = w;
 }

@@ -33,7 +33,6 @@ typedef struct Optimizer {
         uint16_t value;
     } temp[TCG_MAX_TEMPS];
     Value value[MAX_VALUES];
-    uint16_t label_refs[TCG_MAX_LABELS];
     uint8_t global_rank[TCG_MAX_TEMPS / 2]; /* home_rank() */
 } Optimizer;
 

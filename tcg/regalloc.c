@@ -611,15 +611,8 @@ static void begin(Ra *l, TcgContext *s)
     l->held = 0;
     if (!l->rng)
         l->rng = 2463534242u;
-    memset(l->label_off, 0xff, s->nb_labels * sizeof l->label_off[0]);
-    memset(l->label_refs, 0, s->nb_labels * sizeof l->label_refs[0]);
-    for (unsigned i = 0; i < s->nb_ops && s->nb_labels; i++) {
-        const TcgOp *op = &s->ops[i];
-        if (op->opc == TCG_OP_br || op->opc == TCG_OP_brcond)
-            l->label_refs[op->arg[op->opc == TCG_OP_br ? 0 : 3]]++;
-        else if (op->opc == TCG_OP_set_label)
-            l->label_op[op->arg[0]] = i;
-    }
+    for (unsigned i = 0; i < s->nb_labels; i++)
+        l->label_off[i] = ~0u;
     memcpy(l->t, l->fresh, s->nb_globals * sizeof l->t[0]);
     for (unsigned i = s->nb_globals; i < s->nb_temps; i++) {
         static const RaTemp fresh[] = { /* by TcgTempKind */

@@ -133,8 +133,6 @@ typedef struct Ra {
     uint64_t insn_data[2];
     uint64_t x87_state;              /* of the last x87_state op */
     uint32_t label_off[TCG_MAX_LABELS];
-    uint16_t label_refs[TCG_MAX_LABELS]; /* jumps to it, but for those that became a goto_tb's */
-    uint16_t label_op[TCG_MAX_LABELS];   /* index of its set_label */
     struct { uint8_t *pos; uint16_t label; } fixup[MAX_FIXUPS];
     unsigned nb_fixups;
     ExitTail exit[MAX_EXITS];

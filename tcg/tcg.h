@@ -19,8 +19,12 @@ enum { /* TcgOpInfo.flags */
     TCG_OPF_COMMUTES = 1, TCG_OPF_ENDS_BB = 2, TCG_OPF_SIDE = 4, TCG_OPF_FAULT = 8, TCG_OPF_EXITS = 16,
     TCG_OPF_VEC = 32,
 };
-/* What passes do most ops of one kind by. PURE: one general output, from 1, 2 or more inputs, and nothing else. */
-typedef enum TcgOpKind { TCG_OPK_OTHER, TCG_OPK_INSN_START, TCG_OPK_LABEL, TCG_OPK_PURE1, TCG_OPK_PURE2, TCG_OPK_PURE } TcgOpKind;
+/* What passes do most ops of one kind by. PURE: one general output, from 1, 2 or more inputs, and nothing else.
+ * LOAD: of guest memory. STORE: inputs and effects, of which temps know nothing. EXIT: such an op that ends the TB. */
+typedef enum TcgOpKind {
+    TCG_OPK_OTHER, TCG_OPK_INSN_START, TCG_OPK_LABEL, TCG_OPK_STORE, TCG_OPK_EXIT, TCG_OPK_LOAD, TCG_OPK_MOV, TCG_OPK_PURE1,
+    TCG_OPK_PURE2, TCG_OPK_PURE,
+} TcgOpKind;
 typedef struct TcgOpInfo {
     const char *name;
     uint8_t outs, ins, consts, flags, kind;
@@ -251,6 +255,8 @@ struct TcgContext {
     uint16_t copies[24]; /* tcg_optimize() notes the 64-bit moves to pinned globals; there are nb_copies, more: not noted */
     unsigned nb_copies;
     unsigned nb_accesses; /* loads and stores of guest memory but for read-modify-write: tcg_liveness() counts. Before: UINT_MAX */
+    uint16_t label_refs[TCG_MAX_LABELS]; /* jumps to it that were emitted, less those that tcg_optimize() removed */
+    uint16_t label_op[TCG_MAX_LABELS];   /* tcg_liveness(): index of its set_label */
     bool overflow; /* ran out of temps, ops or labels: compile answers TCG_TOO_BIG */
     uint16_t const_head[256];            /* hash of a constant's value -> its temp, 0xffff: none */
     uint16_t const_next[TCG_MAX_TEMPS];  /* next constant in the same hash bucket */

@@ -32,7 +32,7 @@ void lower_exit(Ra *l, uint8_t *jump, unsigned reason)
 
 static void lower_label(Ra *l, const TcgOp *op)
 {
-    if (l->label_off[op->arg[0]] == ~0u && l->label_refs[op->arg[0]] == 0) {
+    if (l->label_off[op->arg[0]] == ~0u && l->s->label_refs[op->arg[0]] == 0) {
         ra_end_bb(l);
         return; /* nobody jumps here: it is reached from above, with what the registers hold now */
     }
@@ -120,9 +120,9 @@ static void chain_jump(Ra *l, const TcgOp *op, int cc /* -1: always */)
 static TcgOp *branch_to_goto_tb(Ra *l, unsigned label, bool *invert)
 {
     TcgContext *s = l->s;
-    unsigned at = l->label_op[label], next = ra_next_op(l, l->op_index), behind = ra_next_op(l, at), before = at;
+    unsigned at = l->s->label_op[label], next = ra_next_op(l, l->op_index), behind = ra_next_op(l, at), before = at;
 
-    if (l->label_refs[label] != 1 || at < l->op_index)
+    if (l->s->label_refs[label] != 1 || at < l->op_index)
         return NULL;
     *invert = false;
     while (s->ops[before - 1].opc == TCG_OP_nop)
@@ -148,7 +148,7 @@ static void lower_brcond(Ra *l, const TcgOp *op)
         ra_sync(l); /* the fall-through path keeps its registers, which agree with memory now */
     X86Cond cc = lower_compare(l, op->type, op->arg[2], op->arg[0], op->arg[1]);
     if (chained) {
-        l->label_refs[label]--;
+        l->s->label_refs[label]--;
         ra_kill(l);
         ra_end_bb(l);
         chain_jump(l, chained, cc ^ invert);
