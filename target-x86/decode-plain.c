@@ -153,12 +153,12 @@ static inline bool decode_plain(DisasContext *dc, const uint8_t *bytes)
     Insn *i = &dc->insn;
     const uint8_t *p = bytes;
     bool code64 = dc->code64;
-    unsigned opcode = *p++, rex = 0, key = 0;
 
-    if (code64 && (opcode & 0xf0) == 0x40) {
-        rex = opcode;
-        opcode = *p++;
-    }
+    /* Every other instruction has a REX: no branches, which would be mispredicted as often. */
+    bool has_rex = code64 & ((*p & 0xf0) == 0x40);
+    unsigned rex = *p & -(unsigned)has_rex, key = 0, opcode;
+    p += has_rex;
+    opcode = *p++;
     if (opcode == 0x0f) {
         key = KEY_0F;
         opcode = *p++;
@@ -177,13 +177,11 @@ static inline bool decode_plain(DisasContext *dc, const uint8_t *bytes)
     i->row = r;
     i->asize = code64 ? MO_64 : MO_32;
     i->osize = (rex | (code64 ? plain->wide : 0)) & 8 ? MO_64 : MO_32;
-    if (rex) {
-        i->has_rex = true;
-        i->rex_w = rex >> 3 & 1;
-        i->rex_r = rex << 1 & 8;
-        i->rex_x = rex << 2 & 8;
-        i->rex_b = rex << 3 & 8;
-    }
+    i->has_rex = has_rex;
+    i->rex_w = rex >> 3 & 1;
+    i->rex_r = rex << 1 & 8;
+    i->rex_x = rex << 2 & 8;
+    i->rex_b = rex << 3 & 8;
     if (r->modrm) {
         unsigned modrm = *p++;
         i->has_modrm = true;

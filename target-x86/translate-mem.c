@@ -348,18 +348,19 @@ AddrRef gen_operand_mem(DisasContext *dc, bool write)
 /* Register number of a register operand; -1: it is none. */
 static int operand_reg(const DisasContext *dc, OpKind k)
 {
+    enum { NONE, RM, REG, VVVV, OPCODE, A, C, D, NB_PLACES };
+    static const uint8_t place[] = {
+        [O_Eb] = RM, [O_Ew] = RM, [O_Ed] = RM, [O_Ev] = RM, [O_Ey] = RM, [O_Rv] = RM, [O_Ry] = RM, [O_Gb] = REG, [O_Gw] = REG,
+        [O_Gv] = REG, [O_Gy] = REG, [O_By] = VVVV, [O_Zb] = OPCODE, [O_Zv] = OPCODE, [O_AL] = A, [O_rAX] = A, [O_zAX] = A, [O_CL] = C,
+        [O_DX] = D, [O_Yz] = NONE,
+    };
     const Insn *i = &dc->insn;
+    /* a table of all of them, since nobody can predict a branch by kinds of operands */
+    const int8_t reg[NB_PLACES] = {
+        [NONE] = -1, [RM] = i->rm, [REG] = i->reg, [VVVV] = i->vvvv, [OPCODE] = (i->opcode & 7) | i->rex_b, [A] = R_EAX, [C] = R_ECX, [D] = R_EDX,
+    };
 
-    switch (k) {
-    case O_Eb: case O_Ew: case O_Ed: case O_Ev: case O_Ey: case O_Rv: case O_Ry: return i->rm;
-    case O_Gb: case O_Gw: case O_Gv: case O_Gy: return i->reg;
-    case O_By: return i->vvvv;
-    case O_Zb: case O_Zv: return (i->opcode & 7) | i->rex_b;
-    case O_AL: case O_rAX: case O_zAX: return R_EAX;
-    case O_CL: return R_ECX;
-    case O_DX: return R_EDX;
-    default: return -1;
-    }
+    return reg[place[k]];
 }
 
 /* MOV, TEST and the eight ALU operations: nothing but the operand's value depends on the immediate. (A shift count of

@@ -107,9 +107,8 @@ static inline uint32_t stack_use(const DisasContext *dc, DecodeResult r)
             facts->stack = uses_stack64(i->row) ? 2 : 1;
         use |= facts->stack == 2 ? INSN_STACK : 0;
     }
-    if (i->has_modrm && i->mod != 3)
-        use |= i->seg == R_SS ? INSN_OPERAND | INSN_OPERAND_SS : INSN_OPERAND;
-    return use;
+    uint32_t operand = i->seg == R_SS ? INSN_OPERAND | INSN_OPERAND_SS : INSN_OPERAND;
+    return use | (operand & -(uint32_t)(i->has_modrm & (i->mod != 3))); /* half of all have one: no branch */
 }
 
 /* --- leaving the TB --- */

@@ -187,7 +187,7 @@ static inline void all_globals_live(Live *v)
 /* 1: the temp dies at an op that reads it. A constant's bit among the live ones is never looked at without its kind. */
 static inline unsigned dies(const TcgContext *s, const Live *v, TcgTempIdx t)
 {
-    return !is_live(v, t) && s->temps[t].kind < TCG_TEMP_CONST;
+    return !is_live(v, t) & (s->temps[t].kind < TCG_TEMP_CONST);
 }
 
 static void live_inputs(TcgContext *s, Live *v, TcgOp *op, unsigned first, unsigned n)
@@ -225,10 +225,10 @@ static const bool special[TCG_OP_COUNT] = { /* ops with rules of their own here 
     [TCG_OP_poll_exit] = true, [TCG_OP_side_exit] = true,
 };
 
-/* A pure op with two inputs or one. */
-static inline __attribute__((always_inline)) void live_pure_op(TcgContext *s, Live *v, TcgOp *op, bool two)
+/* A pure op with two inputs or one: without a branch between them. */
+static inline void live_pure_op(TcgContext *s, Live *v, TcgOp *op, bool two)
 {
-    TcgTempIdx d = op->arg[0], a = op->arg[1], b = two ? op->arg[2] : a;
+    TcgTempIdx d = op->arg[0], a = op->arg[1], b = op->arg[1 + two];
 
     if (!is_live(v, d)) {
         op->life = 0;
@@ -236,10 +236,9 @@ static inline __attribute__((always_inline)) void live_pure_op(TcgContext *s, Li
         return;
     }
     set_dead(v, d);
-    op->life = dies(s, v, a) << 1 | (two ? dies(s, v, b) << 2 : 0);
+    op->life = dies(s, v, a) << 1 | dies(s, v, b) << (1 + two);
     set_live(v, a);
-    if (two)
-        set_live(v, b);
+    set_live(v, b);
 }
 
 /* Loads and stores of guest memory, stores to the host's. */
@@ -365,11 +364,8 @@ void tcg_liveness(TcgContext *s)
         switch ((TcgOpKind)info->kind) {
         case TCG_OPK_INSN_START:
             break;
-        case TCG_OPK_PURE2:
-            live_pure_op(s, &v, op, true);
-            break;
-        case TCG_OPK_PURE1: case TCG_OPK_MOV:
-            live_pure_op(s, &v, op, false);
+        case TCG_OPK_MOV: case TCG_OPK_PURE1: case TCG_OPK_PURE2:
+            live_pure_op(s, &v, op, info->kind == TCG_OPK_PURE2);
             break;
         case TCG_OPK_LOAD:
             live_access(s, &v, op, true, true);

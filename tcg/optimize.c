@@ -167,12 +167,8 @@ static inline bool improve_input(Optimizer *o, TcgOp *op, unsigned i)
     TcgTempIdx t = op->arg[i];
     unsigned kind = o->s->temps[t].kind;
 
-    if (kind == TCG_TEMP_CONST)
-        return false;
-    if (o->temp[t].stamp != o->stamp[kind]) {
-        new_value(o, t); /* nothing is known of it, and nobody else has it */
-        return false;
-    }
+    if ((kind == TCG_TEMP_CONST) | (o->temp[t].stamp != o->stamp[kind]))
+        return false; /* nothing is known of it, and nobody else has it */
     unsigned n = o->temp[t].value;
     return o->value[n].homes != lone_home(t) && replace_input(o, op, i, n);
 }

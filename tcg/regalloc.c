@@ -623,8 +623,7 @@ static void begin(Ra *l, TcgContext *s)
             [TCG_TEMP_ENV] = { .kind = RA_ENV, .loc = LOC_DEAD, .reg = NOREG },
         };
         l->t[i] = fresh[s->temps[i].kind];
-        if (s->temps[i].kind == TCG_TEMP_CONST)
-            l->t[i].value = s->temps[i].value;
+        l->t[i].value = s->temps[i].value; /* of constants; the others have none */
     }
 }
 
