@@ -215,7 +215,7 @@ void gen_goto_lazy(DisasContext *dc, unsigned slot, uint64_t eip, bool lazy)
         if (dc->floating || dc->cs_base)
             tcg_gen_goto_ptr(dc->s, gen_pc(dc, lin));
         else
-            tcg_gen_goto_far(dc->s, slot, lin);
+            tcg_gen_goto_far(dc->s, slot, lin, dc->insn.row && dc->insn.row->gen == gen_CALL ? dc->pc_next : 0);
     } else {
         if (backward)
             tcg_gen_poll_exit(dc->s, dc_op_eip(dc, eip));

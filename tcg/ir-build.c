@@ -601,6 +601,9 @@ void tcg_gen_side_jump(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64_t
 void tcg_gen_poll_exit(TcgContext *s, uint64_t eip) { emit1(s, TCG_OP_poll_exit, TCG_I64, eip); }
 void tcg_gen_goto_code(TcgContext *s, Tv code) { emit1(s, TCG_OP_goto_code, TCG_I64, code.i); }
 void tcg_gen_goto_tb(TcgContext *s, unsigned slot, uint64_t eip) { emit2(s, TCG_OP_goto_tb, TCG_I64, slot, eip); }
-void tcg_gen_goto_far(TcgContext *s, unsigned slot, uint64_t pc) { emit2(s, TCG_OP_goto_far, TCG_I64, slot, pc); }
+void tcg_gen_goto_far(TcgContext *s, unsigned slot, uint64_t pc, uint64_t soon)
+{
+    tcg_emit(s, TCG_OP_goto_far, TCG_I64, 3, (uint64_t)slot, pc, soon);
+}
 void tcg_gen_goto_ptr(TcgContext *s, Tv pc) { emit1(s, TCG_OP_goto_ptr, TCG_I64, pc.i); }
 void tcg_gen_exit_tb(TcgContext *s, TbExit reason) { emit1(s, TCG_OP_exit_tb, TCG_I64, reason); }

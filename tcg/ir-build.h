@@ -103,7 +103,7 @@ void tcg_gen_insn_start(TcgContext *s, uint64_t eip, uint64_t word);
 void tcg_gen_poll_exit(TcgContext *s, uint64_t eip);
 void tcg_gen_goto_code(TcgContext *s, Tv code);
 void tcg_gen_goto_tb(TcgContext *s, unsigned slot, uint64_t eip);
-void tcg_gen_goto_far(TcgContext *s, unsigned slot, uint64_t pc);
+void tcg_gen_goto_far(TcgContext *s, unsigned slot, uint64_t pc, uint64_t soon);
 void tcg_gen_goto_ptr(TcgContext *s, Tv linear_pc);
 void tcg_gen_exit_tb(TcgContext *s, TbExit reason);
 

@@ -549,6 +549,7 @@ void x86_call_rx(Emit *e, const uint8_t *target_rx)
 void x86_jmp_r(Emit *e, Reg r) { op_rr(e, 0xff, 4, r); }
 void x86_jmp_m(Emit *e, X86Mem m) { any_rm(e, 0xff, 4, m); }
 void x86_call_r(Emit *e, Reg r) { any_rr(e, 0xff, 2, r); }
+void x86_prefetch(Emit *e, X86Mem m) { any_rm(e, M_0F | 0x18, 1, m); }
 void x86_ret(Emit *e) { insn_begin(e); put8(e, 0xc3); }
 
 void x86_patchable(Emit *e, unsigned opcode_bytes)

@@ -99,6 +99,7 @@ enum { X86_TEST_AX_IMM = 2 };                   /* offset of the immediate */
 void x86_test_ax(Emit *e, uint16_t imm);
 void x86_patch(Emit *e, uint8_t *pos, const uint8_t *target_rw);
 void x86_patch_here(Emit *e, uint8_t *pos);
+void x86_prefetch(Emit *e, X86Mem m); /* to the first-level cache */
 void x86_jmp_rx(Emit *e, const uint8_t *target_rx);
 void x86_call_rx(Emit *e, const uint8_t *target_rx); /* inside the code buffer */
 void x86_jmp_r(Emit *e, Reg r);

@@ -453,6 +453,8 @@ static bool lower_goto_far(Ra *l, const TcgOp *op)
     uint8_t *start = e->p, *aside;
     for (unsigned n = 0;; n++) {
         x86_load(e, 8, EXT_ZERO, t, ENV(jump_cache));
+        if (op->arg[2])
+            x86_prefetch(e, mem_at(t, jump_cache_index(op->arg[2]) << JUMP_CACHE_ENTRY_BITS));
         x86_alu_mi(e, X86_CMP, 4, false, mem_at(t, jump_page_offset(op->arg[1])), JUMP_PAGE_NONE);
         aside = x86_jcc(e, CC_NE);
         unsigned at = (uintptr_t)(e->p + 1) & 7;

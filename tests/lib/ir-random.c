@@ -413,7 +413,7 @@ void ir_random_program(TcgContext *s, GRand *r, unsigned nb_ops, unsigned featur
     }
     switch (pick(&g, 4)) {
     case 0: tcg_gen_goto_tb(s, 1, any_value(&g)); break;
-    case 2: tcg_gen_goto_far(s, 1, any_value(&g)); break;
+    case 2: tcg_gen_goto_far(s, 1, any_value(&g), any_value(&g)); break;
     case 1: tcg_gen_goto_ptr(s, src(&g)); break;
     default: tcg_gen_exit_tb(s, TB_EXIT_LOOKUP); break;
     }

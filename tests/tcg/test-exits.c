@@ -137,7 +137,7 @@ static void test_goto_far(void)
         begin();
         for (unsigned k = 0; k < i; k++) /* alignments of the patched words */
             tcg_gen_addi(s, TCG_I64, G(3), G(3), 1 + k);
-        tcg_gen_goto_far(s, i & 1, pc);
+        tcg_gen_goto_far(s, i & 1, pc, i & 2 ? pc + 0x1234 : 0);
         uint8_t *tb = compile();
         uint32_t jump = s->goto_tb_jump[i & 1], reset = s->goto_tb_reset[i & 1];
         g_assert_cmphex(((uintptr_t)tb + jump) % 8, <=, 4);
@@ -188,7 +188,7 @@ static void test_goto_far(void)
         s->no_far = i == 1;
         s->cs_base = i == 2 ? 0x10000 : 0;
         s->tb_cookie = i == 3 ? 1ull << 32 : COOKIE;
-        tcg_gen_goto_far(s, 0, 0x20040);
+        tcg_gen_goto_far(s, 0, 0x20040, 0);
         uint8_t *tb = compile();
         g_assert_cmphex(enter(tb), ==, s->tb_cookie | TB_EXIT_LOOKUP);
         g_assert_cmphex(env->head.eip, ==, i == 2 ? 0x10040 : 0x20040);
