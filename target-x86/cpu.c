@@ -64,9 +64,10 @@ void cpu_update_hflags(CPUX86State *env)
         h |= HF_SMAP_OFF;
     if (h & HF_CS64) {
         h |= HF_FLAT_ES | HF_FLAT_CS | HF_FLAT_SS | HF_FLAT_DS | HF_FLAT_FS | HF_FLAT_GS;
-    } else {
-        update_tls_last(env, (h & (HF_PE | HF_VM)) == HF_PE);
-        for (int i = R_ES; i <= R_GS; i++)
+    } else { /* real and 8086 mode: nothing is flat, so that a segment load changes no flag (call_load_seg()) */
+        bool protected = (h & (HF_PE | HF_VM)) == HF_PE;
+        update_tls_last(env, protected);
+        for (int i = R_ES; protected && i <= R_GS; i++)
             if (i == R_CS ? is_flat_code(&env->segs[i]) : is_flat_data(&env->segs[i]))
                 h |= HF_FLAT_SEG(i);
     }

@@ -118,7 +118,7 @@ typedef struct CPUX86IrqOps {
     int (*get_vector)(void *opaque);                  /* INTR acknowledge (LAPIC, then PIC); -1: spurious, nothing */
     uint8_t (*get_tpr)(void *opaque);                 /* CR8 << 4 */
     void (*set_tpr)(void *opaque, uint8_t tpr);
-    uint64_t (*get_apicbase)(void *opaque);
+    uint64_t (*get_apicbase)(void *opaque);           /* this one without the lock, too */
     bool (*set_apicbase)(void *opaque, uint64_t val); /* false: #GP */
     bool (*msr_read)(void *opaque, uint32_t msr, uint64_t *val);  /* x2APIC 800h-8FFh, TSC deadline 6E0h; false: #GP */
     bool (*msr_write)(void *opaque, uint32_t msr, uint64_t val);

@@ -64,17 +64,9 @@ static void cpuid_caches(uint32_t subleaf, uint32_t out[4])
 /* The APIC vanishes from CPUID while IA32_APIC_BASE switches it off. */
 static bool apic_is_on(CPUX86State *env)
 {
-    uint64_t base;
-    bool locked = bql_locked();
-
     if (!cpu_has(env, X86F_APIC) || !env->irq_ops || !env->irq_ops->get_apicbase)
         return true;
-    if (!locked)
-        bql_lock();
-    base = env->irq_ops->get_apicbase(env->irq_opaque);
-    if (!locked)
-        bql_unlock();
-    return base & 1 << 11;
+    return env->irq_ops->get_apicbase(env->irq_opaque) & 1 << 11;
 }
 
 static void cpuid_basic(CPUX86State *env, uint32_t leaf, uint32_t subleaf, uint32_t out[4])

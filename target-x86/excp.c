@@ -93,12 +93,17 @@ bool vme_redirects(CPUX86State *env, int vector, uintptr_t ra)
     return !(sys_ld(env, env->tr.base + off, 1, ra) >> (vector & 7) & 1);
 }
 
+/* INT n needs IOPL 3 in 8086 mode unless VME hands it to the program; INT3 and INTO do not. */
+static void check_interrupt_rights(CPUX86State *env, int vector, uintptr_t ra)
+{
+    if (cpu_vm86(env) && vector != EXCP_BP && vector != EXCP_OF && cpu_iopl(env) < 3 && !vme_redirects(env, vector, ra))
+        raise_exception_err(env, EXCP_GP, 0, ra);
+}
+
 void raise_interrupt(CPUX86State *env, int vector, uint64_t next_eip, uintptr_t ra)
 {
     CPUState *cpu = env->cpu;
-    /* INT n needs IOPL 3 in 8086 mode unless VME hands it to the program; INT3 and INTO do not. */
-    if (cpu_vm86(env) && vector != EXCP_BP && vector != EXCP_OF && cpu_iopl(env) < 3 && !vme_redirects(env, vector, ra))
-        raise_exception_err(env, EXCP_GP, 0, ra);
+    check_interrupt_rights(env, vector, ra);
     if (ra)
         cpu_restore_state(cpu, ra);
     cpu->exception_index = vector;
@@ -113,6 +118,19 @@ void helper_raise_exception_err(CPUX86State *env, uint32_t vector, uint32_t err)
 void helper_raise_interrupt(CPUX86State *env, uint32_t vector, uint64_t next_eip)
 {
     raise_interrupt(env, vector, next_eip, GETPC());
+}
+
+uint64_t helper_interrupt(CPUX86State *env, uint32_t vector, uint64_t next_eip)
+{
+    CPUState *cpu = env->cpu;
+    check_interrupt_rights(env, (int)vector, GETPC());
+    cpu->exception_index = (int)vector;
+    env->error_code = 0;
+    env->exception_is_int = true;
+    env->exception_next_eip = next_eip;
+    cpu->ops->do_interrupt(cpu);
+    cpu->exception_index = EXCP_NONE;
+    return (uintptr_t)cpu_lookup_code(cpu);
 }
 /* CS.limit is below the TB's last byte; first_last is the last byte of its first instruction. */
 void helper_cs_limit(CPUX86State *env, uint32_t first_last)

@@ -290,15 +290,32 @@ void gen_JCXZ(DisasContext *dc)
 
 /* --- far transfers: helpers set eip and everything else --- */
 
+/* Real and 8086 mode: the code segment is a number, but it is part of what TBs are found by. */
+static void check_offset_8086(DisasContext *dc, Tv off)
+{
+    if (dc->insn.osize != MO_16) /* the limit is 64 KiB, or more */
+        gen_check_cs_limit(dc, off);
+}
+
+static void set_cs_eip_8086(DisasContext *dc, Tv sel, Tv off)
+{
+    TcgContext *s = dc->s;
+
+    gen_load_seg_8086(dc, R_CS, sel);
+    tcg_gen_st(s, off, tcg_env(s), offsetof(CPUX86State, head.eip), 8);
+}
+
 static void gen_far_jump(DisasContext *dc, Tv sel, Tv off)
 {
     TcgContext *s = dc->s;
 
     gen_sync_cc_op(dc);
-    if (!dc->pe || dc->vm86)
-        CALL_HELPER(dc, far_jmp_real, NO_OUT, 3, tcg_env(s).i, sel.i, off.i);
-    else
+    if (dc_is_8086(dc)) {
+        check_offset_8086(dc, off);
+        set_cs_eip_8086(dc, sel, off);
+    } else {
         CALL_HELPER(dc, far_jmp, NO_OUT, 4, tcg_env(s).i, sel.i, off.i, gen_eip(dc, fallthrough(dc)).i);
+    }
     gen_leave_stored(dc);
 }
 
@@ -307,6 +324,13 @@ static void gen_far_call(DisasContext *dc, Tv sel, Tv off)
     TcgContext *s = dc->s;
 
     gen_sync_cc_op(dc);
+    if (dc_is_8086(dc)) {
+        check_offset_8086(dc, off);
+        gen_push2(dc, gen_read_selector(dc, R_CS), tcg_const(s, fallthrough(dc)), dc->insn.osize);
+        set_cs_eip_8086(dc, sel, off);
+        gen_leave_stored(dc);
+        return;
+    }
     CALL_HELPER(dc, far_call, NO_OUT, 5, tcg_env(s).i, sel.i, off.i, tcg_const(s, dc->insn.osize).i,
                 gen_eip(dc, fallthrough(dc)).i);
     gen_leave_stored(dc);
@@ -319,7 +343,7 @@ static void load_far_operand(DisasContext *dc, Tv *sel, Tv *off)
 
     *off = gen_temp(dc);
     gen_load(dc, *off, m, size);
-    *sel = tcg_temp(dc->s);
+    *sel = gen_temp(dc);
     gen_load(dc, *sel, gen_mem_second(dc, m, 1 << size, 2, false), MO_16);
 }
 
@@ -341,9 +365,18 @@ void gen_CALLF_IND(DisasContext *dc)
 void gen_RETF(DisasContext *dc)
 {
     TcgContext *s = dc->s;
-    unsigned add = dc->insn.row->op[0] == O_Iw ? dc->insn.imm : 0;
+    unsigned add = dc->insn.row->op[0] == O_Iw ? dc->insn.imm : 0, size = dc->insn.osize;
 
     gen_sync_cc_op(dc);
+    if (dc_is_8086(dc)) {
+        Tv sel = gen_stack_value(dc, 1, size), off = gen_stack_value(dc, 0, size);
+        check_offset_8086(dc, off);
+        tcg_gen_ext16u(s, TCG_I32, sel, sel);
+        gen_stack_drop(dc, (int)(2u << size) + (int)add);
+        set_cs_eip_8086(dc, sel, off);
+        gen_leave_stored(dc);
+        return;
+    }
     CALL_HELPER(dc, far_ret, NO_OUT, 3, tcg_env(s).i, tcg_const(s, dc->insn.osize).i, tcg_const(s, add).i);
     gen_leave_stored(dc);
 }
@@ -353,6 +386,19 @@ void gen_IRET(DisasContext *dc)
     TcgContext *s = dc->s;
 
     gen_sync_cc_op(dc);
+    if (!dc->pe || (dc->vm86 && dc->iopl == 3)) {
+        unsigned size = dc->insn.osize;
+        tcg_gen_st(s, tcg_const(s, 0), tcg_env(s), offsetof(CPUX86State, nmi_masked), 1); /* even if it faults */
+        Tv off = gen_stack_value(dc, 0, size), sel = gen_stack_value(dc, 1, size), flags = gen_stack_value(dc, 2, size),
+           code = tcg_temp(s);
+        check_offset_8086(dc, off);
+        tcg_gen_ext16u(s, TCG_I32, sel, sel);
+        gen_stack_drop(dc, 3 << size);
+        set_cs_eip_8086(dc, sel, off);
+        CALL_HELPER(dc, iret_8086, code.i, 3, tcg_env(s).i, flags.i, tcg_const(s, size).i);
+        gen_leave_to(dc, code);
+        return;
+    }
     CALL_HELPER(dc, iret, NO_OUT, 3, tcg_env(s).i, tcg_const(s, dc->insn.osize).i, gen_eip(dc, fallthrough(dc)).i);
     gen_leave_stored(dc);
 }
@@ -363,9 +409,13 @@ static void gen_interrupt(DisasContext *dc, int vector)
 {
     TcgContext *s = dc->s;
 
+    Tv code = tcg_temp(s);
+
+    /* Delivered at once, without a way through the loop; a fault on the way finds env as it was before the instruction. */
     gen_sync_cc_op(dc);
-    CALL_HELPER(dc, raise_interrupt, NO_OUT, 3, tcg_env(s).i, tcg_const(s, vector).i, gen_eip(dc, fallthrough(dc)).i);
-    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    gen_store_eip(dc, dc_eip(dc));
+    CALL_HELPER(dc, interrupt, code.i, 3, tcg_env(s).i, tcg_const(s, vector).i, gen_eip(dc, fallthrough(dc)).i);
+    tcg_gen_goto_code(s, code);
     dc->end = DISAS_NORETURN;
 }
 

@@ -301,6 +301,25 @@ void gen_LEAVE(DisasContext *dc)
 
 static int push_pop_seg(const DisasContext *dc) { return dc->insn.opcode >> 3 & 7; } /* 06 0E 16 1E A0 A8 */
 
+static void store_seg(DisasContext *dc, int seg, size_t field, Tv v, unsigned bytes)
+{
+    tcg_gen_st(dc->s, v, tcg_env(dc->s), offsetof(CPUX86State, segs) + seg * sizeof(SegCache) + field, bytes);
+}
+
+void gen_load_seg_8086(DisasContext *dc, int seg, Tv sel)
+{
+    TcgContext *s = dc->s;
+    Tv base = tcg_temp(s);
+
+    tcg_gen_shli(s, TCG_I32, base, sel, 4);
+    store_seg(dc, seg, offsetof(SegCache, selector), sel, 4);
+    store_seg(dc, seg, offsetof(SegCache, base), base, 8);
+    if (dc->vm86) { /* in real mode limit and rights stay ("unreal" mode) */
+        store_seg(dc, seg, offsetof(SegCache, limit), tcg_const(s, 0xffff), 4);
+        store_seg(dc, seg, offsetof(SegCache, flags), tcg_const(s, DESC_P | DESC_S | DESC_W | DESC_A | DESC_DPL), 4);
+    }
+}
+
 /* After a segment register changed: TB flags may have; SS also inhibits interrupts for one instruction. */
 static void after_load_seg(DisasContext *dc, int seg)
 {
@@ -310,7 +329,8 @@ static void after_load_seg(DisasContext *dc, int seg)
         tcg_gen_st(s, tcg_const(s, SHADOW_MOVSS), tcg_env(s), offsetof(CPUX86State, inhibit_irq), 4);
         dc->no_trap = true;
     }
-    dc->end = DISAS_LOOKUP;
+    if (seg == R_SS || !dc_is_8086(dc))
+        dc->end = DISAS_LOOKUP;
 }
 
 static void call_load_seg(DisasContext *dc, int seg, Tv sel)
@@ -318,11 +338,15 @@ static void call_load_seg(DisasContext *dc, int seg, Tv sel)
     Tv t = tcg_temp(dc->s);
 
     tcg_gen_ext16u(dc->s, TCG_I32, t, sel);
+    if (dc_is_8086(dc)) { /* no checks, and no flag of the TB depends on it */
+        gen_load_seg_8086(dc, seg, t);
+        return;
+    }
     gen_sync_cc_op(dc);
     CALL_HELPER(dc, load_seg, NO_OUT, 3, tcg_env(dc->s).i, tcg_const(dc->s, seg).i, t.i);
 }
 
-static Tv read_selector(DisasContext *dc, int seg)
+Tv gen_read_selector(DisasContext *dc, int seg)
 {
     Tv t = gen_temp(dc);
 
@@ -336,7 +360,7 @@ static int seg_of_push(const DisasContext *dc)
     return dc->insn.map == MAP_0F ? (dc->insn.opcode < 0xa8 ? R_FS : R_GS) : push_pop_seg(dc);
 }
 
-void gen_PUSH_SEG(DisasContext *dc) { gen_push(dc, read_selector(dc, seg_of_push(dc)), dc->insn.osize); }
+void gen_PUSH_SEG(DisasContext *dc) { gen_push(dc, gen_read_selector(dc, seg_of_push(dc)), dc->insn.osize); }
 
 void gen_POP_SEG(DisasContext *dc)
 {
@@ -356,9 +380,9 @@ void gen_MOV_FROM_SEG(DisasContext *dc)
         gen_exception(dc, EXCP_UD);
     } else if (dc_op_is_mem(dc, 0)) {
         AddrRef m = gen_mem_operand(dc, 2, true);
-        gen_store(dc, read_selector(dc, seg), m, MO_16);
+        gen_store(dc, gen_read_selector(dc, seg), m, MO_16);
     } else {
-        gen_operand_write(dc, 0, read_selector(dc, seg));
+        gen_operand_write(dc, 0, gen_read_selector(dc, seg));
     }
 }
 

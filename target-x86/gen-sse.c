@@ -449,19 +449,38 @@ static void gen_SEGBASE(DisasContext *dc, const SimdRow *row)
         gen_exception(dc, EXCP_UD);
         return;
     }
+    /* What faults, and bases of more than 48 bits, are for the helpers. */
+    const size_t base = offsetof(CPUX86State, segs) + (row->ext & 1 ? R_GS : R_FS) * sizeof(SegCache) + offsetof(SegCache, base);
+    TcgLabel done = tcg_label(s), slow;
+    Tv allowed = tcg_temp(s), v;
     gen_sync_cc_op(dc);
+    tcg_gen_ld(s, allowed, tcg_env(s), offsetof(CPUX86State, cr[4]), 8, false);
+    tcg_gen_andi(s, TCG_I64, allowed, allowed, CR4_FSGSBASE);
     if (row->ext < 2) {
-        tcg_gen_call(s, &helper_info_rdsegbase, r.i, 2, tcg_env(s).i, seg.i);
-        if (!dc->insn.rex_w)
-            tcg_gen_ext32u(s, TCG_I64, r, r);
-    } else {
-        Tv v = tcg_temp(s);
-        if (dc->insn.rex_w)
-            tcg_gen_mov(s, TCG_I64, v, r);
-        else
-            tcg_gen_ext32u(s, TCG_I64, v, r);
-        tcg_gen_call(s, &helper_info_wrsegbase, TCG_NO_TEMP, 3, tcg_env(s).i, seg.i, v.i);
+        tcg_gen_brcondi(s, TCG_I64, TCG_COND_NE, allowed, 0, done);
+        tcg_gen_call(s, &helper_info_rdsegbase, TCG_NO_TEMP, 2, tcg_env(s).i, seg.i);
+        tcg_gen_label(s, done);
+        tcg_gen_ld(s, r, tcg_env(s), base, dc->insn.rex_w ? 8 : 4, false);
+        return;
     }
+    slow = tcg_label(s);
+    v = tcg_temp_local(s);
+    if (dc->insn.rex_w)
+        tcg_gen_mov(s, TCG_I64, v, r);
+    else
+        tcg_gen_ext32u(s, TCG_I64, v, r);
+    tcg_gen_brcondi(s, TCG_I64, TCG_COND_EQ, allowed, 0, slow);
+    if (dc->insn.rex_w) {
+        Tv extended = tcg_temp(s);
+        tcg_gen_shli(s, TCG_I64, extended, v, 16);
+        tcg_gen_sari(s, TCG_I64, extended, extended, 16);
+        tcg_gen_brcond(s, TCG_I64, TCG_COND_NE, extended, v, slow);
+    }
+    tcg_gen_st(s, v, tcg_env(s), base, 8);
+    tcg_gen_br(s, done);
+    tcg_gen_label(s, slow);
+    tcg_gen_call(s, &helper_info_wrsegbase, TCG_NO_TEMP, 3, tcg_env(s).i, seg.i, v.i);
+    tcg_gen_label(s, done);
 }
 
 #define gen_FXRSTOR gen_FXSAVE

@@ -21,18 +21,52 @@ void gen_PUSHF(DisasContext *dc)
     gen_push(dc, t, dc->insn.osize);
 }
 
+static bool if_is_ours(const DisasContext *dc) { return !dc->pe || (dc->vm86 ? dc->iopl == 3 : dc->cpl <= dc->iopl); }
+
+/* The six flags and DF in line; a change of others, which a helper makes, is the seldom one and ends the TB. */
 void gen_POPF(DisasContext *dc)
 {
-    Tv v = gen_pop_value(dc, dc->insn.osize);
+    TcgContext *s = dc->s;
+    unsigned size = dc->insn.osize;
+    Tv v = tcg_temp_local(s), t, u;
+    TcgLabel plain = tcg_label(s);
+    uint32_t others = EFL_TF | EFL_NT;
 
+    tcg_gen_mov(s, TCG_I64, v, gen_pop_value(dc, size));
     gen_sync_cc_op(dc);
-    CALL_HELPER(dc, popf, NO_OUT, 3, ENV_I, v.i, CONST_I(dc->insn.osize));
-    gen_pop_commit(dc, dc->insn.osize);
-    gen_set_cc_op(dc, CC_OP_DYNAMIC);
-    dc->end = DISAS_EXIT;
+    if (dc->vm86 && dc->iopl != 3) { /* VME's rules, or a fault */
+        CALL_HELPER(dc, popf, NO_OUT, 3, ENV_I, v.i, CONST_I(size));
+        gen_pop_commit(dc, size);
+        gen_set_cc_op(dc, CC_OP_DYNAMIC);
+        dc->end = DISAS_EXIT;
+        return;
+    }
+    gen_pop_commit(dc, size);
+    others |= (if_is_ours(dc) ? EFL_IF : 0) | (dc->cpl == 0 ? EFL_IOPL : 0);
+    if (size != MO_16)
+        others |= EFL_AC | EFL_ID;
+    t = tcg_temp(s);
+    u = tcg_temp(s);
+    tcg_gen_ld(s, t, tcg_env(s), offsetof(CPUX86State, eflags), 8, false);
+    tcg_gen_xor(s, TCG_I64, u, t, v);
+    tcg_gen_andi(s, TCG_I64, u, u, others);
+    if (size != MO_16) { /* it clears RF */
+        tcg_gen_andi(s, TCG_I64, t, t, EFL_RF);
+        tcg_gen_or(s, TCG_I64, u, u, t);
+    }
+    tcg_gen_brcondi(s, TCG_I64, TCG_COND_EQ, u, 0, plain);
+    CALL_HELPER(dc, popf, NO_OUT, 3, ENV_I, v.i, CONST_I(size));
+    gen_store_eip(dc, dc->code64 ? dc_next_eip(dc) : (uint32_t)dc_next_eip(dc));
+    gen_leave_stored(dc);
+    dc->end = DISAS_NEXT;
+    tcg_gen_label(s, plain);
+    t = tcg_temp(s);
+    tcg_gen_shri(s, TCG_I64, t, v, 9);
+    tcg_gen_andi(s, TCG_I64, t, t, 2);
+    tcg_gen_sub(s, TCG_I64, t, tcg_const(s, 1), t);
+    tcg_gen_st(s, t, tcg_env(s), offsetof(CPUX86State, df), 4);
+    gen_set_flags(dc, v);
 }
-
-static bool if_is_ours(const DisasContext *dc) { return !dc->pe || (dc->vm86 ? dc->iopl == 3 : dc->cpl <= dc->iopl); }
 
 void gen_CLI(DisasContext *dc)
 {
@@ -199,9 +233,29 @@ SIMPLE(RDPMC, rdpmc, DISAS_NEXT)
 SIMPLE(CPUID, cpuid, DISAS_NEXT)
 SIMPLE(RDPKRU, rdpkru, DISAS_NEXT)
 SIMPLE(WRPKRU, wrpkru, DISAS_NEXT)
-SIMPLE(XGETBV, xgetbv, DISAS_NEXT)
 SIMPLE(XSETBV, xsetbv, DISAS_LOOKUP)
 #undef SIMPLE
+
+void gen_XGETBV(DisasContext *dc)
+{
+    TcgContext *s = dc->s;
+    TcgLabel slow = tcg_label(s), done = tcg_label(s);
+
+    gen_sync_cc_op(dc);
+    if (dc->flags & HF_OSXSAVE) { /* XCR0, as nearly always */
+        Tv n = tcg_temp(s), v = tcg_temp(s);
+        tcg_gen_ext32u(s, TCG_I64, n, gen_reg(R_ECX));
+        tcg_gen_brcondi(s, TCG_I64, TCG_COND_NE, n, 0, slow);
+        tcg_gen_ld(s, v, tcg_env(s), offsetof(CPUX86State, xcr0), 8, false);
+        gen_write_reg(dc, MO_32, R_EAX, v);
+        tcg_gen_shri(s, TCG_I64, v, v, 32);
+        gen_write_reg(dc, MO_32, R_EDX, v);
+        tcg_gen_br(s, done);
+    }
+    tcg_gen_label(s, slow);
+    CALL_HELPER(dc, xgetbv, NO_OUT, 1, ENV_I);
+    tcg_gen_label(s, done);
+}
 
 void gen_SWAPGS(DisasContext *dc)
 {

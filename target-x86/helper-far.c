@@ -1,4 +1,4 @@
-/* helper-far.c - far JMP, CALL, RET in all forms, and SYSCALL, SYSRET, SYSENTER, SYSEXIT.
+/* helper-far.c - far JMP, CALL, RET in protected mode, and SYSCALL, SYSRET, SYSENTER, SYSEXIT.
  * Spec: Intel SDM vol. 3, 5.8 (program control transfers); vol. 2 for each instruction. SYSCALL and SYSRET
  * as AMD and Intel both define them, with Intel's null-free fixed segments. */
 #include "host/base/osdep.h"
@@ -7,23 +7,6 @@
 #include "target-x86/sys.h"
 
 static void set_eip(CPUX86State *env, uint64_t eip) { env->head.eip = eip; }
-
-void helper_far_jmp_real(CPUX86State *env, uint32_t selector, uint64_t offset)
-{
-    selector &= 0xffff;
-    if (offset > env->segs[R_CS].limit && !cpu_vm86(env))
-        raise_exception_err(env, EXCP_GP, 0, GETPC());
-    if (cpu_vm86(env)) {
-        if (offset > 0xffff)
-            raise_exception_err(env, EXCP_GP, 0, GETPC());
-        seg_load_vm86(env, R_CS, selector);
-    } else {
-        env->segs[R_CS].selector = selector;
-        env->segs[R_CS].base = selector << 4;
-        cpu_update_hflags(env);
-    }
-    set_eip(env, offset);
-}
 
 /* Rights to jump or call directly into a code segment without changing level. */
 static void check_direct_code(CPUX86State *env, unsigned selector, uint32_t e2, uintptr_t ra)
@@ -203,17 +186,6 @@ void helper_far_call(CPUX86State *env, uint32_t selector, uint64_t offset, uint3
     uintptr_t ra = GETPC();
     uint32_t e1, e2;
     selector &= 0xffff;
-    if (!cpu_pe(env) || cpu_vm86(env)) {
-        Stack s = stack_current(env, ra);
-        if (offset > (cpu_pe(env) ? 0xffff : env->segs[R_CS].limit))
-            raise_exception_err(env, EXCP_GP, 0, ra);
-        stack_push(&s, 1u << osize, env->segs[R_CS].selector);
-        stack_push(&s, 1u << osize, next_eip);
-        cpu_load_seg(env, R_CS, selector, ra);
-        stack_commit(&s);
-        set_eip(env, offset);
-        return;
-    }
     log_print(LOG_PCALL, "pcall: lcall %04x:%016" PRIx64 " s=%u return to %04x:%016" PRIx64 ", cpl %u\n", selector, offset, osize,
               env->segs[R_CS].selector, next_eip, cpu_cpl(env));
     if (!(selector & 0xfffc))
@@ -283,15 +255,6 @@ void helper_far_ret(CPUX86State *env, uint32_t osize, uint32_t add)
     uint64_t eip = stack_peek(&s, 0, size), new_esp = 0;
 
     stack_drop(&s, 2 * size);
-    if (!cpu_pe(env) || cpu_vm86(env)) {
-        if (eip > (cpu_pe(env) ? 0xffff : env->segs[R_CS].limit))
-            raise_exception_err(env, EXCP_GP, 0, ra);
-        stack_drop(&s, add);
-        cpu_load_seg(env, R_CS, selector, ra);
-        stack_commit(&s);
-        set_eip(env, eip);
-        return;
-    }
     log_print(LOG_PCALL, "pcall: lret %04x:%016" PRIx64 " s=%u from %04x, cpl %u\n", selector, eip, osize,
               env->segs[R_CS].selector, cpl);
     if (rpl != cpl) { /* the outer stack's pointer, read before anything is checked, as AMD does */

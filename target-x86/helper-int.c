@@ -219,11 +219,18 @@ uint64_t helper_set_ac(CPUX86State *env, uint32_t on)
     return (uintptr_t)cpu_lookup_code(env->cpu);
 }
 
+/* From a pool, which is filled as far as the kernel gives without being interrupted; what was taken from it is forgotten. */
 uint64_t helper_random(CPUX86State *env)
 {
-    uint64_t v = 0;
+    static __thread uint64_t pool[256 / sizeof(uint64_t)];
+    static __thread unsigned left;
     (void)env;
-    if (getrandom(&v, sizeof v, 0) != sizeof v)
-        v = g_random_int() | (uint64_t)g_random_int() << 32; /* kernels without the call */
+    if (!left) {
+        if (getrandom(pool, sizeof pool, 0) != sizeof pool)
+            return g_random_int() | (uint64_t)g_random_int() << 32; /* kernels without the call */
+        left = G_N_ELEMENTS(pool);
+    }
+    uint64_t v = pool[--left];
+    pool[left] = 0;
     return v;
 }

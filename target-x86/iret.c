@@ -16,22 +16,10 @@ static void finish(CPUX86State *env, const Stack *s, uint64_t eip, uint32_t efla
     cpu_load_eflags(env, eflags, size == 2 ? mask & 0xffff : mask);
 }
 
-static void iret_real(CPUX86State *env, unsigned size, uintptr_t ra)
-{
-    Stack s = stack_current(env, ra);
-    uint64_t eip = stack_pop(&s, size);
-    unsigned selector = stack_pop(&s, size) & 0xffff;
-    uint32_t eflags = stack_pop(&s, size);
-    if (eip > env->segs[R_CS].limit)
-        raise_exception_err(env, EXCP_GP, 0, ra);
-    cpu_load_seg(env, R_CS, selector, ra);
-    finish(env, &s, eip, eflags, IRET_FLAGS | EFL_IF | EFL_IOPL | EFL_RF | EFL_AC | EFL_ID, size);
-}
-
+/* IOPL below 3; with it, and in real mode, all but the flags is translated code. */
 static void iret_vm86(CPUX86State *env, unsigned size, uintptr_t ra)
 {
-    bool virtual_if = cpu_iopl(env) < 3;
-    if (virtual_if && (!(env->cr[4] & CR4_VME) || size != 2))
+    if (!(env->cr[4] & CR4_VME) || size != 2)
         raise_exception_err(env, EXCP_GP, 0, ra);
     Stack s = stack_current(env, ra);
     uint64_t eip = stack_pop(&s, size);
@@ -39,13 +27,9 @@ static void iret_vm86(CPUX86State *env, unsigned size, uintptr_t ra)
     uint32_t eflags = stack_pop(&s, size), mask = IRET_FLAGS | EFL_RF | EFL_AC | EFL_ID;
     if (eip > 0xffff)
         raise_exception_err(env, EXCP_GP, 0, ra);
-    if (virtual_if) {
-        if ((eflags & EFL_TF) || ((eflags & EFL_IF) && (env->eflags & EFL_VIP)))
-            raise_exception_err(env, EXCP_GP, 0, ra);
-        env->eflags = (env->eflags & ~(uint64_t)EFL_VIF) | (eflags & EFL_IF ? EFL_VIF : 0);
-    } else {
-        mask |= EFL_IF;
-    }
+    if ((eflags & EFL_TF) || ((eflags & EFL_IF) && (env->eflags & EFL_VIP)))
+        raise_exception_err(env, EXCP_GP, 0, ra);
+    env->eflags = (env->eflags & ~(uint64_t)EFL_VIF) | (eflags & EFL_IF ? EFL_VIF : 0);
     seg_load_vm86(env, R_CS, selector);
     finish(env, &s, eip, eflags, mask, size);
 }
@@ -145,14 +129,20 @@ static void iret_protected(CPUX86State *env, unsigned size, uintptr_t ra)
         seg_drop_after_return(env);
 }
 
+/* The rest of an IRET in real mode, or in 8086 mode with IOPL 3: CS, eip and the stack pointer are set. */
+uint64_t helper_iret_8086(CPUX86State *env, uint64_t eflags, uint32_t osize)
+{
+    uint32_t mask = IRET_FLAGS | EFL_IF | EFL_RF | EFL_AC | EFL_ID | (cpu_pe(env) ? 0 : EFL_IOPL);
+    cpu_load_eflags(env, eflags, osize == MO_16 ? mask & 0xffff : mask);
+    return (uintptr_t)cpu_lookup_code(env->cpu);
+}
+
 void helper_iret(CPUX86State *env, uint32_t osize, uint64_t next_eip)
 {
     uintptr_t ra = GETPC();
     unsigned size = 1u << osize;
     env->nmi_masked = false; /* even if it faults, and in SMM (SDM vol. 3, 6.7.1 and 31.8) */
-    if (!cpu_pe(env))
-        iret_real(env, size, ra);
-    else if (cpu_vm86(env))
+    if (cpu_vm86(env))
         iret_vm86(env, size, ra);
     else if (env->eflags & EFL_NT)
         iret_task(env, next_eip, ra);

@@ -475,6 +475,25 @@ void gen_push(DisasContext *dc, Tv val, unsigned size)
     }
 }
 
+void gen_push2(DisasContext *dc, Tv first, Tv second, unsigned size)
+{
+    int bytes = 1 << size;
+    Tv sp = gen_sp_plus(dc, -bytes);
+
+    gen_store(dc, first, (AddrRef){ gen_add_seg(dc, R_SS, sp, bytes, true), 0 }, size);
+    sp = gen_sp_plus(dc, -2 * bytes);
+    gen_store(dc, second, (AddrRef){ gen_add_seg(dc, R_SS, sp, bytes, true), 0 }, size);
+    gen_write_sp(dc, sp);
+}
+
+Tv gen_stack_value(DisasContext *dc, unsigned index, unsigned size)
+{
+    Tv val = gen_temp(dc), sp = gen_sp_plus(dc, (int)(index << size));
+
+    gen_load(dc, val, (AddrRef){ gen_add_seg(dc, R_SS, sp, 1u << size, false), 0 }, size);
+    return val;
+}
+
 Tv gen_pop_value(DisasContext *dc, unsigned size)
 {
     Tv val = gen_temp(dc), sp = gen_reg(R_ESP);
@@ -485,12 +504,14 @@ Tv gen_pop_value(DisasContext *dc, unsigned size)
     return val;
 }
 
-void gen_pop_commit(DisasContext *dc, unsigned size)
+void gen_stack_drop(DisasContext *dc, int bytes)
 {
     Tv sp = gen_reg(R_ESP);
 
     if (dc_stack_size(dc) == MO_16)
-        gen_write_sp(dc, gen_sp_plus(dc, 1 << size));
+        gen_write_sp(dc, gen_sp_plus(dc, bytes));
     else
-        tcg_gen_addi(dc->s, dc->code64 ? TCG_I64 : TCG_I32, sp, sp, 1 << size);
+        tcg_gen_addi(dc->s, dc->code64 ? TCG_I64 : TCG_I32, sp, sp, bytes);
 }
+
+void gen_pop_commit(DisasContext *dc, unsigned size) { gen_stack_drop(dc, 1 << size); }

@@ -176,11 +176,18 @@ void gen_write_reg(DisasContext *dc, unsigned size, unsigned reg, Tv val);
 Tv gen_extend(DisasContext *dc, Tv v, unsigned size, bool sign); /* to 64 bits; v itself when nothing is to be done */
 Tv gen_add_seg(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write); /* linear address, checked */
 void gen_mask_addr(DisasContext *dc, Tv d, Tv v, unsigned asize);
+/* Real mode and 8086 mode: segment registers take any selector, and no flag of the TB depends on them. */
+static inline bool dc_is_8086(const DisasContext *dc) { return !dc->pe || dc->vm86; }
+void gen_load_seg_8086(DisasContext *dc, int seg, Tv sel); /* sel: zero-extended */
+Tv gen_read_selector(DisasContext *dc, int seg);
 /* stack; sizes are MemOp */
 unsigned dc_stack_size(const DisasContext *dc);
 void gen_push(DisasContext *dc, Tv val, unsigned size);
+void gen_push2(DisasContext *dc, Tv first, Tv second, unsigned size); /* outside 64-bit code: both or none */
 Tv gen_pop_value(DisasContext *dc, unsigned size);         /* reads; SP not yet moved */
+Tv gen_stack_value(DisasContext *dc, unsigned index, unsigned size); /* outside 64-bit code: the index-th from the top */
 void gen_pop_commit(DisasContext *dc, unsigned size);
+void gen_stack_drop(DisasContext *dc, int bytes);
 void gen_write_sp(DisasContext *dc, Tv val);
 /* leaving the TB; each stores cc_op */
 void gen_goto(DisasContext *dc, unsigned slot, uint64_t eip);   /* constant target, already truncated */
