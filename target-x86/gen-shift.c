@@ -114,6 +114,7 @@ static void gen_rotate_flags(DisasContext *dc, Tv cf, Tv of, const Tv *count)
         } else {
             tcg_gen_mov(s, TCG_I64, gen_cc_src(), t);
             gen_set_cc_op(dc, op);
+            gen_note_carry(dc, cf);
         }
         return;
     }
@@ -151,6 +152,7 @@ static void rotate_small(DisasContext *dc, Tv d, Tv a, unsigned bits, unsigned n
     } else if (2 * n == bits && bits == 16) {
         tcg_gen_bswap16(s, TCG_I32, d, a);
     } else {
+        a = gen_extend(dc, a, bits == 8 ? MO_8 : MO_16, false);
         tcg_gen_shri(s, TCG_I32, low, a, bits - n);
         tcg_gen_shli(s, TCG_I32, d, a, n);
         tcg_gen_or(s, TCG_I32, d, d, low);
@@ -175,7 +177,7 @@ static void gen_rotate(DisasContext *dc, bool left)
         tcg_gen_andi(s, TCG_I32, c, count, count_mask(size));
     }
     if (size < MO_32 && known) {
-        rotate_small(dc, d, gen_extend(dc, a, size, false), bits, (left ? n : bits - n) & (bits - 1));
+        rotate_small(dc, d, a, bits, (left ? n : bits - n) & (bits - 1));
     } else {
         if (size < MO_32) { /* repeated to 32 bits, a 32-bit rotate gives the same low bits */
             Tv r = tcg_temp(s);

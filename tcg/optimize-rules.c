@@ -96,7 +96,7 @@ static void see_through_setcond(Optimizer *o, TcgOp *op, unsigned b, uint64_t *c
     const Value *v = value_of(o, op->arg[b - 1]);
     uint64_t c;
 
-    if (!v->is_cmp || (*cond != TCG_COND_EQ && *cond != TCG_COND_NE) || !const_input(o, op->arg[b], op->type, &c) || c > 1)
+    if (v->what != VALUE_CMP || (*cond != TCG_COND_EQ && *cond != TCG_COND_NE) || !const_input(o, op->arg[b], op->type, &c) || c > 1)
         return;
     TcgTempIdx x = best_home(o, v->cmp_a), y = best_home(o, v->cmp_b);
     if (x == TCG_NO_TEMP || y == TCG_NO_TEMP)
@@ -335,8 +335,26 @@ static bool rule_shift(Optimizer *o, TcgOp *op)
     return false;
 }
 
+/* SETcc %al; MOVZX %al, %eax: only the low bits are read, as they were before they went into the register. */
+static bool read_low_part(Optimizer *o, TcgOp *op)
+{
+    const Value *v = value_of(o, op->arg[1]);
+    unsigned bits = op->opc == TCG_OP_ext8s || op->opc == TCG_OP_ext8u ? 8 : op->opc == TCG_OP_ext16s || op->opc == TCG_OP_ext16u ? 16 : 32;
+    TcgTempIdx t;
+
+    if (likely(v->what != VALUE_LOW) || v->cond < bits)
+        return false;
+    t = best_home(o, v->cmp_a);
+    if (o->value[v->cmp_a].is_const ? !const_temp(o, o->value[v->cmp_a].ones, &t) : t == TCG_NO_TEMP)
+        return false;
+    op->arg[1] = t;
+    return true;
+}
+
 static bool rule_extend(Optimizer *o, TcgOp *op)
 {
+    if (read_low_part(o, op))
+        return true;
     uint64_t a = op->arg[1], ones = value_of(o, a)->ones & type_mask(op->type);
 
     switch (op->opc) {

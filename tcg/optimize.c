@@ -203,11 +203,18 @@ static inline void set_output(Optimizer *o, TcgOp *op)
     if (unlikely(op->opc == TCG_OP_setcond)) {
         unsigned a = value_index(o, op->arg[1]), b = value_index(o, op->arg[2]);
         Value *d = new_value(o, op->arg[0]);
-        d->is_cmp = true;
+        d->what = VALUE_CMP;
         d->cond = op->arg[3];
         d->cmp_type = op->type;
         d->cmp_a = a;
         d->cmp_b = b;
+        d->ones = ones;
+    } else if (unlikely(op->opc == TCG_OP_deposit)) {
+        unsigned b = value_index(o, op->arg[2]);
+        Value *d = new_value(o, op->arg[0]);
+        d->what = op->arg[3] == 0 ? VALUE_LOW : VALUE_PLAIN;
+        d->cond = op->arg[4];
+        d->cmp_a = b;
         d->ones = ones;
     } else {
         new_value(o, op->arg[0])->ones = ones;

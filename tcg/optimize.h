@@ -8,6 +8,12 @@
 
 enum { NB_HOMES = 3, MAX_VALUES = 8192, VALUES_PER_OP = 10 };
 
+enum {
+    VALUE_PLAIN,
+    VALUE_CMP, /* setcond(cond, a, b) */
+    VALUE_LOW, /* its lowest bits are those of a: deposit */
+};
+
 typedef struct Value {
     uint64_t ones;  /* bits that may be 1; the constant's value if is_const */
     union {
@@ -17,8 +23,8 @@ typedef struct Value {
         };
         uint64_t homes; /* all of that at once: lone_home() */
     };
-    bool is_cmp;            /* the value is setcond(cond, a, b) */
-    uint8_t cond, cmp_type;
+    uint8_t what;           /* VALUE_* */
+    uint8_t cond, cmp_type; /* VALUE_LOW: cond is the number of bits */
     uint16_t cmp_a, cmp_b;  /* values */
 } Value;
 _Static_assert(sizeof(Value) == 24 && NB_HOMES == 3, "small, and homes covers is_const");
@@ -62,7 +68,7 @@ static inline Value *new_value(Optimizer *o, TcgTempIdx t)
 
     v->ones = UINT64_MAX;
     v->homes = lone_home(t);
-    v->is_cmp = false;
+    v->what = VALUE_PLAIN;
     o->temp[t].stamp = o->stamp[o->s->temps[t].kind];
     o->temp[t].value = n;
     return v;

@@ -43,7 +43,7 @@ static inline uint64_t ldl_n(const void *p, unsigned n)
     case 2: memcpy(&v, p, 2); break;
     case 4: memcpy(&v, p, 4); break;
     case 8: memcpy(&v, p, 8); break;
-    default: memcpy(&v, p, n);
+    default: memcpy(&v, p, n & 7); /* 3, 5 to 7 */
     }
     return v;
 }
@@ -54,7 +54,7 @@ static inline void stl_n(void *p, unsigned n, uint64_t v)
     case 2: memcpy(p, &v, 2); break;
     case 4: memcpy(p, &v, 4); break;
     case 8: memcpy(p, &v, 8); break;
-    default: memcpy(p, &v, n);
+    default: memcpy(p, &v, n & 7);
     }
 }
 

@@ -222,6 +222,25 @@ void x86_mov_r16i(Emit *e, Reg d, uint16_t imm)
 
 void x86_mov_rh_r8(Emit *e, Reg d, Reg s) { any_rr(e, 0x8a, d + 4, s); }
 
+void x86_mov_rhi(Emit *e, Reg d, uint8_t imm)
+{
+    insn_begin(e);
+    put8(e, 0xb4 + d);
+    put8(e, imm);
+}
+
+void x86_alu_rh(Emit *e, X86Alu op, Reg d, Reg s, int8_t imm)
+{
+    if (s != NOREG) {
+        any_rr(e, op << 3 | 2, d + 4, s);
+    } else {
+        any_rr(e, 0x80, op, d + 4);
+        put8(e, imm);
+    }
+}
+
+void x86_mov_r8_rh(Emit *e, Reg d, Reg s) { any_rr(e, 0x8a, d, s + 4); }
+
 static uint32_t movx_op(unsigned size, X86Ext ext)
 {
     switch (size) {
@@ -312,6 +331,17 @@ void x86_alu_ri(Emit *e, X86Alu op, bool w, Reg d, int32_t imm)
         op_rr(e, 0x81 | W(w), op, d);
         put32(e, imm);
     }
+}
+
+void x86_alu_low_rr(Emit *e, X86Alu op, unsigned size, Reg d, Reg s)
+{
+    any_rr(e, size == 1 ? (op << 3 | 2) | P_BYTE_REG | P_BYTE_RM : (op << 3 | 3) | P_66, d, s);
+}
+
+void x86_alu_low_ri(Emit *e, X86Alu op, unsigned size, Reg d, int8_t imm)
+{
+    any_rr(e, size == 1 ? 0x80 | P_BYTE_RM : 0x83 | P_66, op, d);
+    put8(e, imm);
 }
 
 void x86_alu_at(Emit *e, X86Alu op, Reg d, const void *at) { op_at(e, (uint8_t)(op << 3 | 3) | P_W, d, at); }

@@ -40,6 +40,9 @@ void x86_mov_r8i(Emit *e, Reg d, uint8_t imm);
 void x86_mov_r16i(Emit *e, Reg d, uint16_t imm);
 void x86_mov_rh_r8(Emit *e, Reg d, Reg s);      /* mov dh, sl; both of rax..rbx */
 void x86_movx_rr(Emit *e, unsigned size, X86Ext ext, Reg d, Reg s); /* size 1, 2, 4 */
+void x86_mov_rhi(Emit *e, Reg d, uint8_t imm);  /* mov dh, imm */
+void x86_alu_rh(Emit *e, X86Alu op, Reg d, Reg s, int8_t imm); /* alu dh, sl; NOREG: dh, imm */
+void x86_mov_r8_rh(Emit *e, Reg d, Reg s);      /* mov dl, sh; the same */
 void x86_movx_rh(Emit *e, X86Ext ext, Reg d, Reg s); /* from ah..bh; d < r8 */
 void x86_load(Emit *e, unsigned size, X86Ext ext, Reg d, X86Mem m); /* size 1, 2, 4, 8 */
 void x86_store(Emit *e, unsigned size, X86Mem m, Reg s);
@@ -55,6 +58,8 @@ void x86_pop(Emit *e, Reg r);
 /* arithmetic */
 void x86_alu_rr(Emit *e, X86Alu op, bool w, Reg d, Reg s);
 void x86_alu_ri(Emit *e, X86Alu op, bool w, Reg d, int32_t imm);
+void x86_alu_low_rr(Emit *e, X86Alu op, unsigned size, Reg d, Reg s);       /* of 1 or 2 bytes; the rest of d stays */
+void x86_alu_low_ri(Emit *e, X86Alu op, unsigned size, Reg d, int8_t imm);
 void x86_alu_rm(Emit *e, X86Alu op, bool w, Reg d, X86Mem m);
 void x86_alu_mr(Emit *e, X86Alu op, unsigned size, bool lock, X86Mem m, Reg s);
 void x86_alu_mi(Emit *e, X86Alu op, unsigned size, bool lock, X86Mem m, int32_t imm);

@@ -185,6 +185,73 @@ static void lower_ext(Ra *l, const TcgOp *op, unsigned size, bool sign)
         x86_movx_rr(&l->e, size, ext, d, a.reg);
 }
 
+/* MOV %bh, %cl: a second byte goes into a first one and nowhere else. */
+static bool lower_byte_move(Ra *l, const TcgOp *op)
+{
+    TcgContext *s = l->s;
+    TcgTempIdx t = op->arg[0];
+    unsigned i = ra_next_op(l, l->op_index);
+    Reg from = ra_pin(l, op->arg[1]);
+
+    if (op->arg[2] != 8 || op->arg[3] != 8 || s->temps[t].kind != TCG_TEMP_EBB || i >= s->nb_ops || s->ops[i].opc != TCG_OP_deposit)
+        return false;
+    TcgOp *n = &s->ops[i];
+    Reg to = ra_pin(l, n->arg[0]);
+    if (n->arg[2] != t || n->arg[1] != n->arg[0] || n->type != TCG_I64 || n->arg[3] != 0 || n->arg[4] != 8 || !(n->life >> 2 & 1) ||
+        from == NOREG || from >= 4 || to == NOREG || to >= 4)
+        return false;
+    ra_in(l, op->arg[1]);
+    ra_in(l, n->arg[0]);
+    ra_kill(l);
+    l->op = n;
+    ra_kill(l);
+    x86_mov_r8_rh(&l->e, ra_out(l, n->arg[0], to), from);
+    n->opc = TCG_OP_nop;
+    return true;
+}
+
+/* ADD %cl, %bh: so is an instruction on a second byte, if its other operand is in a register that has one. */
+static bool lower_high_alu(Ra *l, const TcgOp *op)
+{
+    static const struct { bool can; uint8_t alu; } of[TCG_OP_COUNT] = {
+        [TCG_OP_add] = { true, X86_ADD }, [TCG_OP_sub] = { true, X86_SUB }, [TCG_OP_and] = { true, X86_AND },
+        [TCG_OP_or] = { true, X86_OR }, [TCG_OP_xor] = { true, X86_XOR },
+    };
+    TcgContext *s = l->s;
+    TcgTempIdx t = op->arg[0], x = op->arg[1];
+    unsigned i = ra_next_op(l, l->op_index), k;
+    Reg d = ra_pin(l, x);
+    uint64_t v = 0;
+
+    if (op->arg[2] != 8 || op->arg[3] != 8 || s->temps[t].kind != TCG_TEMP_EBB || d == NOREG || d >= 4 || i >= s->nb_ops ||
+        !of[s->ops[i].opc].can)
+        return false;
+    TcgOp *n = &s->ops[i];
+    k = ra_next_op(l, i);
+    if (k >= s->nb_ops || s->ops[k].opc != TCG_OP_deposit)
+        return false;
+    TcgOp *put = &s->ops[k];
+    TcgTempIdx sum = n->arg[0], other = n->arg[1] == t ? n->arg[2] : n->arg[1];
+    unsigned at = n->arg[1] == t ? 1 : 2;
+    bool known = ra_is_const(l, other, &v);
+    if (n->arg[at] != t || other == t || !(n->life >> at & 1) || (at == 2 && n->opc == TCG_OP_sub) || n->type != TCG_I32 ||
+        s->temps[sum].kind != TCG_TEMP_EBB || sum == t || put->arg[0] != x || put->arg[1] != x || put->arg[2] != sum ||
+        put->type != TCG_I64 || put->arg[3] != 8 || put->arg[4] != 8 || !(put->life >> 2 & 1) ||
+        (!known && (ra_pin(l, other) == NOREG || ra_pin(l, other) >= 4)))
+        return false;
+    ra_in(l, x);
+    if (!known)
+        ra_in(l, other);
+    ra_kill(l);
+    l->op = n;
+    ra_kill(l);
+    l->op = put;
+    ra_kill(l);
+    x86_alu_rh(&l->e, of[n->opc].alu, ra_out(l, x, d), known ? NOREG : ra_pin(l, other), (int8_t)v);
+    n->opc = put->opc = TCG_OP_nop;
+    return true;
+}
+
 static void lower_extract(Ra *l, const TcgOp *op, bool w, bool sign)
 {
     Emit *e = &l->e;
@@ -200,6 +267,8 @@ static void lower_extract(Ra *l, const TcgOp *op, bool w, bool sign)
         lower_ext(l, op, len / 8, sign);
         return;
     }
+    if (!sign && (lower_byte_move(l, op) || lower_high_alu(l, op)))
+        return;
     Reg a = ra_in(l, op->arg[1]);
     ra_kill(l);
     Reg d = ra_out(l, op->arg[0], a);
@@ -219,7 +288,7 @@ static void lower_extract(Ra *l, const TcgOp *op, bool w, bool sign)
         x86_shift_ri(e, X86_SHL, w, d, bits - pos - len);
         x86_shift_ri(e, sign ? X86_SAR : X86_SHR, w, d, bits - len);
     } else {
-        if (pos && w && host_features.bmi2 && d != a) {
+        if (pos && host_features.bmi2 && d != a) { /* what comes in above is masked */
             x86_rorx(e, w, d, a, pos);
         } else {
             if (d != a)
@@ -249,7 +318,8 @@ static void lower_deposit(Ra *l, const TcgOp *op, bool w)
         return;
     }
     Reg a = ra_in(l, op->arg[1]);
-    Reg b = b_const && low ? NOREG : ra_in(l, op->arg[2]);
+    bool high = pos == 8 && len == 8 && ra_pin(l, op->arg[0]) != NOREG && ra_pin(l, op->arg[0]) < 4;
+    Reg b = b_const && (low || high) ? NOREG : ra_in(l, op->arg[2]);
     Reg t = NOREG;
     if (b != NOREG && b != a && ra_pin(l, op->arg[0]) == b)
         t = ra_tmp(l); /* d is b's register and gets a first: b must step aside */
@@ -262,7 +332,9 @@ static void lower_deposit(Ra *l, const TcgOp *op, bool w)
     bool same = b == a; /* then d must not lose b's bits before they are used */
     if (d != a || !w)
         x86_mov_rr(e, w, d, a);
-    if (low && b == NOREG) {
+    if (high && b == NOREG) {
+        x86_mov_rhi(e, d, v);
+    } else if (low && b == NOREG) {
         if (len == 8)
             x86_mov_r8i(e, d, v);
         else

@@ -81,9 +81,44 @@ static void emit_alu(Emit *e, X86Alu alu, bool w, Reg d, Opnd b)
         x86_alu_rr(e, alu, w, d, b.reg);
 }
 
+/* The result goes into the low byte or word of the register that it was made of and nowhere else: the guest's instruction
+ * is the host's. */
+static bool lower_low_alu(Ra *l, const TcgOp *op, X86Alu alu)
+{
+    TcgContext *s = l->s;
+    TcgTempIdx t = op->arg[0];
+    unsigned i = ra_next_op(l, l->op_index);
+    uint64_t v;
+
+    if (s->temps[t].kind != TCG_TEMP_EBB || i >= s->nb_ops || s->ops[i].opc != TCG_OP_deposit)
+        return false;
+    TcgOp *n = &s->ops[i];
+    TcgTempIdx x = n->arg[0], other = op->arg[1] == x ? op->arg[2] : op->arg[1];
+    unsigned size = n->arg[4] / 8;
+    if (n->arg[2] != t || n->arg[1] != x || x == t || n->type != TCG_I64 || n->arg[3] != 0 || (n->arg[4] != 8 && n->arg[4] != 16) ||
+        !(n->life >> 2 & 1) || ra_pin(l, x) == NOREG || (op->arg[1] != x && (op->arg[2] != x || alu == X86_SUB)))
+        return false;
+    bool known = ra_is_const(l, other, &v);
+    if (known && size == 2 && (int16_t)v != (int8_t)v)
+        return false;
+    Reg d = ra_in(l, x), b = known ? NOREG : ra_in(l, other);
+    ra_kill(l);
+    l->op = n;
+    ra_kill(l);
+    d = ra_out(l, x, d);
+    if (known)
+        x86_alu_low_ri(&l->e, alu, size, d, (int8_t)v);
+    else
+        x86_alu_low_rr(&l->e, alu, size, d, b);
+    n->opc = TCG_OP_nop;
+    return true;
+}
+
 /* add, sub, and, or, xor */
 static void lower_alu(Ra *l, const TcgOp *op, bool w, X86Alu alu)
 {
+    if (!w && lower_low_alu(l, op, alu))
+        return;
     Emit *e = &l->e;
     TcgTempIdx ta = op->arg[1], tb = op->arg[2];
     uint64_t v;

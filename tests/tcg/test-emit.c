@@ -106,8 +106,23 @@ static void test_registers(void)
             CHECK(S("movsx %s, %s", r32[d], r16[s]), x86_movx_rr(e, 2, EXT_SIGN32, d, s));
             CHECK(S("mov %s, %s", r32[d], r32[s]), x86_movx_rr(e, 4, EXT_ZERO, d, s));
             CHECK(S("movsxd %s, %s", r64[d], r32[s]), x86_movx_rr(e, 4, EXT_SIGN64, d, s));
-            if (d < 4 && s < 4)
+            for (int op = 0; op < 8; op++) {
+                CHECK(S("%s %s, %s", alu_name[op], r8[d], r8[s]), x86_alu_low_rr(e, op, 1, d, s));
+                CHECK(S("%s %s, %s", alu_name[op], r16[d], r16[s]), x86_alu_low_rr(e, op, 2, d, s));
+                if (d < 4 && s < 4)
+                    CHECK(S("%s %s, %s", alu_name[op], rh[d], r8[s]), x86_alu_rh(e, op, d, s, 0));
+                if (s == 0) {
+                    CHECK(S("%s %s, 0x15", alu_name[op], r8[d]), x86_alu_low_ri(e, op, 1, d, 0x15));
+                    CHECK(S("%s %s, 0x15", alu_name[op], r16[d]), x86_alu_low_ri(e, op, 2, d, 0x15));
+                    if (d < 4)
+                        CHECK(S("%s %s, 0x15", alu_name[op], rh[d]), x86_alu_rh(e, op, d, NOREG, 0x15));
+                }
+            }
+            if (d < 4 && s < 4) {
                 CHECK(S("mov %s, %s", rh[d], r8[s]), x86_mov_rh_r8(e, d, s));
+                CHECK(S("mov %s, %s", r8[d], rh[s]), x86_mov_r8_rh(e, d, s));
+                CHECK(S("mov %s, 0x7f", rh[d]), x86_mov_rhi(e, d, 0x7f));
+            }
             if (d < 8 && s < 4) {
                 CHECK(S("movzx %s, %s", r32[d], rh[s]), x86_movx_rh(e, EXT_ZERO, d, s));
                 CHECK(S("movsx %s, %s", r32[d], rh[s]), x86_movx_rh(e, EXT_SIGN32, d, s));

@@ -265,6 +265,16 @@ static void test_known_bits(void)
     tcg_gen_deposit(s, TCG_I64, RBX, tcg_const(s, 0), RCX, 8, 8);
     check("ext16u_i64 tmp0,rax;shr_i64 rcx,tmp0,$0x8;shr_i64 rdx,tmp0,$0x4;shl_i64 rbx,rcx,$0x8");
 
+    begin(); /* an extension reads what a deposit put in, as far as it goes */
+    t = tcg_temp(s);
+    tcg_gen_setcondi(s, TCG_I64, TCG_COND_LT, t, RBX, 7);
+    tcg_gen_deposit(s, TCG_I64, RAX, RAX, t, 0, 8);
+    tcg_gen_ext8u(s, TCG_I32, RAX, RAX);
+    tcg_gen_deposit(s, TCG_I64, RCX, RCX, RBX, 0, 16);
+    tcg_gen_ext16s(s, TCG_I64, RDX, RCX);
+    tcg_gen_ext32u(s, TCG_I64, RCX, RCX);
+    check("setcond_i64 tmp0,rbx,$0x7,lt;mov_i64 rax,tmp0;deposit_i64 rcx,rcx,rbx,$0x0,$0x10;ext16s_i64 rdx,rbx;mov_i32 rcx,rcx");
+
     begin();
     tcg_gen_deposit(s, TCG_I64, RAX, RAX, tcg_const(s, 0), 8, 8);
     tcg_gen_deposit(s, TCG_I64, RCX, RCX, tcg_const(s, 0xff), 0, 8);
