@@ -135,6 +135,17 @@ static bool store_ram(CPUState *cpu, vaddr addr, const void *buf, unsigned size,
     return true;
 }
 
+/* Where the two parts of an access across pages are, if the TLB has both pages without flags. */
+static bool two_hosts(CPUState *cpu, vaddr addr, unsigned size, AccessType type, unsigned mmu_idx, uint8_t *host[2], unsigned *first)
+{
+    *first = TCG_PAGE_SIZE - (addr & ~TCG_PAGE_MASK);
+    if (*first >= size)
+        return false;
+    host[0] = tlb_host(cpu_head(cpu), addr, *first, type, mmu_idx);
+    host[1] = tlb_host(cpu_head(cpu), addr + *first, size - *first, type, mmu_idx);
+    return host[0] && host[1];
+}
+
 uint64_t cpu_ld(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uintptr_t ra)
 {
     const void *host = tlb_host(cpu_head(cpu), addr, size, ACCESS_LOAD, mmu_idx);
@@ -143,6 +154,10 @@ uint64_t cpu_ld(CPUState *cpu, vaddr addr, unsigned size, unsigned mmu_idx, uint
     if (likely(!crosses_page(addr, size)))
         return load_page(cpu, addr, size, mmu_idx, ACCESS_LOAD, ra);
     uint64_t val = 0;
+    uint8_t *part[2];
+    unsigned first;
+    if (likely(two_hosts(cpu, addr, size, ACCESS_LOAD, mmu_idx, part, &first)))
+        return ldl_n(part[0], first) | ldl_n(part[1], size - first) << (8 * first);
     if (load_ram(cpu, addr, &val, size, mmu_idx, ra))
         return val;
     for (unsigned i = 0; i < size; i++)
@@ -164,6 +179,13 @@ void cpu_st(CPUState *cpu, vaddr addr, unsigned size, uint64_t val, unsigned mmu
             stl_n(host, size, val);
         else
             io_access(cpu, full, addr, size, val, true);
+        return;
+    }
+    uint8_t *part[2];
+    unsigned first;
+    if (likely(two_hosts(cpu, addr, size, ACCESS_STORE, mmu_idx, part, &first))) {
+        stl_n(part[0], first, val);
+        stl_n(part[1], size - first, val >> (8 * first));
         return;
     }
     if (store_ram(cpu, addr, &val, size, mmu_idx, ra))

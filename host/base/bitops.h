@@ -43,7 +43,9 @@ static inline uint64_t ldl_n(const void *p, unsigned n)
     case 2: memcpy(&v, p, 2); break;
     case 4: memcpy(&v, p, 4); break;
     case 8: memcpy(&v, p, 8); break;
-    default: memcpy(&v, p, n & 7); /* 3, 5 to 7 */
+    default: /* 3, 5 to 7 */
+        for (unsigned i = 0; i < n; i++)
+            v |= (uint64_t)((const uint8_t *)p)[i] << (8 * i);
     }
     return v;
 }
@@ -54,7 +56,9 @@ static inline void stl_n(void *p, unsigned n, uint64_t v)
     case 2: memcpy(p, &v, 2); break;
     case 4: memcpy(p, &v, 4); break;
     case 8: memcpy(p, &v, 8); break;
-    default: memcpy(p, &v, n & 7);
+    default:
+        for (unsigned i = 0; i < n; i++)
+            ((uint8_t *)p)[i] = v >> (8 * i);
     }
 }
 

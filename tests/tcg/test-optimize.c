@@ -273,7 +273,7 @@ static void test_known_bits(void)
     tcg_gen_deposit(s, TCG_I64, RCX, RCX, RBX, 0, 16);
     tcg_gen_ext16s(s, TCG_I64, RDX, RCX);
     tcg_gen_ext32u(s, TCG_I64, RCX, RCX);
-    check("setcond_i64 tmp0,rbx,$0x7,lt;mov_i64 rax,tmp0;deposit_i64 rcx,rcx,rbx,$0x0,$0x10;ext16s_i64 rdx,rbx;mov_i32 rcx,rcx");
+    check("setcond_i64 tmp0,rbx,$0x7,lt;deposit_i64 rax,rax,tmp0,$0x0,$0x8;mov_i64 rax,tmp0;deposit_i64 rcx,rcx,rbx,$0x0,$0x10;ext16s_i64 rdx,rbx;mov_i32 rcx,rcx");
 
     begin();
     tcg_gen_deposit(s, TCG_I64, RAX, RAX, tcg_const(s, 0), 8, 8);
