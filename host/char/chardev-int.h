@@ -39,6 +39,10 @@ struct Chardev {
     bool in_paused;     /* the front end took no more */
     GByteArray *left;   /* what a peer that has gone had sent and the front end did not take yet */
     GByteArray *out;
+    uint8_t held[128];  /* single bytes that go out together, before those of out */
+    int held_len;
+    int64_t last_byte_ns;
+    struct Timer *hold_timer; /* NULL: no byte was held yet */
 };
 
 typedef struct ChardevBackend {

@@ -2,17 +2,22 @@
  * Spec: the -chardev options and the `info chardev` texts of qemu 7.2.
  * A peer that goes while the front end takes nothing is noticed; what it had sent is kept (up to IN_MAX) for later.
  * Output that a connected peer does not take at once is kept up to OUT_MAX bytes, beyond that the
- * caller is told that less was taken; with no peer it is dropped, as on a cable that is not plugged in. */
+ * caller is told that less was taken; with no peer it is dropped, as on a cable that is not plugged in.
+ * Single bytes that follow each other closely, as a UART sends text, go out together: at a line's end, or a moment later. */
 #include "host/base/osdep.h"
 #include "host/char/chardev-int.h"
+#include "softmmu/timer.h"
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <poll.h>
 
 enum { PEER_GONE = POLLHUP | POLLERR | POLLRDHUP };
 enum { IN_MAX = 1 << 20, OUT_MAX = 1 << 20, READ_CHUNK = 4096, BLOCKING_CHUNK = 256, DATAGRAM_MAX = 65536 };
+enum { HOLD_NS = 1000000 /* longest that a byte waits for others */ };
 
 static GList *chardevs; /* in order of creation */
+
+static void flush_held(Chardev *chr);
 
 Chardev *chr_new(const char *label, GError **errp)
 {
@@ -31,7 +36,9 @@ Chardev *chr_new(const char *label, GError **errp)
 
 void chr_destroy(Chardev *chr)
 {
+    flush_held(chr);
     chr_stream_stop(chr);
+    timer_free(chr->hold_timer);
     if (chr->ops && chr->ops->close)
         chr->ops->close(chr);
     if (chr->fe)
@@ -250,6 +257,7 @@ void chr_stream_stop(Chardev *chr)
     drop_source(&chr->gone_src);
     drop_source(&chr->out_src);
     g_byte_array_set_size(chr->out, 0);
+    chr->held_len = 0;
     chr->in_fd = chr->out_fd = -1;
     chr->in_paused = false;
 }
@@ -265,13 +273,10 @@ static void write_log(Chardev *chr, const uint8_t *buf, int len)
     }
 }
 
-static int stream_write(Chardev *chr, const uint8_t *buf, int len)
+/* What is not written at once is kept, up to OUT_MAX bytes. */
+static int stream_out(Chardev *chr, const uint8_t *buf, int len)
 {
     int done = 0;
-    if (!chr->open && !(chr->ops->poll_peer && chr->ops->poll_peer(chr)))
-        return len;
-    if (chr->out_fd < 0)
-        return len;
     if (!chr->out->len) {
         done = write_now(chr, buf, len);
         if (done < 0)
@@ -284,6 +289,51 @@ static int stream_write(Chardev *chr, const uint8_t *buf, int len)
             chr->out_src = add_watch(chr->out_fd, G_IO_OUT | G_IO_HUP | G_IO_ERR, on_output, chr);
     }
     return done + rest;
+}
+
+static void flush_held(Chardev *chr)
+{
+    int len = chr->held_len;
+
+    chr->held_len = 0;
+    if (len > 0)
+        stream_out(chr, chr->held, len);
+}
+
+static void on_hold_timer(void *opaque) { flush_held(opaque); }
+
+/* True: the byte is among those that wait. The first one of a burst does not: what is typed comes back at once. */
+static bool hold_byte(Chardev *chr, uint8_t byte)
+{
+    int64_t now = clock_ns(CLOCK_HOST_REAL), pause = now - chr->last_byte_ns;
+
+    chr->last_byte_ns = now;
+    if (chr->ops->datagrams || chr->out->len || (!chr->held_len && pause > HOLD_NS / 10))
+        return false;
+    chr->held[chr->held_len++] = byte;
+    if (byte == '\n' || chr->held_len == (int)sizeof chr->held) {
+        flush_held(chr);
+    } else {
+        if (!chr->hold_timer)
+            chr->hold_timer = timer_new(CLOCK_HOST_REAL, on_hold_timer, chr);
+        if (!timer_pending(chr->hold_timer)) /* left alone when a line ends: one wake-up of the main loop for many lines */
+            timer_mod(chr->hold_timer, now + HOLD_NS);
+    }
+    return true;
+}
+
+static int stream_write(Chardev *chr, const uint8_t *buf, int len)
+{
+    if (!chr->open && !(chr->ops->poll_peer && chr->ops->poll_peer(chr))) {
+        chr->held_len = 0;
+        return len;
+    }
+    if (chr->out_fd < 0)
+        return len;
+    if (len == 1 && hold_byte(chr, *buf))
+        return len;
+    flush_held(chr);
+    return stream_out(chr, buf, len);
 }
 
 int chr_write(Chardev *chr, const uint8_t *buf, int len)
@@ -419,8 +469,10 @@ static void flush_out(Chardev *chr)
 
 void chardev_cleanup_all(void)
 {
-    for (GList *l = chardevs; l; l = l->next)
+    for (GList *l = chardevs; l; l = l->next) {
+        flush_held(l->data);
         flush_out(l->data);
+    }
     while (chardevs)
         chr_destroy(g_list_last(chardevs)->data); /* a mux was made after its base: it goes first */
     chardev_restore_terminal();

@@ -1,6 +1,7 @@
 /* test-chardev.c - sockets, pty, files, pipes, ring buffer and the mux, driven from the other end. */
 #include "host/base/osdep.h"
 #include "host/char/chardev.h"
+#include "softmmu/timer.h"
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -131,6 +132,46 @@ static void test_unix_server(void)
     close(fd);
     chardev_cleanup_all();
     g_assert_false(g_file_test(path, G_FILE_TEST_EXISTS));
+    g_string_free(f.in, TRUE);
+}
+
+/* Bytes one by one: the first goes at once, the others at the line's end, before a longer text, after a moment, or at the end. */
+static void test_single_bytes(void)
+{
+    g_autofree char *path = g_build_filename(dir, "bytes", NULL);
+    g_autofree char *spec = g_strdup_printf("unix:%s,server,nowait", path);
+    const char *text = "one line\n";
+    char got[64] = "";
+    Front f;
+    front(&f, legacy("serial0", spec));
+    int fd = connect_unix(path);
+    WAIT(f.opened == 1);
+    for (int i = 0; text[i]; i++)
+        g_assert_cmpint(chardev_fe_write(&f.fe, (const uint8_t *)&text[i], 1), ==, 1);
+    read_exact(fd, text);
+    for (int i = 0; i < 200; i++)
+        chardev_fe_write(&f.fe, (const uint8_t *)"x", 1);
+    put(&f, "longer");
+    g_autofree char *xs = g_strnfill(200, 'x');
+    read_exact(fd, xs);
+    read_exact(fd, "longer");
+    put(&f, "a");
+    put(&f, "b");
+    put(&f, "c");
+    g_assert_cmpint(fcntl(fd, F_SETFL, O_NONBLOCK), ==, 0);
+    for (size_t n = 0; n < 3;) {
+        ssize_t r = read(fd, got + n, sizeof got - n);
+        n += r > 0 ? (size_t)r : 0;
+        timers_run();
+        g_usleep(500);
+    }
+    g_assert_cmpstr(got, ==, "abc");
+    put(&f, "d");
+    put(&f, "e");
+    chardev_cleanup_all();
+    g_assert_cmpint(read(fd, got, sizeof got), ==, 2);
+    g_assert_cmpint(memcmp(got, "de", 2), ==, 0);
+    close(fd);
     g_string_free(f.in, TRUE);
 }
 
@@ -429,6 +470,7 @@ int main(int argc, char **argv)
     dir = g_dir_make_tmp("vireo-chr-XXXXXX", NULL);
     g_test_add_func("/host/char/unix-server", test_unix_server);
     g_test_add_func("/host/char/gone-while-paused", test_gone_while_paused);
+    g_test_add_func("/host/char/single-bytes", test_single_bytes);
     g_test_add_func("/host/char/backpressure", test_backpressure);
     g_test_add_func("/host/char/telnet", test_telnet);
     g_test_add_func("/host/char/pty", test_pty);
