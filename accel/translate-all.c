@@ -101,7 +101,11 @@ bool tb_restore_data(const TB *tb, uintptr_t host_pc, uint64_t data[2])
                 return true;
         }
     }
-    return false;
+    if (host_pc - (uintptr_t)from[1] >= TCG_MAX_PART)
+        return false;
+    data[0] = first_eip(tb);
+    tcg_slow_path_data((const uint8_t *)host_pc, data);
+    return true;
 }
 
 /* --- dumps --- */
@@ -321,6 +325,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
             continue;
         }
         c->tb_cookie = tb_cookie(tb);
+        c->first_eip = first_eip(&draft);
         c->cold_head = draft.two_pages ? sizeof(TbCold) : TB_COLD_HEAD;
         facts = tb_stats_begin(c);
         code_start = jit_buf->ptr;

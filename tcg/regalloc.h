@@ -271,18 +271,26 @@ void stub_store_snapshot(Ra *l, Snapshot snap, Reg tmp); /* tmp: NOREG or free *
 void emit_vec_move(Ra *l, TcgType type, Reg d, Reg s);
 
 /* frame.c */
-/* Make the page of the access at FRAME_ARG0 ^ StackPage.page the stack's page. Equal: done; no register changes. */
-const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu);
-/* The same for the guess whose index is at FRAME_ARG1. */
+/* Make the page of the access at x ^ StackPage.page the stack's page; x is one of r8 to r11. Equal: done; no register changes. */
+const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu, Reg x);
+/* The same for the guess whose index is at FRAME_ARG1, with x in FRAME_ARG0. */
 const uint8_t *frame_guess(const CodeBuf *b, unsigned mmu, bool write);
 /* Where a goto_ptr goes that has missed, with eip in env and r11 as for the epilogue. */
 const uint8_t *frame_search(const CodeBuf *b, bool victims); /* victims: eip in env is the linear pc */
 const uint8_t *frame_far(const CodeBuf *b); /* the same of a goto_far, or out for TB_EXIT_SLOT0 and 1, with eip and r11 like that */
 enum { EXIT_SEARCH = TB_EXIT_POLL + 1 }; /* of lower_exit(): that way, and by TB_EXIT_LOOKUP if there is nothing */
 enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, THUNK_X87, NB_THUNKS };
-/* An access of a group, by itself: THUNK_LD, _ST, _LDV or _STV, size bytes at FRAME_ARG0. Returns with equal: it is done, as the
- * thunk of the slow path would; without: it needs that. Changes no register. */
-const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu);
+/* An access with a note in front of the call (slow-path.c): THUNK_LD, _ST, _LDV or _STV, size bytes at FRAME_ARG0, which is to be aligned
+ * (memop_align_mask()) or takes the slow path. An access of a group, by itself, else by the slow path, too. Changes no register but what
+ * the note says. */
+const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu, unsigned align);
+/* The same for THUNK_LD and _ST without a demand, at register a + the note's displacement. */
+const uint8_t *frame_try_at(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu, Reg a);
+const uint8_t *frame_slow(const CodeBuf *b); /* the slow path at once */
+enum { SLOW_NOTE_MAX = 2048 };
+/* The note of a load or store, to be written backwards in front of the call: byte 0 last. in_frame: the address is in FRAME_ARG0. */
+unsigned slow_note(const Ra *l, const Stub *st, bool in_frame, uint8_t note[SLOW_NOTE_MAX]);
+void frame_slow_path(TcgEnvHead *env, uint8_t *frame, const uint8_t *ra, const TcgGuest *guest); /* of frame_slow()'s thunk */
 /* cross.c: the same for an access on two pages. buf: 8 bytes, of a vector 32. 0: done. Changes no vector register. */
 enum { CROSS_SIZE = 0x3f, CROSS_WRITE = 1 << 6, CROSS_ZERO = 1 << 7 /* a load fills 32 bytes */, CROSS_MMU_SHIFT = 8 };
 uint32_t frame_cross(const TcgEnvHead *env, uint64_t addr, void *buf, uint32_t ctl);

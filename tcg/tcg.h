@@ -263,6 +263,7 @@ struct TcgContext {
 
     /* Set by the caller of a compilation: */
     uint64_t tb_cookie;  /* names the TB (a multiple of TB_EXIT_MASK + 1), returned by exits */
+    uint64_t first_eip;  /* insn_start's first constant at the TB's begin: what notes count from */
     unsigned cold_head;  /* bytes left free at the begin of the TB's cold part */
     uint64_t cs_base;    /* linear pc = eip + cs_base */
     bool eip_is_32;      /* eip = (uint32_t)(pc - cs_base) */
@@ -302,6 +303,7 @@ struct TcgContext {
     unsigned nb_insns;
     TcgInsnMap *stub_map;      /* return addresses of helpers (the first nb_calls) and slow paths: host_end is the exact offset; sorted */
     unsigned nb_stubs, nb_calls, stub_cap;
+    GArray *notes;             /* unless NULL, offsets of what is not code in the cold part: uint32_t from, to, ... */
     TcgLazyExit lazy_exit[2];  /* by goto_tb slot; set by the front end, reset by tcg_begin() */
     uint32_t side_host[TCG_MAX_SIDE_JUMPS]; /* offset behind the n-th side jump's conditional jump */
     unsigned nb_side_jumps;
@@ -373,6 +375,8 @@ static inline const uint8_t *codebuf_rx(const CodeBuf *b, const uint8_t *rw) { r
 bool codebuf_contains(const CodeBuf *b, uintptr_t rx_addr);
 
 /* Back end (tcg/x86_64). */
+/* A return address in a TB's cold part that is not in stub_map: data is that of its instruction. data[0]: first_eip before. */
+void tcg_slow_path_data(const uint8_t *ra, uint64_t data[2]);
 void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest);
 void tcg_dump_prologue(const CodeBuf *b, GString *out); /* as -d out_asm prints it */
 /* Link or unlink: make the jump at code_rx + jump_off go to target_rx. Atomic for running code. */

@@ -208,9 +208,51 @@ static void gen_cross(Emit *e, unsigned kind, unsigned size, unsigned mmu)
     x86_lea(e, true, RSP, mem_at(RSP, 8));
 }
 
-/* The access at FRAME_ARG0 of a group whose check does not hold, if the TLB has its page. Out: equal: it is done, result in
- * FRAME_RES or FRAME_VBUF. No register changes. */
-static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
+/* A load or store that has a note (slow-path.c), by C code. */
+static void gen_slow(Emit *e, const TcgGuest *guest)
+{
+    enum { DOWN = 16 }; /* our return address, and 8 bytes to align */
+    uint8_t *with[3] = { NULL };
+
+    x86_lea(e, true, RSP, mem_at(RSP, -8));
+    x86_store(e, 8, mem_at(RSP, DOWN + FRAME_REGS), R8);
+    x86_load(e, 8, EXT_ZERO, R8, mem_at(RSP, 8));
+    for (unsigned vec = 1; vec <= 2; vec++) { /* the note's last byte but one */
+        x86_test_mi8(e, mem_at(R8, -7), vec << 6);
+        with[vec] = x86_jcc(e, CC_NE);
+    }
+    for (unsigned vec = 0; vec <= 2; vec++) {
+        unsigned bytes = vec == 2 ? 32 : 16;
+        if (vec)
+            x86_patch_here(e, with[vec]);
+        if (vec == 2 && !host_features.avx)
+            break; /* never */
+        move_pinned(e, true, ~0u);
+        for (unsigned i = 1; i < 4; i++)
+            x86_store(e, 8, mem_at(RSP, DOWN + FRAME_REGS + 8 * i), R8 + i);
+        for (unsigned i = 0; i < 16 && vec; i++)
+            x86_vec_store(e, bytes, mem_at(RSP, DOWN + FRAME_VSAVE + 32 * i), XMM0 + i);
+        if (vec == 2)
+            x86_vzeroupper(e);
+        x86_lea(e, true, RDI, mem_env(0));
+        x86_lea(e, true, RSI, mem_at(RSP, DOWN));
+        x86_mov_rr(e, true, RDX, R8);
+        x86_mov_ri(e, RCX, (uintptr_t)guest);
+        x86_mov_ri(e, RAX, (uintptr_t)frame_slow_path);
+        x86_call_r(e, RAX);
+        for (unsigned i = 0; i < 16 && vec; i++)
+            x86_vec_load(e, bytes, false, XMM0 + i, mem_at(RSP, DOWN + FRAME_VSAVE + 32 * i));
+        for (unsigned i = 0; i < 4; i++)
+            x86_load(e, 8, EXT_ZERO, R8 + i, mem_at(RSP, DOWN + FRAME_REGS + 8 * i));
+        move_pinned(e, false, ~0u);
+        x86_lea(e, true, RSP, mem_at(RSP, 8));
+        x86_ret(e);
+    }
+}
+
+/* The access at FRAME_ARG0 of a group whose check does not hold: if the TLB has its page here, result in FRAME_RES or FRAME_VBUF, no register
+ * changes; else by slow. Loads and stores have an entry for who has put into FRAME_ARG0 what lacks the note's displacement. */
+static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu, const uint8_t *slow, uint8_t **at_disp)
 {
     enum { DOWN = 8 }; /* our return address */
     int32_t fast = offsetof(TcgEnvHead, tlb) + mmu * sizeof(TlbFast);
@@ -220,6 +262,7 @@ static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
     x86_store(e, 8, save8, R8);
     x86_store(e, 8, save9, R9);
     x86_load(e, 8, EXT_ZERO, R8, addr);
+    const uint8_t *body = e->p;
     x86_lea(e, true, R9, mem_at(R8, size - 1));
     x86_shift_ri(e, X86_SHR, true, R8, TCG_PAGE_BITS - TLB_ENTRY_BITS);
     x86_alu_rm(e, X86_AND, true, R8, mem_env(fast + offsetof(TlbFast, mask)));
@@ -264,11 +307,26 @@ static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu)
     x86_patch_here(e, out);
     x86_load(e, 8, EXT_ZERO, R8, save8);
     x86_load(e, 8, EXT_ZERO, R9, save9);
+    x86_jcc_to(e, CC_NE, slow);
     x86_ret(e);
+    *at_disp = e->p;
+    if (kind != THUNK_LD && kind != THUNK_ST)
+        return;
+    x86_store(e, 8, save8, R8);
+    x86_store(e, 8, save9, R9);
+    x86_load(e, 8, EXT_ZERO, R8, mem_at(RSP, 0));
+    x86_load(e, 8, EXT_ZERO, R9, addr);
+    x86_load(e, 1, EXT_SIGN64, R8, mem_at(R8, -8));
+    x86_lea(e, true, R8, mem_idx(R8, R9, 0, 0));
+    x86_store(e, 8, addr, R8);
+    x86_jmp_to(e, body);
 }
 
 /* The table of what is called from TBs: slow paths, the two of the pinned registers, search, stack pages, tries. */
-enum { SEARCH = NB_THUNKS * 3 + 2, SEARCH_VICTIMS, FAR, GUESS, STACK_PAGE = GUESS + 2 * TCG_MMU_MODES, FIRST_TRY = STACK_PAGE + TCG_MMU_MODES, TRY_SIZES = 6, TABLE_SIZE = FIRST_TRY + 4 * TRY_SIZES * TCG_MMU_MODES };
+enum { SEARCH = NB_THUNKS * 3 + 2, SEARCH_VICTIMS, FAR, GUESS, SLOW = GUESS + 2 * TCG_MMU_MODES, STACK_PAGE,
+       TRY_AT, TRY_ALIGNED, FIRST_TRY, TRY_SIZES = 6, NB_TRIES = 4 * TRY_SIZES * TCG_MMU_MODES, TABLE_SIZE = FIRST_TRY + NB_TRIES };
+/* Short entries one behind the other, each of so many bytes. */
+enum { STORE_AND_JUMP = 10, TEST_AND_JUMP = 16, TRY_AT_SIZES = 4 };
 static const uint8_t try_kind[4] = { THUNK_LD, THUNK_ST, THUNK_LDV, THUNK_STV };
 
 /* thunk[0] points to the thunks' addresses, a table in the code buffer itself. */
@@ -278,13 +336,23 @@ const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live)
     return table[kind * 3 + vec_live];
 }
 
-const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu)
+const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu, unsigned align)
 {
     unsigned k = 0;
     while (try_kind[k] != kind)
         k++;
-    return frame_thunk(b, 0, FIRST_TRY + (mmu * 4 + k) * TRY_SIZES + __builtin_ctz(size));
+    unsigned n = (mmu * 4 + k) * TRY_SIZES + __builtin_ctz(size);
+    if (align)
+        return frame_thunk(b, 0, TRY_ALIGNED) + (2 * n + (align == 15)) * TEST_AND_JUMP;
+    return frame_thunk(b, 0, FIRST_TRY + n);
 }
+
+const uint8_t *frame_try_at(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu, Reg a)
+{
+    return frame_thunk(b, 0, TRY_AT) + (((mmu * 2 + (kind == THUNK_ST)) * TRY_AT_SIZES + __builtin_ctz(size)) * 16 + a) * STORE_AND_JUMP;
+}
+
+const uint8_t *frame_slow(const CodeBuf *b) { return frame_thunk(b, 0, SLOW); }
 
 const uint8_t *frame_store_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 0); }
 const uint8_t *frame_load_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 1); }
@@ -293,7 +361,16 @@ const uint8_t *frame_search(const CodeBuf *b, bool victims) { return frame_thunk
 const uint8_t *frame_far(const CodeBuf *b) { return frame_thunk(b, 0, FAR); }
 
 const uint8_t *frame_guess(const CodeBuf *b, unsigned mmu, bool write) { return frame_thunk(b, 0, GUESS + 2 * mmu + write); }
-const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu) { return frame_thunk(b, 0, STACK_PAGE + mmu); }
+const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu, Reg x) { return frame_thunk(b, 0, STACK_PAGE) + (mmu * 4 + x - R8) * STORE_AND_JUMP; }
+
+/* The caller's FRAME_ARG0 = r, and on. */
+static void gen_store_and_jump(Emit *e, Reg r, const uint8_t *to)
+{
+    uint8_t *start = e->p;
+    x86_store(e, 8, mem_at(RSP, 8 + FRAME_ARG0), r);
+    x86_patch(e, x86_jmp(e), to);
+    g_assert(e->full || e->p - start == STORE_AND_JUMP);
+}
 
 /* FRAME_ARG0: an address ^ the stack's page. Its page becomes the stack's if the TLB allows loads and stores there by
  * themselves. Not if it is that page already: the access leaves it. At once: an access that changes the page costs less than
@@ -521,6 +598,10 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
     e.p += TABLE_SIZE * sizeof *table;
     for (unsigned kind = 0; kind < NB_THUNKS; kind++) {
         for (unsigned vec = 0; vec < 3; vec++) {
+            if (kind == THUNK_LD || kind == THUNK_ST || kind == THUNK_LDV || kind == THUNK_STV) { /* SLOW */
+                table[kind * 3 + vec] = NULL;
+                continue;
+            }
             if (vec == 2 && !host_features.avx) {
                 table[kind * 3 + vec] = table[kind * 3 + 1];
                 continue;
@@ -553,20 +634,47 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
         table[GUESS + i] = codebuf_rx(b, e.p);
         gen_guess(&e, b->guesses, guest->new_guess, i / 2, i % 2);
     }
+    const uint8_t *stack_page[TCG_MMU_MODES], *slow, *try[NB_TRIES];
+    uint8_t *try_disp[NB_TRIES];
     for (unsigned mmu = 0; mmu < TCG_MMU_MODES; mmu++) {
         x86_align_nop(&e, 16, 0);
-        table[STACK_PAGE + mmu] = codebuf_rx(b, e.p);
+        stack_page[mmu] = e.p;
         gen_stack_page(&e, mmu);
     }
-    for (unsigned i = 0; i < TABLE_SIZE - FIRST_TRY; i++) {
+    table[STACK_PAGE] = codebuf_rx(b, e.p);
+    for (unsigned i = 0; i < TCG_MMU_MODES * 4; i++)
+        gen_store_and_jump(&e, R8 + i % 4, stack_page[i / 4]);
+    x86_align_nop(&e, 16, 0);
+    slow = e.p;
+    table[SLOW] = codebuf_rx(b, slow);
+    gen_slow(&e, guest);
+    for (unsigned i = 0; i < NB_TRIES; i++) {
         unsigned kind = try_kind[i / TRY_SIZES % 4], size = 1u << i % TRY_SIZES;
         bool vec = kind == THUNK_LDV || kind == THUNK_STV;
         table[FIRST_TRY + i] = NULL;
+        try[i] = NULL;
         if (vec ? size < 4 : size > 8)
             continue;
         x86_align_nop(&e, 16, 0);
+        try[i] = e.p;
         table[FIRST_TRY + i] = codebuf_rx(b, e.p);
-        gen_try(&e, kind, size, i / TRY_SIZES / 4);
+        gen_try(&e, kind, size, i / TRY_SIZES / 4, slow, &try_disp[i]);
+    }
+    table[TRY_AT] = codebuf_rx(b, e.p);
+    for (unsigned i = 0; i < TCG_MMU_MODES * 2 * TRY_AT_SIZES * 16; i++) {
+        unsigned mmu = i / 16 / TRY_AT_SIZES / 2, k = i / 16 / TRY_AT_SIZES % 2;
+        gen_store_and_jump(&e, i % 16, try_disp[(mmu * 4 + k) * TRY_SIZES + i / 16 % TRY_AT_SIZES]);
+    }
+    table[TRY_ALIGNED] = codebuf_rx(b, e.p);
+    for (unsigned i = 0; i < 2 * NB_TRIES; i++) {
+        uint8_t *end = e.p + TEST_AND_JUMP;
+        if (try[i / 2]) {
+            x86_test_mi8(&e, mem_at(RSP, 8 + FRAME_ARG0), i % 2 ? 15 : (1u << i / 2 % TRY_SIZES) - 1);
+            x86_patch(&e, x86_jcc(&e, CC_NE), slow);
+            x86_patch(&e, x86_jmp(&e), try[i / 2]);
+        }
+        g_assert(e.full || e.p <= end);
+        e.p = end;
     }
     g_assert(!e.full);
     b->prologue_size = e.p - b->rw;

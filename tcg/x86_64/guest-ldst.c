@@ -2,9 +2,9 @@
  *
  * In line is the check of tlb-check.c, then the access itself.
  * A hit writes nothing to env and changes no register but t, u and the output, and the output only by the
- * access itself; so at the jump to the stub every value is where it was before the op. The stub stores
- * the dirty globals (snapshot), puts the arguments into the frame and calls a thunk (frame.c), whose
- * return address is what a fault is found by (stub_map).
+ * access itself; so at the jump to the stub every value is where it was before the op. The stub calls a thunk (frame.c) with
+ * a note (slow-path.c) of where all is. That of a read-modify-write stores the dirty globals (snapshot) and arguments by itself; a fault is
+ * found by the call's return address (stub_map).
  *
  * Accesses of a group (share.c) behind its first one: test addend, addend ; je stub ; access [addend + addr + disp]. The test is
  * not needed where the group's last access lies right in front. */
@@ -526,110 +526,146 @@ void stub_zero_groups(Ra *l, const Stub *st)
         x86_store_imm(&l->e, 8, mem_at(RSP, st->zero_slot[i]), 0);
 }
 
-/* What a slow path takes besides the address, into the frame. */
-static void store_arguments(Ra *l, const Stub *st, unsigned kind)
-{
-    Emit *e = &l->e;
-    if (kind == THUNK_STV)
-        x86_vec_store(e, st->rmw, mem_at(RSP, FRAME_VBUF), st->arg[1].reg);
-    else if (kind != THUNK_LD && kind != THUNK_LDV)
-        ra_store_value(l, mem_at(RSP, FRAME_ARG1), 8, st->arg[1], st->tmp);
-    if (kind == THUNK_CMPXCHG)
-        ra_store_value(l, mem_at(RSP, FRAME_ARG2), 8, st->arg[2], st->tmp);
-    if (kind == THUNK_RMW)
-        x86_store_imm(e, 4, mem_at(RSP, FRAME_RMW), st->rmw);
-}
-
 static void end_stub(Ra *l, const Stub *st)
 {
     if (!st->goes_on)
         l->e.p = put_jmp(l->e.p, st->back);
 }
 
-static void guest_stub(Ra *l, const Stub *st)
+static void address_to_frame(Ra *l, const Stub *st)
+{
+    l->e.p = put_frame(l->e.p, false, st->arg[0].reg, FRAME_ARG0);
+    if (st->disp)
+        x86_alu_mi(&l->e, X86_ADD, 8, false, mem_at(RSP, FRAME_ARG0), st->disp);
+}
+
+/* What a check of the stack's page, or of a guessed one, does first. */
+static void other_page(Ra *l, const Stub *st)
+{
+    Emit *e = &l->e;
+    unsigned mmu = memopidx_mmu(st->oi) % TCG_MMU_MODES;
+
+    if (st->guess) {
+        e->p = put_frame(e->p, false, st->tmp, FRAME_ARG0);
+        x86_store_imm(e, 4, mem_at(RSP, FRAME_ARG1), st->guess);
+        e->p = put_call(e, e->p, frame_guess(l->s->buf, mmu, st->guess_write));
+    } else {
+        e->p = put_call(e, e->p, frame_stack_page(l->s->buf, mmu, st->tmp));
+    }
+    x86_jcc_to(e, CC_E, st->stack_check);
+}
+
+/* Read-modify-write and x87: all of it is code. */
+static void code_stub(Ra *l, const Stub *st, unsigned kind)
+{
+    Emit *e = &l->e;
+    Reg a = st->arg[0].reg;
+
+    if (st->from_misaligned)
+        x86_patch_here(e, st->from_misaligned);
+    stub_store_snapshot(l, st->snap, st->tmp);
+    if (st->disp) {
+        x86_lea(e, true, st->tmp, mem_at(a, st->disp));
+        a = st->tmp;
+    }
+    e->p = put_frame(e->p, false, a, FRAME_ARG0);
+    x87_stub_state(l, st, true);
+    if (kind == THUNK_X87) {
+        x87_guest_stub(l, st, frame_thunk(l->s->buf, kind, st->vec_live));
+        return;
+    }
+    ra_store_value(l, mem_at(RSP, FRAME_ARG1), 8, st->arg[1], st->tmp);
+    if (kind == THUNK_CMPXCHG)
+        ra_store_value(l, mem_at(RSP, FRAME_ARG2), 8, st->arg[2], st->tmp);
+    else
+        x86_store_imm(e, 4, mem_at(RSP, FRAME_RMW), st->rmw);
+    e->p = put_call(e, e->p, frame_thunk(l->s->buf, kind, st->vec_live));
+    stub_return_address(l, st->data);
+    e->p = put(e->p, 0xa966 | (uint64_t)(uint16_t)st->oi << 16, 4); /* as x86_test_ax() */
+    x87_stub_state(l, st, false);
+    stub_zero_groups(l, st);
+    if (st->out != NOREG)
+        e->p = put_frame(e->p, true, st->out, FRAME_RES);
+    end_stub(l, st);
+}
+
+/* Loads and stores: a note, the call, and what the result takes. */
+static void note_stub(Ra *l, const Stub *st, unsigned kind, bool from_above)
+{
+    Emit *e = &l->e;
+    bool vec = kind == THUNK_LDV || kind == THUNK_STV, near = st->disp == (int8_t)st->disp;
+    unsigned size = memop_size(memopidx_op(st->oi)), mmu = memopidx_mmu(st->oi) % TCG_MMU_MODES, align = memop_align_mask(memopidx_op(st->oi));
+    bool try_at = st->shared && !vec && !align && near; /* the thunk computes the address */
+    bool in_frame = st->shared || vec || !near, by_code = in_frame && !try_at;
+    bool stores = kind == THUNK_STV || (kind == THUNK_ST && in_frame);
+    uint8_t note[SLOW_NOTE_MAX], *over = NULL;
+    unsigned n = slow_note(l, st, in_frame, note);
+
+    if (!put_room(e, n + 192))
+        return;
+    bool code = from_above || st->stack_check || st->from_misaligned || by_code || stores; /* in front of the note, to go round it */
+    if (code) {
+        for (unsigned i = 0; i < st->nb_from; i++)
+            x86_patch_here(e, st->from[i]);
+        if (st->stack_check)
+            other_page(l, st);
+        if (st->from_misaligned)
+            x86_patch_here(e, st->from_misaligned);
+        if (by_code)
+            address_to_frame(l, st);
+        if (kind == THUNK_STV)
+            x86_vec_store(e, st->rmw, mem_at(RSP, FRAME_VBUF), st->arg[1].reg);
+        else if (stores)
+            ra_store_value(l, mem_at(RSP, FRAME_ARG1), 8, st->arg[1], st->tmp);
+        e->p = n <= INT8_MAX ? put(e->p, 0xeb | n << 8, 2) : put(e->p, 0xe9 | (uint64_t)n << 8, 5);
+    }
+    over = e->p;
+    for (unsigned i = 0; i < n; i++)
+        e->p[n - 1 - i] = note[i];
+    e->p += n;
+    if (l->s->notes) {
+        uint32_t span[2] = { over - e->start, e->p - e->start };
+        g_array_append_vals(l->s->notes, span, 2);
+    }
+    for (unsigned i = 0; i < st->nb_from && !code; i++)
+        x86_patch_here(e, st->from[i]);
+    e->p = put_call(e, e->p, try_at ? frame_try_at(l->s->buf, kind, size, mmu, st->arg[0].reg) :
+                             st->shared ? frame_try(l->s->buf, kind, size, mmu, align) : frame_slow(l->s->buf));
+    if (st->shared && st->leader)
+        x86_zero(e, st->tmp);
+    if (kind == THUNK_LDV && st->alu_reg != NOREG)
+        emit_with_memory(e, st->arg[1].imm, st->arg[2].imm, st->alu_reg, st->arg[2].reg, mem_at(RSP, FRAME_VBUF));
+    else if (kind == THUNK_LDV)
+        x86_vec_load(e, st->rmw, host_features.avx, st->out, mem_at(RSP, FRAME_VBUF)); /* zero above what was loaded */
+    else if (kind == THUNK_LD && st->shared && size < 8)
+        x86_load(e, size, load_extension(memopidx_op(st->oi)), st->out, mem_at(RSP, FRAME_RES));
+    else if (kind == THUNK_LD && in_frame)
+        e->p = put_frame(e->p, true, st->out, FRAME_RES);
+    if (kind == THUNK_LD && st->alu_reg != NOREG)
+        x86_alu_rr(e, st->alu, st->alu_w, st->alu_reg, st->out);
+    end_stub(l, st);
+}
+
+static void guest_stub(Ra *l, const Stub *st, bool from_above)
 {
     static const uint8_t kind_of[TCG_OP_COUNT] = {
         [TCG_OP_guest_ld] = THUNK_LD, [TCG_OP_guest_st] = THUNK_ST, [TCG_OP_guest_rmw] = THUNK_RMW,
         [TCG_OP_guest_cmpxchg] = THUNK_CMPXCHG, [TCG_OP_guest_ldv] = THUNK_LDV, [TCG_OP_guest_stv] = THUNK_STV,
         [TCG_OP_guest_x87] = THUNK_X87,
     };
-    Emit *e = &l->e;
     unsigned kind = kind_of[st->opc];
-    Reg a = st->arg[0].reg;
 
-    unsigned size = memop_size(memopidx_op(st->oi));
-    uint8_t *done = NULL, *slow = NULL;
-    /* The bytes from `done` to its target at most: near enough for a short jump? */
-    bool near_done = 17 * st->snap.n + 13 * st->nb_zero + 32 <= INT8_MAX && st->x87_state == 0;
-
-    if (!put_room(e, 256)) /* without the snapshot, which asks by itself */
+    if (kind != THUNK_RMW && kind != THUNK_CMPXCHG && kind != THUNK_X87) {
+        note_stub(l, st, kind, from_above);
+        return;
+    }
+    if (!put_room(&l->e, 256)) /* without the snapshot, which asks by itself */
         return;
     for (unsigned i = 0; i < st->nb_from; i++)
-        x86_patch_here(e, st->from[i]);
-    if (st->stack_check) {
-        unsigned mmu = memopidx_mmu(st->oi) % TCG_MMU_MODES;
-        e->p = put_frame(e->p, false, st->tmp, FRAME_ARG0);
-        if (st->guess)
-            x86_store_imm(e, 4, mem_at(RSP, FRAME_ARG1), st->guess);
-        e->p = put_call(e, e->p, st->guess ? frame_guess(l->s->buf, mmu, st->guess_write) : frame_stack_page(l->s->buf, mmu));
-        x86_jcc_to(e, CC_E, st->stack_check);
-    }
-    if (st->from_misaligned)
-        x86_patch_here(e, st->from_misaligned);
-    if (st->shared) { /* a member of a group whose shared check does not hold tries by itself first */
-        unsigned align = memop_align_mask(memopidx_op(st->oi));
-        e->p = put_frame(e->p, false, a, FRAME_ARG0);
-        if (st->disp)
-            x86_alu_mi(e, X86_ADD, 8, false, mem_at(RSP, FRAME_ARG0), st->disp);
-        store_arguments(l, st, kind);
-        if (st->leader)
-            x86_zero(e, st->tmp);
-        if (align) {
-            x86_test_mi8(e, mem_at(RSP, FRAME_ARG0), align);
-            slow = x86_jcc8(e, CC_NE);
-        }
-        e->p = put_call(e, e->p, frame_try(l->s->buf, kind, size, memopidx_mmu(st->oi) % TCG_MMU_MODES));
-        done = near_done ? x86_jcc8(e, CC_E) : x86_jcc(e, CC_E);
-        if (slow)
-            x86_patch8_here(e, slow);
-    }
-    stub_store_snapshot(l, st->snap, st->tmp);
-    if (!st->shared) {
-        if (st->disp) {
-            x86_lea(e, true, st->tmp, mem_at(a, st->disp));
-            a = st->tmp;
-        }
-        e->p = put_frame(e->p, false, a, FRAME_ARG0);
-    }
-    x87_stub_state(l, st, true);
-    if (kind == THUNK_X87) {
-        x87_guest_stub(l, st, frame_thunk(l->s->buf, kind, st->vec_live));
-        return;
-    }
-    if (!st->shared)
-        store_arguments(l, st, kind);
-    e->p = put_call(e, e->p, frame_thunk(l->s->buf, kind, st->vec_live));
-    stub_return_address(l, st->data);
-    e->p = put(e->p, 0xa966 | (uint64_t)(uint16_t)st->oi << 16, 4); /* as x86_test_ax() */
-    x87_stub_state(l, st, false);
-    if (st->zero_regs | st->nb_zero)
-        stub_zero_groups(l, st);
-    if (done)
-        (near_done ? x86_patch8_here : x86_patch_here)(e, done);
-    if (kind == THUNK_LDV && st->alu_reg != NOREG) {
-        emit_with_memory(e, st->arg[1].imm, st->arg[2].imm, st->alu_reg, st->arg[2].reg, mem_at(RSP, FRAME_VBUF));
-        end_stub(l, st);
-        return;
-    }
-    if (kind == THUNK_LDV)
-        x86_vec_load(e, st->rmw, host_features.avx, st->out, mem_at(RSP, FRAME_VBUF)); /* zero above what was loaded */
-    else if (st->out != NOREG && (!st->shared || size >= 8))
-        e->p = put_frame(e->p, true, st->out, FRAME_RES);
-    else if (st->out != NOREG)
-        x86_load(e, size, load_extension(memopidx_op(st->oi)), st->out, mem_at(RSP, FRAME_RES));
-    if (st->alu_reg != NOREG)
-        x86_alu_rr(e, st->alu, st->alu_w, st->alu_reg, st->out);
-    end_stub(l, st);
+        x86_patch_here(&l->e, st->from[i]);
+    if (st->stack_check)
+        other_page(l, st);
+    code_stub(l, st, kind);
 }
 
 void guest_stubs(Ra *l)
@@ -638,7 +674,7 @@ void guest_stubs(Ra *l)
         if (l->stub[i].opc == TCG_OP_vzeroupper)
             vzeroupper_stub(l, &l->stub[i]);
         else if (!stub_is_exit(&l->stub[i]))
-            guest_stub(l, &l->stub[i]);
+            guest_stub(l, &l->stub[i], i > 0 && l->stub[i - 1].goes_on);
     }
 }
 

@@ -135,7 +135,12 @@ static inline const TcgInsnMap *find_stub(uintptr_t ra)
         if ((uintptr_t)s->code_rx + s->stub_map[i].host_end == ra)
             return &s->stub_map[i];
     }
-    return NULL;
+    static TcgInsnMap note; /* loads and stores have theirs in front of the call */
+    note = (TcgInsnMap){ 0 };
+    if (ra - (uintptr_t)s->cold_rx >= s->cold_size)
+        return NULL;
+    tcg_slow_path_data((const uint8_t *)ra, note.data);
+    return &note;
 }
 
 static inline Tv G(unsigned n) { return tcg_global(n); }
