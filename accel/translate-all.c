@@ -1,8 +1,9 @@
 /* translate-all.c - one TB from guest bytes to host code, the -d dumps on the way, and the compact map
  * that leads from a host address in a TB back to the guest's state.
  *
- * The map lies behind the TB's stubs: for each call of a helper that may look at guest state, then for each slow path, the return
- * address (as the distance from the one before), the change of eip likewise and the front end's word. A TB without faults never reads it. */
+ * The map lies behind the TB's stubs: for each call of a helper that may look at guest state, then for each slow path that has no note
+ * (tcg/x86_64/slow-path.c), the return address (as the distance from the one before), the change of eip likewise and the front end's word. A TB
+ * without faults never reads it. */
 #include "accel/internal.h"
 #include "host/base/log.h"
 #include "softmmu/dirty.h"
@@ -143,6 +144,16 @@ static void disas_span(GString *s, const uint8_t *from, const uint8_t *to)
         disas_host(s, from, to - from, (uintptr_t)from);
 }
 
+static void show_note(GString *s, const uint8_t *from, const uint8_t *to)
+{
+    while (from < to) {
+        g_string_append_printf(s, "0x%08" PRIxPTR ":  ", (uintptr_t)from);
+        for (unsigned i = 0; i < 8 && from < to; i++)
+            g_string_append_printf(s, "%02x ", *from++);
+        g_string_append(s, " (note)\n");
+    }
+}
+
 /* Once, and before the first OUT block: every TB is entered and left through this code. */
 void jit_dump_prologue(void)
 {
@@ -174,6 +185,12 @@ static void dump_out(const TB *tb, const TcgContext *c)
     disas_span(s, code + at, code + main_size);
     if (c->cold_size > c->cold_head) {
         g_string_append(s, "  -- tb slow paths + alignment\n");
+        for (unsigned i = 0; c->notes && i < c->notes->len; i += 2) { /* slow-path.c */
+            const uint8_t *from = code + g_array_index(c->notes, uint32_t, i), *to = code + g_array_index(c->notes, uint32_t, i + 1);
+            disas_span(s, cold, from);
+            show_note(s, from, to);
+            cold = to;
+        }
         disas_span(s, cold, c->cold_rx + c->cold_size);
     }
     write_block(s);
@@ -327,6 +344,11 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         c->tb_cookie = tb_cookie(tb);
         c->first_eip = first_eip(&draft);
         c->cold_head = draft.two_pages ? sizeof(TbCold) : TB_COLD_HEAD;
+        if (unlikely(log_enabled(LOG_TB_OUT_ASM))) {
+            if (!c->notes)
+                c->notes = g_array_new(FALSE, FALSE, sizeof(uint32_t));
+            g_array_set_size(c->notes, 0);
+        }
         facts = tb_stats_begin(c);
         code_start = jit_buf->ptr;
         cold_start = jit_buf->cold;

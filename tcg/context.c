@@ -59,5 +59,7 @@ void tcg_context_free(TcgContext *s)
     tcg_backend_free(s);
     g_free(s->optimizer);
     g_free(s->stub_map);
+    if (s->notes)
+        g_array_unref(s->notes);
     g_free(s);
 }

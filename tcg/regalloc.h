@@ -284,8 +284,8 @@ enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, THUNK
  * (memop_align_mask()) or takes the slow path. An access of a group, by itself, else by the slow path, too. Changes no register but what
  * the note says. */
 const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu, unsigned align);
-/* The same for THUNK_LD and _ST without a demand, at register a + the note's displacement. */
-const uint8_t *frame_try_at(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu, Reg a);
+/* The same for THUNK_LD and _ST without a demand, at register a or, disp, that + the note's displacement. */
+const uint8_t *frame_try_at(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu, Reg a, bool disp);
 const uint8_t *frame_slow(const CodeBuf *b); /* the slow path at once */
 enum { SLOW_NOTE_MAX = 2048 };
 /* The note of a load or store, to be written backwards in front of the call: byte 0 last. in_frame: the address is in FRAME_ARG0. */

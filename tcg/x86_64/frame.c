@@ -347,9 +347,10 @@ const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigne
     return frame_thunk(b, 0, FIRST_TRY + n);
 }
 
-const uint8_t *frame_try_at(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu, Reg a)
+const uint8_t *frame_try_at(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu, Reg a, bool disp)
 {
-    return frame_thunk(b, 0, TRY_AT) + (((mmu * 2 + (kind == THUNK_ST)) * TRY_AT_SIZES + __builtin_ctz(size)) * 16 + a) * STORE_AND_JUMP;
+    unsigned n = (mmu * 2 + (kind == THUNK_ST)) * TRY_AT_SIZES + __builtin_ctz(size);
+    return frame_thunk(b, 0, TRY_AT) + ((n * 2 + disp) * 16 + a) * STORE_AND_JUMP;
 }
 
 const uint8_t *frame_slow(const CodeBuf *b) { return frame_thunk(b, 0, SLOW); }
@@ -661,9 +662,9 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
         gen_try(&e, kind, size, i / TRY_SIZES / 4, slow, &try_disp[i]);
     }
     table[TRY_AT] = codebuf_rx(b, e.p);
-    for (unsigned i = 0; i < TCG_MMU_MODES * 2 * TRY_AT_SIZES * 16; i++) {
-        unsigned mmu = i / 16 / TRY_AT_SIZES / 2, k = i / 16 / TRY_AT_SIZES % 2;
-        gen_store_and_jump(&e, i % 16, try_disp[(mmu * 4 + k) * TRY_SIZES + i / 16 % TRY_AT_SIZES]);
+    for (unsigned i = 0; i < TCG_MMU_MODES * 2 * TRY_AT_SIZES * 2 * 16; i++) {
+        unsigned n = i / 32, t = (n / TRY_AT_SIZES / 2 * 4 + n / TRY_AT_SIZES % 2) * TRY_SIZES + n % TRY_AT_SIZES;
+        gen_store_and_jump(&e, i % 16, i / 16 % 2 ? try_disp[t] : try[t]);
     }
     table[TRY_ALIGNED] = codebuf_rx(b, e.p);
     for (unsigned i = 0; i < 2 * NB_TRIES; i++) {

@@ -629,7 +629,7 @@ static void note_stub(Ra *l, const Stub *st, unsigned kind, bool from_above)
     }
     for (unsigned i = 0; i < st->nb_from && !code; i++)
         x86_patch_here(e, st->from[i]);
-    e->p = put_call(e, e->p, try_at ? frame_try_at(l->s->buf, kind, size, mmu, st->arg[0].reg) :
+    e->p = put_call(e, e->p, try_at ? frame_try_at(l->s->buf, kind, size, mmu, st->arg[0].reg, st->disp != 0) :
                              st->shared ? frame_try(l->s->buf, kind, size, mmu, align) : frame_slow(l->s->buf));
     if (st->shared && st->leader)
         x86_zero(e, st->tmp);

@@ -66,6 +66,38 @@ static void test_flags_divert(void)
     }
 }
 
+/* What a note says of a slow path: address and value in any register, any displacement, constants. */
+static void test_slow_operands(void)
+{
+    static const int32_t disps[] = { 0, 1, 0x7f, -0x80, 0x80, -0x1234, INT32_MAX, INT32_MIN };
+    static const uint64_t consts[] = { 0, 63, 64, (uint64_t)-65, 0x7fffffff, (uint64_t)INT32_MIN, 0x123456789abcdef0 };
+    for (unsigned i = 0; i < 16 * 16 * ARRAY_SIZE(disps); i++) {
+        unsigned a = i % 16, v = i / 16 % 16;
+        int32_t disp = disps[i / 256];
+        uint64_t at;
+        for (unsigned store = 0; store < 3; store++) {
+            uint64_t value = consts[i % ARRAY_SIZE(consts)], old[16];
+            begin();
+            empty_tlb();
+            env->head.gpr[a] = at = IRG_MEM_BASE + 0x4000 + 8 * i - disp;
+            memcpy(old, env->head.gpr, sizeof old);
+            if (store == 0)
+                tcg_gen_guest_ld(s, G(v), G(a), disp, memopidx(MO_64, i % TCG_MMU_MODES));
+            else
+                tcg_gen_guest_st(s, store == 2 ? tcg_const(s, value) : G(v), G(a), disp, memopidx(MO_64, i % TCG_MMU_MODES));
+            go();
+            g_assert_cmpint(nb_slow, ==, 1);
+            g_assert_cmphex(last_addr, ==, at + disp);
+            g_assert_cmphex(last_oi, ==, memopidx(MO_64, i % TCG_MMU_MODES));
+            if (store)
+                g_assert_cmphex(last_val, ==, store == 2 ? value : old[v]);
+            else
+                memcpy(&old[v], env->mem + (last_addr - IRG_MEM_BASE) % IRG_MEM_SIZE, 8);
+            g_assert_cmpint(memcmp(env->head.gpr, old, sizeof old), ==, 0);
+        }
+    }
+}
+
 /* The heart: dirty values in every kind of place, then a fault. */
 static void test_fault_state(void)
 {
@@ -476,6 +508,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/guest-ldst/tlb-flags-divert", test_flags_divert);
     g_test_add_func("/tcg/guest-ldst/fault-state", test_fault_state);
     g_test_add_func("/tcg/guest-ldst/slow-path-preserves", test_slow_preserves);
+    g_test_add_func("/tcg/guest-ldst/slow-operands", test_slow_operands);
     g_test_add_func("/tcg/guest-ldst/shared-checks", test_shared_checks);
     g_test_add_func("/tcg/guest-ldst/stack-page", test_stack_page);
     g_test_add_func("/tcg/guest-ldst/rmw-arguments", test_rmw_arguments);
