@@ -26,6 +26,7 @@ enum {
      * come with fewer runs of its TB: */
     MISSES = 16, RUNS_PER_MISS = 32,
     IMPATIENT = 4, /* misses of another check of the same TB that suffice then: it is translated again anyway */
+    PROVEN = 1 << 14, /* runs after which a TB whose guesses still hold need not count */
     NEIGHBOURS = 16, SAMPLE_NS = 1000000, /* of its own processor time; Linux does that at its ticks, 250 times a second */
 };
 
@@ -247,8 +248,17 @@ static NO_VEC void give_up(CPUState *cpu, uint32_t n)
 /* The guess is out of patience. True: it misses too often. */
 static NO_VEC bool too_many(GuessInfo *i)
 {
-    uint32_t now = *codebuf_runs(jit_buf, i->runs), since = i->since;
+    Guesses *g = jit_buf->guesses;
+    GuessInfo *count = &g->info[i->runs];
+    uint32_t *runs = codebuf_runs(jit_buf, i->runs), now = *runs, since = i->since;
 
+    if (count->off) { /* see from here on; to the TB's other guesses that is long ago */
+        count->off = false;
+        tcg_set_counting(jit_buf, tb_code((TB *)((uintptr_t)tb_array + i->tb)), i->runs, true);
+        i->since = count->since = *runs = now + 2 * MISSES * RUNS_PER_MISS;
+        i->nb_empty = 0;
+        return false;
+    }
     i->since = now;
     if (i->listed)
         return now - since < MISSES * RUNS_PER_MISS;
@@ -341,6 +351,17 @@ void tlb_guess_start(CPUState *cpu)
         timer_settime(timer, 0, &period, NULL);
 }
 
+/* Counting costs a store: hot code whose guesses have held for long does without. */
+static void stop_counting(const TB *tb)
+{
+    uint32_t runs = tcg_counts(jit_buf, tb_code(tb));
+    GuessInfo *count = &jit_buf->guesses->info[runs];
+    if (runs == 0 || *codebuf_runs(jit_buf, runs) - count->since < PROVEN)
+        return;
+    count->off = true;
+    tcg_set_counting(jit_buf, tb_code(tb), runs, false);
+}
+
 /* The TB that ran at a sample, and those around it, which mostly belong to the same loop. */
 static void note_sample(CPUState *cpu, uintptr_t pc)
 {
@@ -350,7 +371,10 @@ static void note_sample(CPUState *cpu, uintptr_t pc)
         return;
     for (unsigned i = 0, n = tb_neighbours(tb, around, NEIGHBOURS); i < n; i++) {
         uint64_t bit;
-        if (!around[i]->could_guess || around[i]->invalid || around[i]->page == (uint32_t)TB_NO_PAGE)
+        if (around[i]->invalid || around[i]->page == (uint32_t)TB_NO_PAGE)
+            continue;
+        stop_counting(around[i]);
+        if (!around[i]->could_guess)
             continue;
         *hot_word(tb_phys(around[i]), &bit) |= bit;
         tb_forget(around[i]);

@@ -224,6 +224,7 @@ typedef struct GuessInfo {
     uint8_t mmu;
     bool write;
     bool listed;                   /* may hold a page: the owner of the TLB knows of it */
+    bool off;                      /* of a count of runs (its `since` is where it began): nothing counts there now */
 } GuessInfo;
 enum { GUESS_BAD_BITS = 16, GUESS_PAGES = 1 << 14, GUESS_HOSTS = 1 << 12, MAX_GUESSES = 1 << 19 };
 
@@ -371,6 +372,11 @@ void codebuf_add_guesses(CodeBuf *b); /* before the prologue; where memory is to
 uint32_t codebuf_new_guess(CodeBuf *b, uint32_t key, uint64_t tb, uint32_t runs, unsigned mmu, bool write);
 uint32_t codebuf_guess_runs(CodeBuf *b); /* a new count of runs; 0: none, and no guesses */
 static inline uint32_t *codebuf_runs(const CodeBuf *b, uint32_t n) { return (uint32_t *)(void *)&b->guesses->guess[n]; }
+/* The index of the count with which the TB at code_rx begins, or 0: it has none, begins with something else, or does not count now. */
+uint32_t tcg_counts(const CodeBuf *b, const uint8_t *code_rx);
+/* Whether a TB of which tcg_counts() gave runs counts there; it is to change. The vCPU's thread, outside the TB's first instruction.
+ * Changes no vector register. */
+void tcg_set_counting(CodeBuf *b, uint8_t *code_rx, uint32_t runs, bool on);
 static inline const uint8_t *codebuf_rx(const CodeBuf *b, const uint8_t *rw) { return rw + b->rx_diff; }
 bool codebuf_contains(const CodeBuf *b, uintptr_t rx_addr);
 

@@ -699,6 +699,27 @@ void tcg_dump_prologue(const CodeBuf *b, GString *out)
     disas_host(out, thunks, end - thunks, (uintptr_t)thunks);
 }
 
+/* A count of runs: `inc dword [rip + disp]` in an aligned quadword. Or a nop of six bytes. */
+enum { COUNT_BYTES = 6, COUNT_OPCODE = 0x05ff };
+
+uint32_t tcg_counts(const CodeBuf *b, const uint8_t *code_rx)
+{
+    uint64_t code;
+    memcpy(&code, code_rx - b->rx_diff, sizeof code);
+    uintptr_t at = (uintptr_t)code_rx + COUNT_BYTES + (uintptr_t)(int64_t)(int32_t)(code >> 16) - (uintptr_t)b->guesses->guess;
+    return (uint16_t)code == COUNT_OPCODE && (uintptr_t)code_rx % 8 == 0 && at < MAX_GUESSES * sizeof(PageGuess) ? at / sizeof(PageGuess) : 0;
+}
+
+__attribute__((target("general-regs-only"))) void tcg_set_counting(CodeBuf *b, uint8_t *code_rx, uint32_t runs, bool on)
+{
+    uint64_t *at = (uint64_t *)(void *)(code_rx - b->rx_diff), keep = *at & 0xffffull << 48;
+    uint32_t disp = (uintptr_t)codebuf_runs(b, runs) - ((uintptr_t)code_rx + COUNT_BYTES);
+    uint64_t count = keep | COUNT_OPCODE | (uint64_t)disp << 16, nop = keep | 0x0000441f0f66ull;
+
+    g_assert(*at == (on ? nop : count));
+    __atomic_store_n(at, on ? count : nop, __ATOMIC_RELEASE);
+}
+
 void tcg_patch_jump(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, const uint8_t *target_rx)
 {
     uint8_t *at_rx = code_rx + jump_off;

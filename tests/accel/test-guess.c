@@ -258,6 +258,70 @@ static void test_gives_up(gconstpointer m)
     stop();
 }
 
+static TB *find(hwaddr pc)
+{
+    TbState st;
+    enter();
+    env->head.eip = pc;
+    cpu->ops->get_tb_state(env, &st);
+    return tb_lookup_phys(cpu, &st, 0, pc, false);
+}
+
+/* A hot TB whose guess holds stops to count its runs; where it misses it counts again, and gives up as others do. Not so a TB that does not
+ * begin with the count, as a loop with a vector in a register. */
+static void test_counting(gconstpointer m)
+{
+    start(m);
+    EMIT(0xb9);
+    emit32(1000);
+    hwaddr loop = at;
+    EMIT(0x8b, 0x07, 0x8b, 0x16, 0x48, 0x87, 0xfe, 0x01, 0xd3, 0xff, 0xc9, 0x75, (uint8_t)(loop - at - 13));
+    EMIT(0x89, 0xd8, 0x0f, 0x05);
+    run(DATA, DATA);
+    TB *tb = find(loop);
+    g_assert_nonnull(tb);
+    const uint8_t *code = tb_code(tb);
+    uint32_t count = tcg_counts(jit_buf, code);
+    g_assert_cmpuint(count, !=, 0);
+    uint8_t was[8];
+    memcpy(was, code, 8);
+    cpu->sampled = (uintptr_t)code + 1;
+    run(DATA, DATA);
+    g_assert_cmpmem(code, 8, was, 8); /* it has not run often enough */
+    for (unsigned round = 0; round < 20; round++)
+        run(DATA, DATA);
+    cpu->sampled = (uintptr_t)code + 1;
+    run(DATA, DATA);
+    g_assert_cmphex(code[0], ==, 0x66);
+    g_assert_cmpmem(code + 6, 2, was + 6, 2);
+    uint32_t runs = *codebuf_runs(jit_buf, count);
+    g_assert_cmphex(run(DATA, DATA), ==, (uint32_t)(0x12345678 + 1000 * (1 << 16)));
+    g_assert_cmpuint(*codebuf_runs(jit_buf, count), ==, runs);
+    uint64_t given_up = cpu->stats.guess_tbs;
+    for (unsigned round = 0; round < 20; round++)
+        g_assert_cmphex(run(DATA, DATA + 0x1000), ==, (uint32_t)(0x12345678 + 500 * (1 << 16) + 500 * (2 << 16)));
+    g_assert_cmpmem(code, 8, was, 8);
+    g_assert_cmpuint(cpu->stats.guess_tbs, >, given_up);
+    g_assert_true(tb->invalid);
+
+    env->cr[4] |= CR4_OSFXSR;
+    at = CODE;
+    EMIT(0xb9);
+    emit32(40000);
+    loop = at;
+    EMIT(0x66, 0x0f, 0xfe, 0x07, 0x83, 0xe9, 0x01, 0x75, 0xf7, 0x0f, 0x05); /* loop: paddd xmm0, [rdi]; sub ecx, 1; jnz loop; syscall */
+    run(DATA, DATA);
+    tb = find(loop);
+    g_assert_nonnull(tb);
+    g_assert_true(tb->has_loop);
+    code = tb_code(tb);
+    memcpy(was, code, 8);
+    cpu->sampled = (uintptr_t)code + 1;
+    run(DATA, DATA);
+    g_assert_cmpmem(code, 8, was, 8);
+    stop();
+}
+
 /* Without the test's switch: a TB guesses when samples found it running. */
 static void test_hot(gconstpointer m)
 {
@@ -271,10 +335,7 @@ static void test_hot(gconstpointer m)
     for (unsigned round = 0; round < 3; round++)
         g_assert_cmphex(run(DATA, 0), ==, 1 << 16);
     g_assert_cmpuint(cpu->stats.guesses, ==, was);
-    TbState st;
-    enter();
-    cpu->ops->get_tb_state(env, &st);
-    TB *tb = tb_lookup_phys(cpu, &st, 0, CODE, false);
+    TB *tb = find(CODE);
     g_assert_nonnull(tb);
     cpu->sampled = (uintptr_t)tb_code(tb) + 1;
     g_assert_cmphex(run(DATA, 0), ==, 1 << 16);
@@ -358,6 +419,7 @@ int main(int argc, char **argv)
     add("code", test_code);
     add("aligned", test_aligned);
     add("gives-up", test_gives_up);
+    add("counting", test_counting);
     add("hot", test_hot);
     add("global", test_global);
     add("large", test_large);
