@@ -277,7 +277,14 @@ const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu, Reg x);
 const uint8_t *frame_guess(const CodeBuf *b, unsigned mmu, bool write);
 /* Where a goto_ptr goes that has missed, with eip in env and r11 as for the epilogue. */
 const uint8_t *frame_search(const CodeBuf *b, bool victims); /* victims: eip in env is the linear pc */
-const uint8_t *frame_far(const CodeBuf *b); /* the same of a goto_far, or out for TB_EXIT_SLOT0 and 1, with eip and r11 like that */
+/* Ways out that are called, with data behind the call, at any address: 4 bytes of what the epilogue returns, and eip unless LEAVE_STORED, in 8 bytes
+ * for LEAVE_64, else in 4, sign-extended and for LEAVE_FLOAT from pc_page on. r8 to r11 are free. */
+enum { LEAVE_STORED, LEAVE_32, LEAVE_64, LEAVE_FLOAT, NB_LEAVE };
+/* To the epilogue; search, victims: as frame_search(). */
+const uint8_t *frame_leave(const CodeBuf *b, unsigned how, bool search, bool victims);
+const uint8_t *frame_leave_reg(const CodeBuf *b, Reg eip); /* the same with eip in a register, any, as it is searched for among victims, too */
+/* Of a goto_far, with TB_EXIT_SLOT0 or 1: to the epilogue, past a call that lies between; aside: to the jump cache. LEAVE_32 or _64 */
+const uint8_t *frame_leave_far(const CodeBuf *b, unsigned how, bool aside);
 enum { EXIT_SEARCH = TB_EXIT_POLL + 1 }; /* of lower_exit(): that way, and by TB_EXIT_LOOKUP if there is nothing */
 enum { THUNK_LD, THUNK_ST, THUNK_RMW, THUNK_CMPXCHG, THUNK_LDV, THUNK_STV, THUNK_X87, NB_THUNKS };
 /* An access with a note in front of the call (slow-path.c): THUNK_LD, _ST, _LDV or _STV, size bytes at FRAME_ARG0, which is to be aligned

@@ -304,7 +304,7 @@ struct TcgContext {
     unsigned nb_insns;
     TcgInsnMap *stub_map;      /* return addresses of helpers (the first nb_calls) and slow paths: host_end is the exact offset; sorted */
     unsigned nb_stubs, nb_calls, stub_cap;
-    GArray *notes;             /* unless NULL, offsets of what is not code in the cold part: uint32_t from, to, ... */
+    GArray *notes;             /* unless NULL, offsets of what is not code in the cold part: uint32_t from, to, ..., in this order */
     TcgLazyExit lazy_exit[2];  /* by goto_tb slot; set by the front end, reset by tcg_begin() */
     uint32_t side_host[TCG_MAX_SIDE_JUMPS]; /* offset behind the n-th side jump's conditional jump */
     unsigned nb_side_jumps;
@@ -389,7 +389,7 @@ void tcg_dump_prologue(const CodeBuf *b, GString *out); /* as -d out_asm prints 
 void tcg_patch_jump(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, const uint8_t *target_rx);
 /* Layout of a goto_far: from the rel32 of its jump back to that of the jump aside and to its number; from goto_tb_reset to the
  * way aside. */
-enum { TCG_FAR_ASIDE_JUMP = 5, TCG_FAR_PAGE = TCG_FAR_ASIDE_JUMP + 6, TCG_FAR_ASIDE = 8 };
+enum { TCG_FAR_ASIDE_JUMP = 5, TCG_FAR_PAGE = TCG_FAR_ASIDE_JUMP + 6, TCG_FAR_ASIDE = 5 };
 /* Link a goto_far for pages of this number, for good aside with target_rx == NULL. While no other thread runs the code; unlink
  * by tcg_patch_jump(). */
 void tcg_link_far(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, uint32_t reset_off, uint32_t page, const uint8_t *target_rx);

@@ -323,10 +323,10 @@ static void gen_try(Emit *e, unsigned kind, unsigned size, unsigned mmu, const u
 }
 
 /* The table of what is called from TBs: slow paths, the two of the pinned registers, search, stack pages, tries. */
-enum { SEARCH = NB_THUNKS * 3 + 2, SEARCH_VICTIMS, FAR, GUESS, SLOW = GUESS + 2 * TCG_MMU_MODES, STACK_PAGE,
+enum { SEARCH = NB_THUNKS * 3 + 2, SEARCH_VICTIMS, LEAVE, LEAVE_REG = LEAVE + NB_LEAVE * 3, LEAVE_FAR, GUESS = LEAVE_FAR + 4, SLOW = GUESS + 2 * TCG_MMU_MODES, STACK_PAGE,
        TRY_AT, TRY_ALIGNED, FIRST_TRY, TRY_SIZES = 6, NB_TRIES = 4 * TRY_SIZES * TCG_MMU_MODES, TABLE_SIZE = FIRST_TRY + NB_TRIES };
 /* Short entries one behind the other, each of so many bytes. */
-enum { STORE_AND_JUMP = 10, TEST_AND_JUMP = 16, TRY_AT_SIZES = 4 };
+enum { STORE_AND_JUMP = 10, TEST_AND_JUMP = 16, LEAVE_REG_SIZE = 16, TRY_AT_SIZES = 4 };
 static const uint8_t try_kind[4] = { THUNK_LD, THUNK_ST, THUNK_LDV, THUNK_STV };
 
 /* thunk[0] points to the thunks' addresses, a table in the code buffer itself. */
@@ -359,7 +359,9 @@ const uint8_t *frame_store_pinned(const CodeBuf *b) { return frame_thunk(b, NB_T
 const uint8_t *frame_load_pinned(const CodeBuf *b) { return frame_thunk(b, NB_THUNKS, 1); }
 const uint8_t *frame_search(const CodeBuf *b, bool victims) { return frame_thunk(b, 0, victims ? SEARCH_VICTIMS : SEARCH); }
 
-const uint8_t *frame_far(const CodeBuf *b) { return frame_thunk(b, 0, FAR); }
+const uint8_t *frame_leave(const CodeBuf *b, unsigned how, bool search, bool victims) { return frame_thunk(b, 0, LEAVE + how * 3 + (search ? 1 + victims : 0)); }
+const uint8_t *frame_leave_reg(const CodeBuf *b, Reg eip) { return frame_thunk(b, 0, LEAVE_REG) + eip * LEAVE_REG_SIZE; }
+const uint8_t *frame_leave_far(const CodeBuf *b, unsigned how, bool aside) { return frame_thunk(b, 0, LEAVE_FAR + (how == LEAVE_64) * 2 + aside); }
 
 const uint8_t *frame_guess(const CodeBuf *b, unsigned mmu, bool write) { return frame_thunk(b, 0, GUESS + 2 * mmu + write); }
 const uint8_t *frame_stack_page(const CodeBuf *b, unsigned mmu, Reg x) { return frame_thunk(b, 0, STACK_PAGE) + (mmu * 4 + x - R8) * STORE_AND_JUMP; }
@@ -556,13 +558,23 @@ static void gen_search(Emit *e, const void *fn, const uint8_t *epilogue_rx, bool
     x86_jmp_rx(e, epilogue_rx);
 }
 
-/* A goto_far that is not linked, or whose page is not where it was. eip is in env; r11: for the epilogue. */
-static void gen_far(Emit *e, const uint8_t *search_rx, const uint8_t *epilogue_rx)
+/* r11 and eip from behind a call; skip: of another one that lies between. eip is in r8, too. */
+static void gen_leave_data(Emit *e, unsigned how, int skip)
+{
+    x86_pop(e, R10);
+    x86_load(e, 4, EXT_ZERO, R11, mem_at(R10, skip));
+    if (how == LEAVE_STORED)
+        return;
+    x86_load(e, how == LEAVE_64 ? 8 : 4, how == LEAVE_64 ? EXT_ZERO : EXT_SIGN64, R8, mem_at(R10, skip + 4));
+    if (how == LEAVE_FLOAT)
+        x86_alu_rm(e, X86_ADD, true, R8, ENV(pc_page));
+    x86_store(e, 8, ENV(eip), R8);
+}
+
+/* A goto_far whose page is not where it was. eip is in env and in r8; r11: for the epilogue. */
+static void gen_far(Emit *e, const uint8_t *search_rx)
 {
     _Static_assert(JUMP_CACHE_SIZE == 1 << 16, "the width of movzx");
-    x86_test_ri(e, false, R11, TB_EXIT_LOOKUP);
-    uint8_t *leave = x86_jcc(e, CC_E);
-    x86_load(e, 8, EXT_ZERO, R8, ENV(eip));
     x86_movx_rr(e, 2, EXT_ZERO, R9, R8);
     x86_shift_ri(e, X86_SHL, false, R9, JUMP_CACHE_ENTRY_BITS);
     x86_alu_rm(e, X86_ADD, true, R9, ENV(jump_cache));
@@ -572,8 +584,39 @@ static void gen_far(Emit *e, const uint8_t *search_rx, const uint8_t *epilogue_r
     x86_jmp_m(e, mem_at(R9, offsetof(JumpCacheEntry, code)));
     x86_patch_here(e, miss);
     x86_jmp_rx(e, search_rx);
-    x86_patch_here(e, leave);
-    x86_jmp_rx(e, epilogue_rx);
+}
+
+static void gen_leaves(Emit *e, const CodeBuf *b, const uint8_t **table)
+{
+    const uint8_t *to[3] = { b->epilogue_rx, table[SEARCH], table[SEARCH_VICTIMS] };
+
+    for (unsigned i = 0; i < NB_LEAVE * 3; i++) {
+        x86_align_nop(e, 16, 0);
+        table[LEAVE + i] = codebuf_rx(b, e->p);
+        gen_leave_data(e, i / 3, 0);
+        x86_jmp_rx(e, to[i % 3]);
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        x86_align_nop(e, 16, 0);
+        table[LEAVE_FAR + i] = codebuf_rx(b, e->p);
+        gen_leave_data(e, i / 2 ? LEAVE_64 : LEAVE_32, i % 2 ? 0 : TCG_FAR_ASIDE);
+        if (i % 2 == 0) {
+            x86_jmp_rx(e, b->epilogue_rx);
+            continue;
+        }
+        x86_alu_ri(e, X86_AND, false, R11, ~TB_EXIT_MASK);
+        x86_alu_ri(e, X86_OR, false, R11, TB_EXIT_LOOKUP);
+        gen_far(e, table[SEARCH_VICTIMS]);
+    }
+    x86_align_nop(e, 16, 0);
+    table[LEAVE_REG] = codebuf_rx(b, e->p);
+    for (unsigned r = 0; r < 16; r++) {
+        uint8_t *end = e->p + LEAVE_REG_SIZE;
+        x86_store(e, 8, ENV(eip), r);
+        x86_jmp_rx(e, table[LEAVE + LEAVE_STORED * 3 + 2]);
+        g_assert(e->full || e->p <= end);
+        e->p = end;
+    }
 }
 
 void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
@@ -624,9 +667,7 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
         if (guest->lookup_code)
             gen_search(&e, guest->lookup_code, b->epilogue_rx, victims);
     }
-    x86_align_nop(&e, 16, 0);
-    table[FAR] = codebuf_rx(b, e.p);
-    gen_far(&e, table[SEARCH_VICTIMS], b->epilogue_rx);
+    gen_leaves(&e, b, table);
     for (unsigned i = 0; i < 2 * TCG_MMU_MODES; i++) {
         table[GUESS + i] = NULL;
         if (!b->guesses || !(guest->guess_modes >> i / 2 & 1))

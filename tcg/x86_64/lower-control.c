@@ -476,6 +476,19 @@ static bool lower_goto_far(Ra *l, const TcgOp *op)
     return true;
 }
 
+/* Behind the call of a way out. */
+static void put_exit_data(Ra *l, uint32_t word, uint64_t eip, unsigned bytes)
+{
+    Emit *e = &l->e;
+    uint8_t *start = e->p;
+
+    e->p = put(put(e->p, word, 4), eip, bytes);
+    if (l->s->notes) {
+        uint32_t span[2] = { start - e->start, e->p - e->start };
+        g_array_append_vals(l->s->notes, span, 2);
+    }
+}
+
 /* The tail leaves to be linked; TCG_FAR_ASIDE bytes behind its begin is the way by the jump cache. */
 static void far_tail(Ra *l, unsigned n)
 {
@@ -485,12 +498,11 @@ static void far_tail(Ra *l, unsigned n)
     x86_patch_here(e, l->tail[n].jump);
     x86_patch_here(e, l->tail[n].aside);
     s->goto_tb_reset[l->tail[n].slot] = e->p - e->start;
-    put_room(e, 16);
-    e->p = put(e->p, 0xbb41 | (s->tb_cookie | l->tail[n].slot) << 16, 6); /* mov r11d */
-    e->p = put(e->p, 0x06eb, 2);                                           /* over the next */
-    e->p = put(e->p, 0xbb41 | (s->tb_cookie | TB_EXIT_LOOKUP) << 16, 6);
-    ra_store_value(l, ENV(eip), 8, (Opnd){ OPND_IMM, .reg = NOREG, .imm = l->tail[n].eip }, R10);
-    x86_jmp_rx(e, frame_far(s->buf));
+    bool wide = !fits32(l->tail[n].eip);
+    put_room(e, 32);
+    e->p = put_call(e, e->p, frame_leave_far(s->buf, wide ? LEAVE_64 : LEAVE_32, false));
+    e->p = put_call(e, e->p, frame_leave_far(s->buf, wide ? LEAVE_64 : LEAVE_32, true));
+    put_exit_data(l, s->tb_cookie | l->tail[n].slot, l->tail[n].eip, wide ? 8 : 4);
 }
 
 static void lower_goto_ptr(Ra *l, const TcgOp *op)
@@ -539,6 +551,41 @@ static void store_eip(Ra *l, uint64_t eip)
     ra_store_value(l, ENV(eip), 8, (Opnd){ OPND_IMM, .reg = NOREG, .imm = eip }, R11);
 }
 
+/* eip is stored. */
+static void leave_tb(Ra *l, unsigned reason)
+{
+    Emit *e = &l->e;
+    bool search = reason == EXIT_SEARCH, victims = l->s->cs_base == 0;
+    uint64_t word = l->s->tb_cookie | (search ? TB_EXIT_LOOKUP : reason);
+
+    if (unlikely(word != (uint32_t)word)) {
+        x86_mov_ri(e, R11, word);
+        x86_jmp_rx(e, search ? frame_search(l->s->buf, victims) : l->s->buf->epilogue_rx);
+        return;
+    }
+    put_room(e, 32);
+    e->p = put_call(e, e->p, frame_leave(l->s->buf, LEAVE_STORED, search, victims));
+    put_exit_data(l, word, 0, 0);
+}
+
+/* With eip to be stored; r8 to r11 are free, the flags are not looked at. */
+static void leave_at(Ra *l, uint64_t eip, unsigned reason)
+{
+    Emit *e = &l->e;
+    bool search = reason == EXIT_SEARCH;
+    uint64_t word = l->s->tb_cookie | (search ? TB_EXIT_LOOKUP : reason);
+    unsigned how = l->s->floating ? LEAVE_FLOAT : fits32(eip) ? LEAVE_32 : LEAVE_64;
+
+    if (unlikely(word != (uint32_t)word || (l->s->floating && !fits32(eip)))) {
+        store_eip(l, eip);
+        leave_tb(l, reason);
+        return;
+    }
+    put_room(e, 32);
+    e->p = put_call(e, e->p, frame_leave(l->s->buf, how, search, l->s->cs_base == 0));
+    put_exit_data(l, word, eip, how == LEAVE_64 ? 8 : 4);
+}
+
 /* A side exit through the jump cache: state is stored, r8 to r11 are free. */
 static void side_jump(Ra *l, uint64_t eip)
 {
@@ -561,9 +608,10 @@ static void side_jump(Ra *l, uint64_t eip)
         pc = s->eip_is_32 ? (uint32_t)pc : pc;
         miss = jump_to_known(l, pc, may_float && pc >= s->float_min, FLOAT_PC, R10);
         x86_patch_here(e, miss);
-        store_eip(l, eip);
+        leave_at(l, eip, EXIT_SEARCH);
+        return;
     }
-    lower_exit(l, x86_jmp(e), EXIT_SEARCH);
+    leave_tb(l, EXIT_SEARCH);
 }
 
 /* The cold end of a poll_exit or goto_ptr. */
@@ -593,8 +641,7 @@ static void exit_stub(Ra *l, const Stub *st)
             side_jump(l, st->data[0]);
             return;
         }
-        store_eip(l, st->data[0]);
-        lower_exit(l, x86_jmp(e), TB_EXIT_LOOKUP);
+        leave_at(l, st->data[0], TB_EXIT_LOOKUP);
         return;
     }
     if (st->opc == TCG_OP_poll_exit) {
@@ -602,36 +649,29 @@ static void exit_stub(Ra *l, const Stub *st)
             lazy_state(l, &s->lazy_exit[st->oi - 1], st->snap, st->tmp);
         else
             stub_store_snapshot(l, st->snap, st->tmp);
-        store_eip(l, st->data[0]);
-        lower_exit(l, x86_jmp(e), TB_EXIT_POLL);
+        leave_at(l, st->data[0], TB_EXIT_POLL);
         return;
     }
     if (st->arg[0].kind == OPND_IMM) {
         uint64_t eip = st->arg[0].imm - s->cs_base;
-        store_eip(l, s->eip_is_32 ? (uint32_t)eip : eip);
-    } else if (s->cs_base == 0 && !s->eip_is_32) {
+        leave_at(l, s->eip_is_32 ? (uint32_t)eip : eip, EXIT_SEARCH);
+        return;
+    }
+    if (s->cs_base == 0 && !s->eip_is_32) {
+        uint64_t word = s->tb_cookie | TB_EXIT_LOOKUP;
+        if (likely(word == (uint32_t)word)) {
+            put_room(e, 32);
+            e->p = put_call(e, e->p, frame_leave_reg(s->buf, st->arg[0].reg));
+            put_exit_data(l, word, 0, 0);
+            return;
+        }
         x86_store(e, 8, ENV(eip), st->arg[0].reg);
     } else {
         x86_mov_ri(e, st->tmp, -s->cs_base);
         x86_alu_rr(e, X86_ADD, !s->eip_is_32, st->tmp, st->arg[0].reg); /* 32-bit: truncates */
         x86_store(e, 8, ENV(eip), st->tmp);
     }
-    lower_exit(l, x86_jmp(e), EXIT_SEARCH);
-}
-
-static void leave_tb(Ra *l, unsigned reason)
-{
-    Emit *e = &l->e;
-    bool search = reason == EXIT_SEARCH;
-    uint64_t word = l->s->tb_cookie | (search ? TB_EXIT_LOOKUP : reason);
-
-    if (unlikely(word != (uint32_t)word)) {
-        x86_mov_ri(e, R11, word);
-    } else { /* mov r11d */
-        put_room(e, 16);
-        e->p = put(e->p, 0xbb41 | word << 16, 6);
-    }
-    x86_jmp_rx(e, search ? frame_search(l->s->buf, l->s->cs_base == 0) : l->s->buf->epilogue_rx);
+    leave_tb(l, EXIT_SEARCH);
 }
 
 uint8_t *lower_float_entry(CodeBuf *b)
@@ -683,8 +723,7 @@ uint8_t *lower_finish(Ra *l)
         if (!s->no_chain)
             s->goto_tb_reset[slot] = e->p - e->start;
         lazy_state(l, &s->lazy_exit[slot], l->tail[i].state, NOREG);
-        store_eip(l, l->tail[i].eip);
-        leave_tb(l, s->no_chain ? TB_EXIT_LOOKUP : slot == 0 ? TB_EXIT_SLOT0 : TB_EXIT_SLOT1);
+        leave_at(l, l->tail[i].eip, s->no_chain ? TB_EXIT_LOOKUP : slot == 0 ? TB_EXIT_SLOT0 : TB_EXIT_SLOT1);
     }
     unsigned reasons = 0;
     for (unsigned i = 0; i < l->nb_exits; i++)
