@@ -16,8 +16,12 @@ static uint64_t io_access(CPUState *cpu, const TlbFull *full, vaddr addr, unsign
     MemoryRegion *mr = full->mr;
     uint64_t off = full->mr_offset + (addr & ~TCG_PAGE_MASK);
     cpu->stats.mmio++;
-    if (mr && mr->kind == MR_MMIO && !is_write && mr->ops->lockless_read)
-        return memory_region_read(mr, off, size);
+    if (mr && mr->kind == MR_MMIO && (is_write ? mr->ops->lockless_write : mr->ops->lockless_read)) {
+        if (!is_write)
+            return memory_region_read(mr, off, size);
+        memory_region_write(mr, off, val, size);
+        return 0;
+    }
     bool locked = bql_locked();
     if (!locked)
         bql_lock();

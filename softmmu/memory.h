@@ -19,10 +19,12 @@ typedef struct MemoryOps {
     /* Sizes that the callbacks take; other guest sizes are split or widened (little-endian).
      * 0 means 1 and 8 (min, max). */
     unsigned min_size, max_size;
-    /* The callbacks are pure functions of the clock and may be called without the BQL (ACPI PM timer). */
+    /* May be called without the BQL: pure functions of the clock (ACPI PM timer), or of what only the CPU changes while it
+     * runs, touching nothing but memory that others look at as they would at guest RAM (VGA's planes). */
     bool lockless_read;
     /* Port accesses that are not naturally aligned are passed whole (Bochs VBE's 16-bit register at 1cfh). */
     bool unaligned;
+    bool lockless_write;
 } MemoryOps;
 
 typedef enum MemoryKind { MR_CONTAINER, MR_RAM, MR_ROM, MR_MMIO, MR_ALIAS } MemoryKind;

@@ -19,7 +19,7 @@ static bool is_flat_code(const SegCache *s)
     return s->base == 0 && s->limit == 0xffffffffu && (s->flags & (DESC_P | DESC_S | DESC_CODE | DESC_R)) == (DESC_P | DESC_S | DESC_CODE | DESC_R);
 }
 
-/* What gen_tls_check() compares with. A closer look (helper check_seg) is also for what grows down and for code that is read. */
+/* What gen_quick_check() compares with. A closer look (helper check_seg) is also for what grows down and for code that is read. */
 static void update_tls_last(CPUX86State *env, bool protected)
 {
     for (unsigned i = 0; i < 2; i++) {

@@ -142,18 +142,19 @@ static void gen_seg_check(DisasContext *dc, int seg, Tv off, unsigned bytes, boo
     tcg_gen_label(s, ok);
 }
 
-/* Thread-local storage of 32-bit programs lies behind FS or GS, everywhere in code that a C library has. A comparison without a
- * basic block's end: what fails leaves the TB, and the same instruction at the start of one looks closely. So it is only for an
- * instruction that accesses its operand first; false: not this one. */
-static bool gen_tls_check(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write)
+/* A comparison without a basic block's end: what fails leaves the TB, and the same instruction at the start of one looks closely.
+ * So it is only for an instruction's first access; false: not this one. Thread-local storage of 32-bit programs lies behind FS
+ * or GS, everywhere in code that a C library has. In real and 8086 mode there are limits only, and no segment is flat. */
+static bool gen_quick_check(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write)
 {
     TcgContext *s = dc->s;
     const Insn *i = &dc->insn;
-    bool operand = i->has_modrm ? i->mod != 3 && !(i->map == MAP_1 && (i->opcode & 0xf8) == 0xd8) /* not x87 */
-                                : i->map == MAP_1 && (i->opcode & 0xfc) == 0xa0;                  /* MOV moffs */
+    bool x87 = i->map == MAP_1 && (i->opcode & 0xf8) == 0xd8, again = dc->seg_checked || dc->check_word;
+    bool operand = i->has_modrm ? i->mod != 3 : i->map == MAP_1 && (i->opcode & 0xfc) == 0xa0 /* MOV moffs */;
     Tv last = off, limit;
 
-    if (seg < R_FS || dc->nb_insns <= 1 || !operand || !i->row)
+    dc->seg_checked = true;
+    if (dc->nb_insns <= 1 || !i->row || x87 || (dc_is_8086(dc) ? again : seg < R_FS || !operand))
         return false;
     if (cc_op_is_over(dc->cc_op))
         gen_sync_cc_op(dc);
@@ -162,7 +163,10 @@ static bool gen_tls_check(DisasContext *dc, int seg, Tv off, unsigned bytes, boo
         tcg_gen_addi(s, TCG_I64, last, off, bytes - 1);
     }
     limit = tcg_temp(s);
-    tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, tls_last[seg - R_FS][write]), 8, false);
+    if (dc_is_8086(dc))
+        tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, segs) + seg * sizeof(SegCache) + offsetof(SegCache, limit), 4, false);
+    else
+        tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, tls_last[seg - R_FS][write]), 8, false);
     TcgOp *op = tcg_gen_side_exit(s, TCG_I64, TCG_COND_GT, last, limit, dc_op_eip(dc, dc_eip(dc)), false);
     if (dc->cc_op_dirty)
         op->arg[5] = (uint64_t)offsetof(CPUX86State, cc_op) << 32 | dc->cc_op;
@@ -178,7 +182,7 @@ Tv gen_add_seg(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write)
         CALL_HELPER(dc, raise_exception_err, NO_OUT, 3, tcg_env(s).i, tcg_const(s, EXCP_GP).i, tcg_const(s, 0).i);
     if (seg_is_flat(dc, seg))
         return off;
-    if (!dc->code64 && !gen_tls_check(dc, seg, off, bytes, write)) {
+    if (!dc->code64 && !gen_quick_check(dc, seg, off, bytes, write)) {
         if (s->temps[off.i].kind == TCG_TEMP_EBB) {
             Tv local = tcg_temp_local(s);
             tcg_gen_mov(s, TCG_I64, local, off);

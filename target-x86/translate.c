@@ -485,6 +485,7 @@ void x86_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
         dc->shadow_next = false;
         dc->nb_insns++;
         dc->mem_valid = false;
+        dc->seg_checked = false;
         if (!dc->code64)
             dc->all_flat = (dc->flags & HF_FLAT_ES) && (dc->flags & HF_FLAT_SS) && (dc->flags & HF_FLAT_DS) &&
                            (dc->flags & HF_FLAT_SEG(dc->insn.seg));

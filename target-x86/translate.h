@@ -74,6 +74,7 @@ typedef struct DisasContext {
     bool fetch_pages_open;   /* decoder: the instruction may fetch from a second page */
     /* the current instruction's memory operand, once gen_operand_mem() made it */
     bool mem_valid;
+    bool seg_checked;        /* it has looked at a limit: what it does from there on cannot be begun again */
     uint32_t check_word;     /* for check_seg: CHECK_ALIGN_SHIFT, CHECK_FIRST_SHIFT */
     AddrRef mem;
     /* base + index << scale of the last vector's address, made in front of ops[sum_op] */

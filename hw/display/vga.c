@@ -134,7 +134,9 @@ static void window_write(void *opaque, hwaddr off, uint64_t val, unsigned size)
         dirty_set(DIRTY_VGA, vram_addr(s, 4 * cell), 4);
 }
 
-static const MemoryOps window_ops = {window_read, window_write, 1, 1, false};
+/* Text and planar graphics are written byte by byte, and two locked instructions around each were half of it. Registers change
+ * by the CPU's own accesses, or while it stands still. */
+static const MemoryOps window_ops = {window_read, window_write, 1, 1, .lockless_read = true, .lockless_write = true};
 
 /* Chain-4 with all planes on is plain memory: let CPUs at it directly instead of byte by byte. */
 void vga_update_window(VgaState *s)

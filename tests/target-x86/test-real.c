@@ -78,6 +78,27 @@ static void test_unreal(void)
     harness_stop();
 }
 
+/* Amid a TB, with flags that nobody has stored. */
+PROGRAM(amid, "mov $0xffff, %di; mov $0x600, %bp; movw $0x1234, (%bp); mov $5, %ax; sub $6, %ax; movw (%di), %cx")
+PROGRAM(amid_store, "mov $0xffff, %di; mov $0x600, %bp; movw $0x1234, (%bp); mov $5, %ax; sub $6, %ax; addw %ax, (%di)")
+static void test_amid(void)
+{
+    for (int i = 0; i < 2; i++) {
+        if (i)
+            start(amid_store, amid_store_end);
+        else
+            start(amid, amid_end);
+        assert_in_handler(EXCP_GP);
+        g_assert_cmphex(env->head.gpr[R_EAX] & 0xffff, ==, 0xffff);
+        g_assert_cmphex(peek(STACK_TOP - 2, 2) & CC_MASK, ==, CC_C | CC_S | CC_P | CC_A);
+        g_assert_cmphex(peek(CODE + peek(STACK_TOP - 6, 2), 1), ==, i ? 0x01 : 0x8b);
+        g_assert_cmphex(env->head.gpr[R_ECX] & 0xffff, ==, 0);
+        g_assert_cmphex(peek(0x600, 2), ==, 0x1234);
+        g_assert_cmphex(peek(0xffff, 2), ==, 0);
+        harness_stop();
+    }
+}
+
 /* Labels are offsets from the program's start. */
 PROGRAM(far, "lcall $0x100, $(1f - far); jmp 3f\n"
              "1: mov %sp, %bp; mov (%bp), %ax; mov 2(%bp), %cx; push $7; push $8; lcall *%cs:(4f - far)\n"
@@ -177,6 +198,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_func("/target-x86/real/segment-loads", test_segment_loads);
     g_test_add_func("/target-x86/real/unreal", test_unreal);
+    g_test_add_func("/target-x86/real/limit-amid-a-tb", test_amid);
     g_test_add_func("/target-x86/real/far", test_far);
     g_test_add_func("/target-x86/real/far-fault", test_far_fault);
     g_test_add_func("/target-x86/real/limits", test_limits);
