@@ -81,6 +81,7 @@ typedef struct Stub {
     uint8_t *from_misaligned;  /* jump to its slow path, when shared */
     uint8_t *stack_check;      /* unless NULL: the check was one of the stack's page, and is here; or of a guessed one: */
     uint32_t guess;            /* Guesses.guess's index, or 0 */
+    int32_t stack_add;         /* Ra.stack_add then */
     uint64_t x87_insn, x87_state;
     uint64_t data[2];          /* insn_start's; data[0] is the eip for poll_exit */
 } Stub;
@@ -131,6 +132,8 @@ typedef struct Ra {
     bool uses_ymm;
     uint32_t rng;
     uint64_t insn_data[2];
+    TcgTempIdx stack_temp;           /* the guest's stack register, or TCG_NO_TEMP */
+    int32_t stack_add;               /* to be added to it, see stack_waits() */
     uint64_t x87_state;              /* of the last x87_state op */
     uint32_t label_off[TCG_MAX_LABELS];
     struct { uint8_t *pos; uint16_t label; } fixup[MAX_FIXUPS];

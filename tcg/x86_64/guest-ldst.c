@@ -30,6 +30,7 @@ Stub *stub_new(Ra *l, unsigned opc)
     st->data[0] = l->insn_data[0];
     st->data[1] = l->insn_data[1];
     st->x87_state = l->x87_state;
+    st->stack_add = l->stack_add;
     return st;
 }
 
@@ -171,6 +172,8 @@ static TcgOp *only_operand(Ra *l, const TcgOp *op, X86Alu *alu)
     if (s->temps[t].kind != TCG_TEMP_EBB || i >= s->nb_ops || !of[s->ops[i].opc].can || mo & MO_SIGN)
         return NULL;
     TcgOp *n = &s->ops[i];
+    if (n->arg[0] == l->stack_temp)
+        return NULL; /* what waits to be added to it comes first */
     unsigned k = n->arg[2] == t ? 2 : n->opc != TCG_OP_sub && n->arg[1] == t ? 1 : 0;
     if (!k || n->arg[3 - k] != n->arg[0] || !(n->life >> k & 1) || ra_pin(l, n->arg[0]) == NOREG ||
         memop_size(mo) != (n->type == TCG_I32 ? 4 : 8))

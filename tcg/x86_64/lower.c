@@ -224,6 +224,8 @@ static bool lower_lea(Ra *l)
     }
     if (nb == 1)
         return false;
+    if (l->stack_add && (m.base == l->stack_temp || s->ops[last].arg[0] == l->stack_temp))
+        return false;
     Reg index = ra_in(l, m.index), base = m.base == TCG_NO_TEMP ? NOREG : ra_in(l, m.base);
     for (i = l->op_index; i <= last; i++) {
         if (s->ops[i].opc == TCG_OP_nop)

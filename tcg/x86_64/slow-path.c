@@ -3,18 +3,19 @@
  * A note tells which globals are to be stored before guest state may be looked at, where address and value are, where the result goes, what
  * becomes unknown, and the guest instruction. It ends where the call of a thunk (frame.c) begins, and is read backwards from there. Slow
  * paths are seldom, and notes are a third of the code that would do the same. Bytes, in the order they are read:
- *     MemOpIdx, 2 bytes, in the second NOTE_WRITE, NOTE_VECTOR and << 6 the vector registers in use (0, 1: xmm, 2: ymm)
+ *     MemOpIdx, 2 bytes, in the second NOTE_WRITE, NOTE_VECTOR, NOTE_STACK and << 6 the vector registers in use (0, 1: xmm, 2: ymm)
  *     displacement
  *     NOTE_* | mask of r8 to r11 that become 0 behind C code << 4
  *     change of eip since the TB's begin, zigzag; front end's word
  *     unless NOTE_ADDRESS: register of the address | of value or result << 4 (RSP: an immediate value follows, zigzag)
+ *     NOTE_STACK: what is still to be added to the guest's stack register, zigzag
  *     NOTE_X87: 8 bytes, what env's x87_state says meanwhile
  *     NOTE_SLOTS: how many, offsets in the frame of what becomes 0
  *     NOTE_SNAPSHOT: how many, then for each the global and its register, or SNAP_CONST and the value, zigzag
  * Numbers have seven bits in a byte, the lowest first. Read-modify-write and x87 have code (guest-ldst.c, lower-x87.c). */
 #include "tcg/regalloc.h"
 
-enum { NOTE_WRITE = 2, NOTE_VECTOR = 4 }; /* of the second byte */
+enum { NOTE_WRITE = 2, NOTE_VECTOR = 4, NOTE_STACK = 8 }; /* of the second byte */
 enum { NOTE_ADDRESS = 1 /* is in FRAME_ARG0, value and result are in the frame, too */, NOTE_X87 = 2, NOTE_SLOTS = 4, NOTE_SNAPSHOT = 8,
        SNAP_CONST = 0x80, CALL_SIZE = 5 };
 _Static_assert(MO_WILL_STORE == 1 << 8 && TCG_MMU_MODES <= 4, "the second byte's bits 1 to 3, 6 and 7 are free");
@@ -48,7 +49,7 @@ unsigned slow_note(const Ra *l, const Stub *st, bool in_frame, uint8_t note[SLOW
     bool write = st->opc == TCG_OP_guest_st || st->opc == TCG_OP_guest_stv, vec = st->opc == TCG_OP_guest_ldv || st->opc == TCG_OP_guest_stv;
 
     *p++ = st->oi;
-    *p++ = st->oi >> 8 | (write ? NOTE_WRITE : 0) | (vec ? NOTE_VECTOR : 0) | vectors_saved(l, st) << 6;
+    *p++ = st->oi >> 8 | (write ? NOTE_WRITE : 0) | (vec ? NOTE_VECTOR : 0) | (st->stack_add ? NOTE_STACK : 0) | vectors_saved(l, st) << 6;
     *p++ = st->disp;
     *p++ = (in_frame ? NOTE_ADDRESS : 0) | (st->x87_state ? NOTE_X87 : 0) | (st->nb_zero ? NOTE_SLOTS : 0) | (st->snap.n ? NOTE_SNAPSHOT : 0) |
            st->zero_regs << 4;
@@ -62,6 +63,8 @@ unsigned slow_note(const Ra *l, const Stub *st, bool in_frame, uint8_t note[SLOW
     } else if (!in_frame) {
         *p++ = st->arg[0].reg | st->out << 4;
     }
+    if (st->stack_add)
+        p = put_s(p, st->stack_add);
     if (st->x87_state) {
         memcpy(p, &st->x87_state, 8);
         p += 8;
@@ -159,6 +162,7 @@ void frame_slow_path(TcgEnvHead *env, uint8_t *frame, const uint8_t *ra, const T
         else
             value = regs >> 4 == RSP ? (uint64_t)get_s(&p) : *saved(env, frame, regs >> 4);
     }
+    int64_t stack_add = high & NOTE_STACK ? get_s(&p) : 0;
     if (flags & NOTE_X87) {
         uint64_t v = 0;
         for (unsigned i = 0; i < 8; i++)
@@ -171,12 +175,14 @@ void frame_slow_path(TcgEnvHead *env, uint8_t *frame, const uint8_t *ra, const T
     if (flags & NOTE_SNAPSHOT)
         store_globals(env, frame, guest, p);
     uintptr_t at = (uintptr_t)ra;
+    env->gpr[guest->stack_reg] += stack_add; /* as a fault shows it */
     switch (high & (NOTE_WRITE | NOTE_VECTOR)) {
     case 0: value = guest->slow_ld(env, addr, oi, at); break;
     case NOTE_WRITE: guest->slow_st(env, addr, value, oi, at); break;
     case NOTE_VECTOR: guest->slow_ldv(env, addr, frame + FRAME_VBUF, oi, at); break;
     case NOTE_WRITE | NOTE_VECTOR: guest->slow_stv(env, addr, frame + FRAME_VBUF, oi, at); break;
     }
+    env->gpr[guest->stack_reg] -= stack_add; /* as translated code has it */
     if (flags & NOTE_X87)
         env->x87_state = 0;
     for (unsigned m = flags >> 4; m; m &= m - 1)
