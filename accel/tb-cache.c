@@ -199,7 +199,9 @@ static TB *untag(TbSlot t, int *n)
 }
 
 static TbSlot tagged(const TB *tb, int n) { return tb_ref(tb) << 1 | n; }
-static TbSlot *next_on_page(TB *tb, int n) { return n ? (TbSlot *)(void *)((uint8_t *)tb_cold_rw(tb) + offsetof(TbCold, page_next)) : &tb->page_next; }
+/* Where a list goes on: in a TbCold, which is not aligned. */
+typedef TbSlot NextSlot __attribute__((aligned(1)));
+static NextSlot *next_on_page(TB *tb, int n) { return n ? (NextSlot *)((uint8_t *)tb_cold_rw(tb) + offsetof(TbCold, page_next)) : &tb->page_next; }
 
 /* One linear page for each page of RAM is enough: fixed addresses. */
 static uint32_t page_number(CodePage *p, const TB *tb)
@@ -231,7 +233,7 @@ void tb_insert(CPUState *cpu, TB *tb)
 }
 
 /* Take a TB's part n out of a list; next: where that of part m of another goes on. */
-static void list_remove(TbSlot *p, const TB *tb, int n, TbSlot *(*next)(TB *tb, int m))
+static void list_remove(NextSlot *p, const TB *tb, int n, NextSlot *(*next)(TB *tb, int m))
 {
     while (*p) {
         int m;
@@ -244,7 +246,7 @@ static void list_remove(TbSlot *p, const TB *tb, int n, TbSlot *(*next)(TB *tb, 
     }
 }
 
-static TbSlot *next_incoming(TB *tb, int n) { return &tb->incoming_next[n]; }
+static NextSlot *next_incoming(TB *tb, int n) { return &tb->incoming_next[n]; }
 
 static void patch_jump(const TB *tb, int slot, const uint8_t *to)
 {
