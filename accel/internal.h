@@ -38,7 +38,7 @@ void tb_cache_init(void);
  * code is translated. The answer for one linear page is the same as long as there are TBs of it. */
 bool tb_page_floats(ram_addr_t phys_pc, vaddr pc);
 extern bool tb_always_float;      /* test: also the first */
-TB *tb_alloc(void);               /* not cleared; NULL: there is no room before tb_flush_all(). Under the tb lock */
+TB *tb_alloc(void);               /* not cleared; NULL: there is no room before tb_flush_all(). Of the thread that translates: no lock */
 void tb_drop_last(TB *tb);        /* forget the newest TB and give its code memory back; under the tb lock */
 /* Give back the newest TBs as far as they are invalid, so that code that is rewritten over and over is
  * translated into the same (cached) host memory. The one vCPU, outside generated code. True: some went. */

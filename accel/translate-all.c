@@ -334,9 +334,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         }
         cflags = draft.cflags;
 
-        tb_lock();
         tb = tb_alloc();
-        tb_unlock();
         if (!tb) {
             tb_flush_all(cpu);
             continue;

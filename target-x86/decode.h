@@ -100,7 +100,7 @@ static inline unsigned insn_op_size(const Insn *insn, OpKind kind) { return insn
 static inline bool op_kind_is_modrm_rm(OpKind k) { return k >= O_Eb && k <= O_M; }
 static inline bool insn_op_is_mem(const Insn *insn, OpKind k)
 {
-    return (op_kind_is_modrm_rm(k) && insn->mod != 3) || k == O_Ob || k == O_Ov;
+    return (op_kind_is_modrm_rm(k) & (insn->mod != 3)) | (k == O_Ob) | (k == O_Ov); /* no branches: see operand_reg() */
 }
 
 #endif

@@ -207,9 +207,9 @@ void tcg_find_shared_checks(Ra *l)
     for (unsigned i = 0; i < s->nb_ops && accesses; i++) {
         const TcgOp *op = &s->ops[i];
         const TcgOpInfo *info = &tcg_op_info[op->opc];
-        switch (op->opc) {
-        case TCG_OP_nop: case TCG_OP_insn_start:
+        if (op->opc <= TCG_OP_insn_start) /* or nop */
             continue;
+        switch (op->opc) {
         case TCG_OP_guest_ld: case TCG_OP_guest_st: case TCG_OP_guest_ldv: case TCG_OP_guest_stv:
             add_access(&h, i, op);
             accesses--;
