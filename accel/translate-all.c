@@ -276,7 +276,8 @@ static TcgResult compile(TcgContext *c, vaddr pc)
 {
     if (!log_enabled(LOG_TB_OP_OPT) || !log_addr_in_filter(pc))
         return tcg_compile(c);
-    tcg_optimize(c);
+    if (!c->as_emitted)
+        tcg_optimize(c);
     tcg_liveness(c);
     dump_ops(c, "OP after optimization and liveness analysis:\n");
     return tcg_regalloc_and_emit(c);
@@ -322,6 +323,8 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         c->no_guess = accel_parallel || cflags & CF_NOCACHE || !tlb_guess_is_hot(phys_pc);
         c->could_guess = false;
         c->guess_salt = phys_pc & TCG_PAGE_MASK;
+        if (!c->no_optimize && !log_enabled(LOG_TB_OP))
+            tcg_optimize_as_emitted(c);
         cpu->ops->translate(cpu, &draft, c, max_insns);
         if (log_enabled(LOG_TB_IN_ASM) && log_addr_in_filter(draft.pc) && !c->overflow)
             dump_in(cpu, &draft);

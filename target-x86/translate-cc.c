@@ -237,8 +237,10 @@ void gen_note_carry(DisasContext *dc, Tv carry)
 
 void gen_note_carry_op(DisasContext *dc, unsigned index)
 {
-    if (cc_op_size(dc->cc_op) < MO_32)
-        return;
+    const TcgContext *s = dc->s;
+
+    if (cc_op_size(dc->cc_op) < MO_32 || index >= s->nb_ops || (s->ops[index].opc != TCG_OP_add && s->ops[index].opc != TCG_OP_sub))
+        return; /* the optimiser knew better */
     dc->carry_kind = CARRY_OP;
     dc->carry_index = index;
 }
@@ -257,10 +259,17 @@ static bool noted_carry(DisasContext *dc, bool make, Tv *c)
     TcgOp *op = &s->ops[dc->carry_index];
     bool sub = cc_op_family(dc->cc_op) == CC_OP_SUBB;
     Tv t = tcg_temp(s);
-    if (op->opc != (sub ? TCG_OP_sub : TCG_OP_add) || !gen_still_good(dc, dc->carry_index + 1, t, t))
+    Tv b = { op->arg[2] };
+    uint64_t v;
+    if (sub && op->opc == TCG_OP_add && tcg_is_const(s, b, &v)) /* the optimiser's form of it */
+        b = tcg_const(s, op->type == TCG_I32 ? (uint64_t)(int32_t)-v : -v);
+    else if (op->opc != (sub ? TCG_OP_sub : TCG_OP_add))
+        return false;
+    if (!gen_still_good(dc, dc->carry_index + 1, t, t))
         return false;
     *op = (TcgOp){ .opc = sub ? TCG_OP_subb : TCG_OP_addc, .type = op->type,
-                   .arg = { op->arg[0], t.i, op->arg[1], op->arg[2], tcg_const(s, 0).i } };
+                   .arg = { op->arg[0], t.i, op->arg[1], b.i, tcg_const(s, 0).i } };
+    tcg_emitted_bit(s, t.i);
     gen_note_carry(dc, t);
     *c = t;
     return true;

@@ -3,7 +3,8 @@
  *      front end (ir-build.h)
  *           | ops on temps                                      -d op
  *           v
- *      tcg_optimize            fold constants, propagate copies, drop what cannot be reached
+ *      tcg_optimize            fold constants, propagate copies, drop what cannot be reached; unless -d op
+ *           |                  shows what was before, that is done while the ops are emitted
  *           | ops                                               -d op_opt
  *           v
  *      tcg_liveness            results that go to a pinned register are computed there; last uses
@@ -25,7 +26,7 @@ TcgResult tcg_compile(TcgContext *s)
 {
     if (s->overflow)
         return TCG_TOO_BIG;
-    if (!s->no_optimize)
+    if (!s->no_optimize && !s->as_emitted)
         tcg_optimize(s);
     tcg_liveness(s);
     return tcg_regalloc_and_emit(s);

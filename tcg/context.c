@@ -15,7 +15,7 @@ void tcg_begin(TcgContext *s)
     s->nb_copies = UINT_MAX;
     s->nb_accesses = UINT_MAX;
     s->nb_labels = 0;
-    s->overflow = false;
+    s->overflow = s->as_emitted = false;
     memset(s->const_head, 0xff, sizeof s->const_head);
     s->code_rx = NULL;
     s->code_size = 0;

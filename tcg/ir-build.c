@@ -79,6 +79,44 @@ static inline TcgOp *emit(TcgContext *s, TcgOpcode opc, TcgType type)
     return op;
 }
 
+/* The op is complete: it may be improved, or go, right away. */
+static inline __attribute__((always_inline)) void finish(TcgContext *s, TcgOp *op, TcgOpcode opc)
+{
+    static const uint8_t kind_of[TCG_OP_COUNT] = {
+#define COMMUTES TCG_OPF_COMMUTES
+#define ENDS_BB TCG_OPF_ENDS_BB
+#define SIDE TCG_OPF_SIDE
+#define FAULT TCG_OPF_FAULT
+#define EXITS TCG_OPF_EXITS
+#define VEC TCG_OPF_VEC
+#define OPC(name, outs, ins, consts, flags, meaning) [TCG_OP_##name] = TCG_OP_KIND(TCG_OP_##name, outs, ins, flags),
+#include "tcg/opc.def"
+#undef OPC
+#undef COMMUTES
+#undef ENDS_BB
+#undef SIDE
+#undef FAULT
+#undef EXITS
+#undef VEC
+    };
+    bool keep = true;
+
+    if (!s->as_emitted || unlikely(s->overflow))
+        return;
+    switch ((TcgOpKind)kind_of[opc]) {
+    case TCG_OPK_INSN_START: case TCG_OPK_LABEL: break;
+    case TCG_OPK_MOV: keep = tcg_emitted_mov(s, op); break;
+    case TCG_OPK_PURE1: keep = tcg_emitted_pure1(s, op); break;
+    case TCG_OPK_PURE2: keep = tcg_emitted_pure2(s, op); break;
+    case TCG_OPK_PURE: keep = tcg_emitted_pure(s, op); break;
+    case TCG_OPK_STORE: keep = tcg_emitted_store(s, op); break;
+    case TCG_OPK_LOAD: keep = tcg_emitted_load(s, op); break;
+    case TCG_OPK_EXIT: keep = tcg_emitted_exit(s, op); break;
+    case TCG_OPK_OTHER: keep = tcg_emitted_other(s, op); break;
+    }
+    s->nb_ops -= !keep;
+}
+
 TcgOp *tcg_emit(TcgContext *s, TcgOpcode opc, TcgType type, unsigned nargs, ...)
 {
     TcgOp *op = emit(s, opc, type);
@@ -90,39 +128,46 @@ TcgOp *tcg_emit(TcgContext *s, TcgOpcode opc, TcgType type, unsigned nargs, ...)
     va_end(ap);
     if (opc == TCG_OP_br || opc == TCG_OP_brcond)
         s->label_refs[op->arg[opc == TCG_OP_br ? 0 : 3]]++;
+    if (s->as_emitted)
+        tcg_emitted_raw(s, op);
     return op;
 }
 
-static inline void emit1(TcgContext *s, TcgOpcode opc, TcgType t, uint64_t a0)
+static inline __attribute__((always_inline)) void emit1(TcgContext *s, TcgOpcode opc, TcgType t, uint64_t a0)
 {
-    emit(s, opc, t)->arg[0] = a0;
+    TcgOp *op = emit(s, opc, t);
+    op->arg[0] = a0;
+    finish(s, op, opc);
 }
 
-static inline void emit2(TcgContext *s, TcgOpcode opc, TcgType t, uint64_t a0, uint64_t a1)
+static inline __attribute__((always_inline)) void emit2(TcgContext *s, TcgOpcode opc, TcgType t, uint64_t a0, uint64_t a1)
 {
     TcgOp *op = emit(s, opc, t);
     op->arg[0] = a0;
     op->arg[1] = a1;
+    finish(s, op, opc);
 }
 
-static inline void emit3(TcgContext *s, TcgOpcode opc, TcgType t, uint64_t a0, uint64_t a1, uint64_t a2)
+static inline __attribute__((always_inline)) void emit3(TcgContext *s, TcgOpcode opc, TcgType t, uint64_t a0, uint64_t a1, uint64_t a2)
 {
     TcgOp *op = emit(s, opc, t);
     op->arg[0] = a0;
     op->arg[1] = a1;
     op->arg[2] = a2;
+    finish(s, op, opc);
 }
 
-static inline void emit4(TcgContext *s, TcgOpcode opc, TcgType t, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
+static inline __attribute__((always_inline)) void emit4(TcgContext *s, TcgOpcode opc, TcgType t, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3)
 {
     TcgOp *op = emit(s, opc, t);
     op->arg[0] = a0;
     op->arg[1] = a1;
     op->arg[2] = a2;
     op->arg[3] = a3;
+    finish(s, op, opc);
 }
 
-static inline void emit5(TcgContext *s, TcgOpcode opc, TcgType t, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
+static inline __attribute__((always_inline)) void emit5(TcgContext *s, TcgOpcode opc, TcgType t, uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3,
                          uint64_t a4)
 {
     TcgOp *op = emit(s, opc, t);
@@ -131,6 +176,7 @@ static inline void emit5(TcgContext *s, TcgOpcode opc, TcgType t, uint64_t a0, u
     op->arg[2] = a2;
     op->arg[3] = a3;
     op->arg[4] = a4;
+    finish(s, op, opc);
 }
 
 /* ---- general ops ---- */
@@ -419,6 +465,7 @@ void tcg_gen_movcond(TcgContext *s, TcgType t, TcgCond c, Tv d, Tv c1, Tv c2, Tv
     op->arg[3] = v1.i;
     op->arg[4] = v2.i;
     op->arg[5] = c;
+    finish(s, op, TCG_OP_movcond);
 }
 
 void tcg_gen_brcond(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, TcgLabel l)
@@ -427,8 +474,8 @@ void tcg_gen_brcond(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, TcgLabel l)
         swap_tv(&a, &b);
         c = tcg_cond_swap(c);
     }
-    emit4(s, TCG_OP_brcond, t, a.i, b.i, c, l.i);
     s->label_refs[l.i]++;
+    emit4(s, TCG_OP_brcond, t, a.i, b.i, c, l.i);
 }
 
 void tcg_gen_brcondi(TcgContext *s, TcgType t, TcgCond c, Tv a, int64_t b, TcgLabel l)
@@ -438,11 +485,17 @@ void tcg_gen_brcondi(TcgContext *s, TcgType t, TcgCond c, Tv a, int64_t b, TcgLa
 
 void tcg_gen_br(TcgContext *s, TcgLabel l)
 {
-    emit1(s, TCG_OP_br, TCG_I64, l.i);
     s->label_refs[l.i]++;
+    emit1(s, TCG_OP_br, TCG_I64, l.i);
 }
 
-void tcg_gen_label(TcgContext *s, TcgLabel l) { emit1(s, TCG_OP_set_label, TCG_I64, l.i); }
+
+void tcg_gen_label(TcgContext *s, TcgLabel l)
+{
+    tcg_emit_label(s, l.i);
+    emit1(s, TCG_OP_set_label, TCG_I64, l.i);
+}
+
 void tcg_gen_discard(TcgContext *s, Tv t) { emit1(s, TCG_OP_discard, TCG_I64, t.i); }
 
 /* ---- host memory ---- */
@@ -499,6 +552,7 @@ void tcg_gen_guest_rmw(TcgContext *s, Tv old, Tv addr, int32_t disp, Tv val, Mem
     op->arg[3] = (int64_t)disp;
     op->arg[4] = oi;
     op->arg[5] = rmw;
+    finish(s, op, TCG_OP_guest_rmw);
 }
 
 void tcg_gen_guest_cmpxchg(TcgContext *s, Tv old, Tv addr, int32_t disp, Tv cmp, Tv val, MemOpIdx oi, uint32_t lock)
@@ -511,6 +565,7 @@ void tcg_gen_guest_cmpxchg(TcgContext *s, Tv old, Tv addr, int32_t disp, Tv cmp,
     op->arg[4] = (int64_t)disp;
     op->arg[5] = oi;
     op->arg[6] = lock;
+    finish(s, op, TCG_OP_guest_cmpxchg);
 }
 
 void tcg_gen_guest_ldv(TcgContext *s, TcgType t, Vv d, Tv addr, int32_t disp, MemOpIdx oi)
@@ -535,6 +590,7 @@ void tcg_gen_simd(TcgContext *s, TcgType t, TcgTempIdx d, TcgTempIdx a, TcgTempI
     op->arg[3] = c;
     op->arg[4] = enc;
     op->arg[5] = imm8;
+    finish(s, op, TCG_OP_simd);
 }
 
 void tcg_gen_simd_flags(TcgContext *s, Tv d, Vv a, Vv b, SimdEnc enc)
@@ -560,6 +616,7 @@ void tcg_gen_call(TcgContext *s, const TcgHelperInfo *h, TcgTempIdx out, unsigne
         op->arg[1 + i] = i < nin ? (TcgTempIdx)va_arg(ap, int) : TCG_NO_TEMP;
     va_end(ap);
     op->arg[7] = (uintptr_t)h;
+    finish(s, op, TCG_OP_call);
 }
 
 /* ---- instruction starts and exits ---- */
@@ -581,19 +638,35 @@ void tcg_gen_guest_x87(TcgContext *s, Tv addr, int32_t disp, uint64_t insn, MemO
     emit4(s, TCG_OP_guest_x87, TCG_I64, addr.i, (int64_t)disp, insn, oi);
 }
 
+static TcgOp *emit_side_exit(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64_t eip, uint64_t how, uint64_t store)
+{
+    TcgOp *op = emit(s, TCG_OP_side_exit, t);
+    op->arg[0] = a.i;
+    op->arg[1] = b.i;
+    op->arg[2] = c;
+    op->arg[3] = eip;
+    op->arg[4] = how;
+    op->arg[5] = store;
+    return op;
+}
+
 TcgOp *tcg_gen_side_exit(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64_t eip, bool x87)
 {
-    if (!x87 && s->barrier)
+    if (x87) /* the front end completes it later */
+        return emit_side_exit(s, t, c, a, b, eip, SIDE_EXIT_X87, 0);
+    if (s->barrier)
         s->barrier(s->barrier_opaque);
-    return tcg_emit(s, TCG_OP_side_exit, t, 6, (uint64_t)a.i, (uint64_t)b.i, (uint64_t)c, eip, x87 ? SIDE_EXIT_X87 : SIDE_EXIT_LOOKUP, 0ull);
+    TcgOp *op = emit_side_exit(s, t, c, a, b, eip, SIDE_EXIT_LOOKUP, 0);
+    finish(s, op, TCG_OP_side_exit);
+    return op;
 }
 
 void tcg_gen_side_jump(TcgContext *s, TcgType t, TcgCond c, Tv a, Tv b, uint64_t eip, uint32_t env_off, uint32_t value)
 {
     if (s->barrier)
         s->barrier(s->barrier_opaque);
-    tcg_emit(s, TCG_OP_side_exit, t, 6, (uint64_t)a.i, (uint64_t)b.i, (uint64_t)c, eip, SIDE_EXIT_JUMP,
-             env_off ? (uint64_t)env_off << 32 | value : 0);
+    TcgOp *op = emit_side_exit(s, t, c, a, b, eip, SIDE_EXIT_JUMP, env_off ? (uint64_t)env_off << 32 | value : 0);
+    finish(s, op, TCG_OP_side_exit);
 }
 
 /* ---- ways out ---- */

@@ -16,19 +16,8 @@ const TcgOpInfo tcg_op_info[TCG_OP_COUNT] = {
 #define FAULT TCG_OPF_FAULT
 #define EXITS TCG_OPF_EXITS
 #define VEC TCG_OPF_VEC
-#define KIND(opc, outs, ins, flags)                                                                                    \
-    ((opc) == TCG_OP_insn_start                                          ? TCG_OPK_INSN_START                          \
-     : (opc) == TCG_OP_set_label                                         ? TCG_OPK_LABEL                               \
-     : (opc) == TCG_OP_mov                                               ? TCG_OPK_MOV                                 \
-     : (opc) == TCG_OP_guest_ld || (opc) == TCG_OP_guest_ldv             ? TCG_OPK_LOAD                                \
-     : (flags) & EXITS                                                   ? TCG_OPK_EXIT                                \
-     : (opc) == TCG_OP_guest_st || (opc) == TCG_OP_guest_stv || ((opc) >= TCG_OP_st8 && (opc) <= TCG_OP_st64) ? TCG_OPK_STORE \
-     : (outs) != 1 || (ins) == 0 || ((flags) & ~(unsigned)COMMUTES) != 0 ? TCG_OPK_OTHER                               \
-     : (ins) == 1                                                        ? TCG_OPK_PURE1                               \
-     : (ins) == 2                                                        ? TCG_OPK_PURE2                               \
-                                                                         : TCG_OPK_PURE)
 #define OPC(name, outs, ins, consts, flags, meaning)                                                                   \
-    [TCG_OP_##name] = { #name, outs, ins, consts, flags, KIND(TCG_OP_##name, outs, ins, flags) },
+    [TCG_OP_##name] = { #name, outs, ins, consts, flags, TCG_OP_KIND(TCG_OP_##name, outs, ins, flags) },
 #include "tcg/opc.def"
 #undef OPC
 #undef COMMUTES

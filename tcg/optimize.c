@@ -1,4 +1,5 @@
-/* optimize.c - constant folding, copy propagation, known bits; one forward pass, O(ops).
+/* optimize.c - constant folding, copy propagation, known bits; one forward pass, O(ops), or each op as it is emitted
+ * (tcg_optimize_as_emitted()): the front end is where the branches by an op's kind are taken anyway.
  *
  * The pass walks the ops once and rewrites them in place; the write index never overtakes the read
  * index, so a rule may delete an op or replace it by ONE op, never by two. What it knows is a table of
@@ -353,19 +354,19 @@ static COLD bool optimize_other(Optimizer *o, TcgOp *op)
     return set_outputs(o, op);
 }
 
-/* A label that s->ops[r] is, with w ops in front of it; false: it is none, since nobody jumps there. */
-static COLD bool optimize_label(Optimizer *o, unsigned *w, uint64_t l, bool *dead)
+/* A label with *w ops in front of it; false: it is none, since nobody jumps there. */
+static COLD bool optimize_label(Optimizer *o, unsigned *w, uint64_t l)
 {
     const TcgOp *last = *w ? &o->s->ops[*w - 1] : NULL;
 
     if (last && ((last->opc == TCG_OP_br && last->arg[0] == l) || (last->opc == TCG_OP_brcond && last->arg[3] == l))) {
         --*w; /* a jump to the next op */
         drop_label_ref(o, l);
-        *dead = false;
+        o->dead = false;
     }
     if (o->s->label_refs[l] == 0)
         return false; /* the way in, if any, is from above */
-    *dead = false;
+    o->dead = false;
     forget_all(o);
     return true;
 }
@@ -381,12 +382,9 @@ static COLD Optimizer *new_optimizer(const TcgContext *s)
     return o;
 }
 
-void tcg_optimize(TcgContext *s)
+static Optimizer *begin(TcgContext *s)
 {
     Optimizer *o = s->optimizer;
-    unsigned w = 0, nb_ops = s->nb_ops;
-    bool large = nb_ops > MAX_VALUES / VALUES_PER_OP - 2; /* else the table of values cannot become full */
-    bool dead = false; /* behind an exit or a jump, no way in yet */
 
     if (!o)
         o = s->optimizer = new_optimizer(s);
@@ -396,66 +394,122 @@ void tcg_optimize(TcgContext *s)
         o->last_stamp = 0;
     }
     forget_all(o);
+    o->dead = false;
     s->nb_copies = 0;
+    return o;
+}
+
+/* An op that nobody can get to, and that is no label: it goes. */
+static COLD void drop_dead(Optimizer *o, const TcgOp *op)
+{
+    if (op->opc == TCG_OP_br)
+        drop_label_ref(o, op->arg[0]);
+    else if (op->opc == TCG_OP_brcond)
+        drop_label_ref(o, op->arg[3]);
+}
+
+/* One op but for labels, at s->ops[index] from now on; false: it goes. */
+static inline __attribute__((always_inline)) bool optimize_op(Optimizer *o, TcgOp *op, TcgOpKind kind, unsigned index)
+{
+    if (kind == TCG_OPK_INSN_START)
+        return true;
+    if (unlikely(o->dead)) {
+        drop_dead(o, op);
+        return false;
+    }
+    if (unlikely(o->nb_values > MAX_VALUES - 2 * VALUES_PER_OP))
+        forget_all(o);
+    switch (kind) {
+    case TCG_OPK_MOV:
+        return optimize_mov(o, op, index);
+    case TCG_OPK_PURE1: case TCG_OPK_PURE2: case TCG_OPK_PURE:
+        return optimize_pure(o, op, kind, index);
+    case TCG_OPK_STORE:
+        improve_input(o, op, 0);
+        improve_input(o, op, 1);
+        return true;
+    case TCG_OPK_LOAD:
+        improve_input(o, op, 1);
+        new_value(o, op->arg[0])->ones = result_ones(o, op);
+        return true;
+    case TCG_OPK_EXIT:
+        if (tcg_op_info[op->opc].ins)
+            improve_input(o, op, 0);
+        o->dead = true;
+        return true;
+    default:
+        if (!optimize_other(o, op))
+            return false;
+        if (op->opc == TCG_OP_brcond)
+            forget(o, TCG_TEMP_EBB);
+        else if (op->opc == TCG_OP_br)
+            o->dead = true;
+        return true;
+    }
+}
+
+void tcg_optimize(TcgContext *s)
+{
+    Optimizer *o = begin(s);
+    unsigned w = 0, nb_ops = s->nb_ops;
+
     for (unsigned r = 0; r < nb_ops; r++) {
         TcgOp *op = &s->ops[w];
-        unsigned kind = tcg_op_info[s->ops[r].opc].kind;
+        TcgOpKind kind = tcg_op_info[s->ops[r].opc].kind;
 
-        if (kind == TCG_OPK_LABEL) {
-            if (!optimize_label(o, &w, s->ops[r].arg[0], &dead))
-                continue;
-            if (w != r)
-                s->ops[w] = s->ops[r];
-            w++;
+        if (kind == TCG_OPK_LABEL && !optimize_label(o, &w, s->ops[r].arg[0]))
             continue;
-        }
+        op = &s->ops[w];
         if (w != r)
             *op = s->ops[r];
-        if (kind == TCG_OPK_INSN_START) {
-            w++;
-            continue;
-        }
-        if (unlikely(dead)) {
-            if (op->opc == TCG_OP_br)
-                drop_label_ref(o, op->arg[0]);
-            else if (op->opc == TCG_OP_brcond)
-                drop_label_ref(o, op->arg[3]);
-            continue;
-        }
-        if (unlikely(large) && o->nb_values > MAX_VALUES - 2 * VALUES_PER_OP)
-            forget_all(o);
-        switch ((TcgOpKind)kind) {
-        case TCG_OPK_MOV:
-            w += optimize_mov(o, op, w);
-            break;
-        case TCG_OPK_PURE1: case TCG_OPK_PURE2: case TCG_OPK_PURE:
-            w += optimize_pure(o, op, kind, w);
-            break;
-        case TCG_OPK_STORE:
-            improve_input(o, op, 0);
-            improve_input(o, op, 1);
-            w++;
-            break;
-        case TCG_OPK_LOAD:
-            improve_input(o, op, 1);
-            new_value(o, op->arg[0])->ones = result_ones(o, op);
-            w++;
-            break;
-        case TCG_OPK_EXIT:
-            if (tcg_op_info[op->opc].ins)
-                improve_input(o, op, 0);
-            dead = true;
-            w++;
-            break;
-        default:
-            if (!optimize_other(o, op))
-                break;
-            w++;
-            if (op->opc == TCG_OP_brcond)
-                forget(o, TCG_TEMP_EBB);
-            else if (op->opc == TCG_OP_br)
-                dead = true;
-        }
+        w += kind == TCG_OPK_LABEL || optimize_op(o, op, kind, w);
     }
     s->nb_ops = w;
+}
+
+/* ---- the same, op by op as the front end emits them ---- */
+
+void tcg_optimize_as_emitted(TcgContext *s)
+{
+    s->as_emitted = true;
+    begin(s);
+}
+
+/* One function for each kind: ir-build.c knows it, so that nothing is to be found out here. */
+#define EMITTED(name, kind) bool tcg_emitted_##name(TcgContext *s, TcgOp *op) { return optimize_op(s->optimizer, op, kind, op - s->ops); }
+EMITTED(mov, TCG_OPK_MOV)
+EMITTED(pure1, TCG_OPK_PURE1)
+EMITTED(pure2, TCG_OPK_PURE2)
+EMITTED(pure, TCG_OPK_PURE)
+EMITTED(store, TCG_OPK_STORE)
+EMITTED(load, TCG_OPK_LOAD)
+EMITTED(exit, TCG_OPK_EXIT)
+EMITTED(other, TCG_OPK_OTHER)
+#undef EMITTED
+
+void tcg_emitted_raw(TcgContext *s, const TcgOp *op)
+{
+    Optimizer *o = s->optimizer;
+    const TcgOpInfo *info = &tcg_op_info[op->opc];
+
+    for (unsigned i = 0; i < info->outs; i++)
+        new_value(o, op->arg[i]);
+    if (op->opc == TCG_OP_brcond)
+        forget(o, TCG_TEMP_EBB);
+}
+
+void tcg_emitted_bit(TcgContext *s, TcgTempIdx t)
+{
+    if (s->as_emitted)
+        new_value(s->optimizer, t)->ones = 1;
+}
+
+/* A label that more jumps may lead to than are known: it stays, but a jump to it in front of it goes. */
+void tcg_emit_label(TcgContext *s, unsigned label)
+{
+    if (s->as_emitted && !s->overflow) {
+        s->label_refs[label]++; /* those to come */
+        optimize_label(s->optimizer, &s->nb_ops, label);
+        s->label_refs[label]--;
+    }
 }

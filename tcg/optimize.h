@@ -34,6 +34,7 @@ typedef struct Optimizer {
     uint32_t stamp[TCG_TEMP_ENV + 1]; /* by temp kind: what is_current() wants */
     uint32_t last_stamp;
     unsigned nb_values;
+    bool dead; /* behind an exit or a jump, no way in yet */
     struct {
         uint32_t stamp;
         uint16_t value;

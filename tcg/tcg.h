@@ -25,6 +25,17 @@ typedef enum TcgOpKind {
     TCG_OPK_OTHER, TCG_OPK_INSN_START, TCG_OPK_LABEL, TCG_OPK_STORE, TCG_OPK_EXIT, TCG_OPK_LOAD, TCG_OPK_MOV, TCG_OPK_PURE1,
     TCG_OPK_PURE2, TCG_OPK_PURE,
 } TcgOpKind;
+#define TCG_OP_KIND(opc, outs, ins, flags) \
+    ((opc) == TCG_OP_insn_start                                          ? TCG_OPK_INSN_START \
+     : (opc) == TCG_OP_set_label                                         ? TCG_OPK_LABEL \
+     : (opc) == TCG_OP_mov                                               ? TCG_OPK_MOV \
+     : (opc) == TCG_OP_guest_ld || (opc) == TCG_OP_guest_ldv             ? TCG_OPK_LOAD \
+     : (flags) & TCG_OPF_EXITS                                                   ? TCG_OPK_EXIT \
+     : (opc) == TCG_OP_guest_st || (opc) == TCG_OP_guest_stv || ((opc) >= TCG_OP_st8 && (opc) <= TCG_OP_st64) ? TCG_OPK_STORE \
+     : (outs) != 1 || (ins) == 0 || ((flags) & ~(unsigned)TCG_OPF_COMMUTES) != 0 ? TCG_OPK_OTHER \
+     : (ins) == 1                                                        ? TCG_OPK_PURE1 \
+     : (ins) == 2                                                        ? TCG_OPK_PURE2 \
+                                                                         : TCG_OPK_PURE)
 typedef struct TcgOpInfo {
     const char *name;
     uint8_t outs, ins, consts, flags, kind;
@@ -279,6 +290,7 @@ struct TcgContext {
     uint64_t *(*helper_counter)(const TcgHelperInfo *h); /* unless NULL: ... and before each call to this */
     bool random_regs;    /* test: random register choice */
     bool no_optimize;    /* test */
+    bool as_emitted;     /* tcg_optimize_as_emitted() */
     bool no_x87;         /* test: the front end must not use the x87 ops, which the interpreter does not know */
 
     /* Called before an op that ends a basic block, calls a helper that is not pure, or leaves; set by the front end, which keeps state
@@ -330,6 +342,20 @@ TcgResult tcg_compile(TcgContext *s); /* optimise, allocate, emit; on TCG_OK the
 
 /* Passes (each one file), in the order of tcg_compile; runnable alone by tests. */
 void tcg_optimize(TcgContext *s);
+/* Behind tcg_begin(): ops are optimised as they are emitted, which spares that pass. What ir-build.c asks for then: may this op, which is
+ * complete and the last one, stay? */
+void tcg_optimize_as_emitted(TcgContext *s);
+bool tcg_emitted_mov(TcgContext *s, TcgOp *op);
+bool tcg_emitted_pure1(TcgContext *s, TcgOp *op);
+bool tcg_emitted_pure2(TcgContext *s, TcgOp *op);
+bool tcg_emitted_pure(TcgContext *s, TcgOp *op);
+bool tcg_emitted_store(TcgContext *s, TcgOp *op);
+bool tcg_emitted_load(TcgContext *s, TcgOp *op);
+bool tcg_emitted_exit(TcgContext *s, TcgOp *op);
+bool tcg_emitted_other(TcgContext *s, TcgOp *op);
+void tcg_emitted_raw(TcgContext *s, const TcgOp *op);  /* whose inputs may still be changed by who emitted it */
+void tcg_emitted_bit(TcgContext *s, TcgTempIdx t);     /* an earlier op has become one that sets t, to 0 or 1 */
+void tcg_emit_label(TcgContext *s, unsigned label);    /* it will be the next op */
 void tcg_liveness(TcgContext *s);
 TcgResult tcg_regalloc_and_emit(TcgContext *s);
 bool tcg_verify(const TcgContext *s, GString *why); /* types, counts, labels, use before definition */

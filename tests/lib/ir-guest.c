@@ -46,7 +46,7 @@ static void slow_st(void *env, vaddr addr, uint64_t val, MemOpIdx oi, uintptr_t 
 
 static uint64_t slow_rmw(void *env, vaddr addr, uint64_t val, MemOpIdx oi, uint32_t rmw, uintptr_t ra)
 {
-    unsigned n = memop_size(memopidx_op(oi));
+    unsigned n = MIN(memop_size(memopidx_op(oi)), 8u);
     uint8_t *p = mem_at(env, addr);
     uint64_t old = ldl_n(p, n), new = val;
 
@@ -67,7 +67,7 @@ static uint64_t slow_rmw(void *env, vaddr addr, uint64_t val, MemOpIdx oi, uint3
 
 static uint64_t slow_cmpxchg(void *env, vaddr addr, uint64_t cmp, uint64_t val, MemOpIdx oi, uintptr_t ra)
 {
-    unsigned n = memop_size(memopidx_op(oi));
+    unsigned n = MIN(memop_size(memopidx_op(oi)), 8u);
     uint8_t *p = mem_at(env, addr);
     uint64_t old = ldl_n(p, n);
 

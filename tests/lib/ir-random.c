@@ -367,10 +367,10 @@ void ir_random_program(TcgContext *s, GRand *r, unsigned nb_ops, unsigned featur
         g.localv[i] = tcg_tempv_local(s, TCG_V128);
         tcg_gen_movv(s, TCG_V128, g.localv[i], tcg_globalv(IRG_VEC0 + i));
     }
-    for (unsigned start = s->nb_ops; s->nb_ops < start + nb_ops && !s->overflow;) {
+    for (unsigned step = 0; step < nb_ops && !s->overflow; step++) { /* the same ones, whatever becomes of the ops */
         unsigned k = pick(&g, 24);
         if (k == 0)
-            tcg_gen_insn_start(s, 0x1000 + s->nb_ops, k);
+            tcg_gen_insn_start(s, 0x1000 + step, k);
         else if (k <= 3 && (features & IR_RANDOM_HOST_MEM))
             gen_host_mem(&g);
         else if (k <= 6 && (features & IR_RANDOM_GUEST_MEM))

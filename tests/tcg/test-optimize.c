@@ -441,6 +441,50 @@ static void test_random_arith(void) { random_programs(0, 3000, 60); }
 static void test_random_branches(void) { random_programs(IR_RANDOM_BRANCHES | IR_RANDOM_CALLS, 3000, 120); }
 static void test_random_all(void) { random_programs(IR_RANDOM_ALL, 2000, 400); }
 
+/* Ops that are optimised as they are emitted do what the program does. */
+static void test_as_emitted(void)
+{
+    unsigned fewer = 0;
+
+    for (unsigned seed = 0; seed < 6000; seed++) {
+        unsigned features = seed % 3 == 0 ? 0 : seed % 3 == 1 ? IR_RANDOM_BRANCHES | IR_RANDOM_CALLS : IR_RANDOM_ALL;
+        g_autoptr(GRand) r = g_rand_new_with_seed(seed), again = g_rand_copy(r);
+        g_autoptr(GString) why = g_string_new(NULL), text = g_string_new("as it is:\n");
+
+        tcg_begin(s);
+        ir_random_program(s, r, 5 + seed % 150, features);
+        ir_guest_env_randomize(start, r);
+        ir_guest_env_copy(before, start);
+        ir_guest_env_copy(after, start);
+        uint64_t r1 = tcg_interpret(s, before);
+        unsigned nb_ops = s->nb_ops;
+        tcg_dump_ops(s, text);
+        tcg_begin(s);
+        tcg_optimize_as_emitted(s);
+        ir_random_program(s, again, 5 + seed % 150, features);
+        assert_verified("as emitted");
+        g_assert_cmpuint(s->nb_ops, <=, nb_ops);
+        fewer += s->nb_ops < nb_ops;
+        uint64_t r2 = tcg_interpret(s, after);
+        if (r1 != r2 || !ir_guest_env_equal(before, after, why)) {
+            g_string_append(text, "as emitted:\n");
+            tcg_dump_ops(s, text);
+            g_error("%sseed %u: results differ: %s (exit %" PRIx64 " and %" PRIx64 ")", text->str, seed, why->str, r1, r2);
+        }
+    }
+    g_assert_cmpuint(fewer, >, 1000);
+    tcg_begin(s); /* known bits across what only the front end does to ops */
+    tcg_optimize_as_emitted(s);
+    Tv carry = tcg_temp(s), low = tcg_temp(s);
+    tcg_emit(s, TCG_OP_addc, TCG_I64, 5, (uint64_t)RBX.i, (uint64_t)carry.i, (uint64_t)RBX.i, (uint64_t)RCX.i, (uint64_t)raw_const(0).i);
+    tcg_emitted_bit(s, carry.i);
+    tcg_gen_andi(s, TCG_I64, low, carry, 1);
+    tcg_gen_mov(s, TCG_I64, RAX, low);
+    tcg_gen_exit_tb(s, TB_EXIT_LOOKUP);
+    g_autofree char *got = text_of();
+    g_assert_cmpstr(got, ==, "addc_i64 rbx,tmp0,rbx,rcx,$0x0;mov_i64 tmp1,tmp0;mov_i64 rax,tmp0");
+}
+
 static void test_no_room(void)
 {
     /* As many temps and ops as fit: nothing may overflow or loop. */
@@ -478,6 +522,7 @@ int main(int argc, char **argv)
     g_test_add_func("/tcg/optimize/random-arith", test_random_arith);
     g_test_add_func("/tcg/optimize/random-branches", test_random_branches);
     g_test_add_func("/tcg/optimize/random-all", test_random_all);
+    g_test_add_func("/tcg/optimize/as-emitted", test_as_emitted);
     int status = g_test_run();
     ir_guest_env_free(before);
     ir_guest_env_free(start);
