@@ -439,11 +439,65 @@ void gen_IMUL3(DisasContext *dc)
 
 /* --- division (flags are undefined: they stay) --- */
 
+/* Signed: the divisor is neither 0 nor -1, the high half hi is nothing but the sign of lo. Then the quotient fits. */
+static void leave_unless_plain(DisasContext *dc, TcgType t, Tv lo, Tv hi, Tv d)
+{
+    TcgContext *s = dc->s;
+    Tv sign = tcg_temp(s), next = tcg_temp(s);
+
+    tcg_gen_sari(s, t, sign, lo, t == TCG_I64 ? 63 : 31);
+    gen_not_here(dc, t, TCG_COND_NE, hi, sign);
+    tcg_gen_addi(s, t, next, d, 1);
+    gen_not_here(dc, t, TCG_COND_LEU, next, tcg_const(s, 1));
+}
+
+/* Of 8 and 16 bits, but for the start of a TB. d: extended. */
+static void gen_div_in_line(DisasContext *dc, bool sign, unsigned size, Tv d)
+{
+    TcgContext *s = dc->s;
+    Tv lo = gen_extend(dc, gen_reg(R_EAX), MO_16, sign), hi = tcg_temp(s), q = tcg_temp(s), r = tcg_temp(s);
+
+    if (sign) {
+        if (size == MO_8) { /* AH is the sign of AL */
+            Tv low = gen_extend(dc, gen_reg(R_EAX), MO_8, true);
+            gen_not_here(dc, TCG_I32, TCG_COND_NE, lo, low);
+            tcg_gen_sari(s, TCG_I32, hi, lo, 31);
+        } else {
+            hi = gen_extend(dc, gen_reg(R_EDX), MO_16, true);
+        }
+        leave_unless_plain(dc, TCG_I32, lo, hi, d);
+        tcg_gen_divs2(s, TCG_I32, q, r, lo, hi, d);
+    } else {
+        if (size == MO_8)
+            tcg_gen_extract(s, TCG_I32, hi, gen_reg(R_EAX), 8, 8);
+        else
+            hi = gen_extend(dc, gen_reg(R_EDX), MO_16, false);
+        gen_not_here(dc, TCG_I32, TCG_COND_GEU, hi, d);
+        if (size == MO_16) {
+            Tv num = tcg_temp(s);
+            tcg_gen_deposit(s, TCG_I32, num, lo, hi, 16, 16);
+            lo = num;
+        }
+        tcg_gen_divu2(s, TCG_I32, q, r, lo, tcg_const(s, 0), d);
+    }
+    if (size == MO_8) {
+        tcg_gen_deposit(s, TCG_I64, q, q, r, 8, 8);
+        gen_write_reg(dc, MO_16, R_EAX, q);
+    } else {
+        gen_write_reg(dc, size, R_EAX, q);
+        gen_write_reg(dc, size, R_EDX, r);
+    }
+}
+
 static void gen_div_small(DisasContext *dc, bool sign, unsigned size, Tv d)
 {
     TcgContext *s = dc->s;
     Tv num = tcg_temp(s), res = tcg_temp(s), rem = tcg_temp(s);
 
+    if (size < MO_32 && may_leave_at_insn(dc)) {
+        gen_div_in_line(dc, sign, size, d);
+        return;
+    }
     if (size == MO_8) {
         (sign ? tcg_gen_ext16s : tcg_gen_ext16u)(s, TCG_I64, num, gen_reg(R_EAX));
         if (sign)
@@ -484,6 +538,10 @@ void gen_DIV(DisasContext *dc)
         return;
     }
     /* high half below the divisor: no overflow, and no zero */
+    if (gen_not_here(dc, t, TCG_COND_GEU, rdx, d)) {
+        tcg_gen_divu2(s, t, rax, rdx, rax, rdx, d);
+        return;
+    }
     TcgLabel ok = tcg_label(s);
     Tv dl = tcg_temp_local(s);
     tcg_gen_mov(s, t, dl, d);
@@ -499,6 +557,12 @@ void gen_IDIV(DisasContext *dc)
     unsigned size = dc_op_size(dc, 0);
     Tv d = gen_operand(dc, 0), rax = gen_reg(R_EAX), rdx = gen_reg(R_EDX);
 
+    if (size >= MO_32 && may_leave_at_insn(dc)) {
+        TcgType t = type_of_size(size);
+        leave_unless_plain(dc, t, rax, rdx, d);
+        tcg_gen_divs2(s, t, rax, rdx, rax, rdx, d);
+        return;
+    }
     if (size < MO_64) {
         gen_div_small(dc, true, size, gen_extend(dc, d, size, true));
         return;

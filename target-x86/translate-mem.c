@@ -4,7 +4,6 @@
  * A flat segment costs nothing. Any other has its limit, and in protected mode its type, compared in line;
  * what fails goes to helper check_seg, which knows every rule (expand-down, null selectors) and raises.
  * These checks end a basic block: values that an instruction computes before them stand in gen_temp() temps. */
-#include "target-x86/flags.h"
 #include "target-x86/translate.h"
 #include "accel/cputlb.h"
 
@@ -154,10 +153,8 @@ static bool gen_quick_check(DisasContext *dc, int seg, Tv off, unsigned bytes, b
     Tv last = off, limit;
 
     dc->seg_checked = true;
-    if (dc->nb_insns <= 1 || !i->row || x87 || (dc_is_8086(dc) ? again : seg < R_FS || !operand))
+    if (!may_leave_at_insn(dc) || !i->row || x87 || (dc_is_8086(dc) ? again : seg < R_FS || !operand))
         return false;
-    if (cc_op_is_over(dc->cc_op))
-        gen_sync_cc_op(dc);
     if (bytes > 1) {
         last = tcg_temp(s);
         tcg_gen_addi(s, TCG_I64, last, off, bytes - 1);
@@ -167,10 +164,7 @@ static bool gen_quick_check(DisasContext *dc, int seg, Tv off, unsigned bytes, b
         tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, segs) + seg * sizeof(SegCache) + offsetof(SegCache, limit), 4, false);
     else
         tcg_gen_ld(s, limit, tcg_env(s), offsetof(CPUX86State, tls_last[seg - R_FS][write]), 8, false);
-    TcgOp *op = tcg_gen_side_exit(s, TCG_I64, TCG_COND_GT, last, limit, dc_op_eip(dc, dc_eip(dc)), false);
-    if (dc->cc_op_dirty)
-        op->arg[5] = (uint64_t)offsetof(CPUX86State, cc_op) << 32 | dc->cc_op;
-    return true;
+    return gen_not_here(dc, TCG_I64, TCG_COND_GT, last, limit);
 }
 
 Tv gen_add_seg(DisasContext *dc, int seg, Tv off, unsigned bytes, bool write)

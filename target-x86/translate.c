@@ -339,6 +339,25 @@ void gen_check_call_target(DisasContext *dc, Tv eip)
     tcg_gen_label(s, ok);
 }
 
+bool gen_not_here(DisasContext *dc, TcgType t, TcgCond c, Tv a, Tv b)
+{
+    uint64_t eip = dc_op_eip(dc, dc_eip(dc));
+
+    if (!may_leave_at_insn(dc))
+        return false;
+    if (cc_op_is_over(dc->cc_op))
+        gen_sync_cc_op(dc);
+    if (dc->code64 && !dc->plain_exits && dc->nb_side_jumps < TCG_MAX_SIDE_JUMPS) {
+        dc->nb_side_jumps++;
+        tcg_gen_side_jump(dc->s, t, c, a, b, eip, dc->cc_op_dirty ? offsetof(CPUX86State, cc_op) : 0, dc->cc_op);
+        return true;
+    }
+    TcgOp *op = tcg_gen_side_exit(dc->s, t, c, a, b, eip, false);
+    if (dc->cc_op_dirty)
+        op->arg[5] = (uint64_t)offsetof(CPUX86State, cc_op) << 32 | dc->cc_op;
+    return true;
+}
+
 /* --- the loop --- */
 
 static void init_context(DisasContext *dc, CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)

@@ -206,6 +206,10 @@ void gen_lookup_stored(DisasContext *dc);                        /* and without 
 void gen_flags_for_helper(DisasContext *dc);                    /* flags in cc_src, env->cc_op = EFLAGS, also at a fault */
 void gen_check_cs_limit(DisasContext *dc, Tv eip);              /* #GP(0) unless CS is flat or eip is inside */
 void gen_check_call_target(DisasContext *dc, Tv eip);           /* CS's limit, canonical: of a near CALL, in front of its push */
+/* What this instruction's code is not for, and what nearly never comes: the TB is left, and the same instruction at the start of
+ * a TB, where this returns false and does nothing, has code for all. Nothing of the instruction may have happened yet. */
+bool gen_not_here(DisasContext *dc, TcgType t, TcgCond c, Tv a, Tv b);
+static inline bool may_leave_at_insn(const DisasContext *dc) { return dc->nb_insns > 1; }
 uint64_t dc_mask_eip(const DisasContext *dc, uint64_t eip);     /* to the operand size */
 #define CALL_HELPER(dc, name, out, nin, ...) tcg_gen_call((dc)->s, &helper_info_##name, out, nin, __VA_ARGS__)
 #define NO_OUT TCG_NO_TEMP
