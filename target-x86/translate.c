@@ -368,6 +368,7 @@ static void init_context(DisasContext *dc, CPUState *cpu, TB *tb, TcgContext *s,
     s->floating = tb->floating;
     s->float_min = (f & HF_CS64) && (f & HF_CPL) == 3 ? x86_float_min : ~0ULL;
     tb->lazy_slots = 0;
+    s->eip_is_32 = !(f & HF_CS64);
     *dc = (DisasContext){
         .s = s, .cpu = cpu, .env = X86_ENV(cpu), .tb = tb, .flags = f, .cs_base = tb->cs_base, .pc_first = tb->pc, .floating = tb->floating,
         .pc = tb->pc, .pc_next = tb->pc, .cpl = f & HF_CPL, .iopl = (f & HF_IOPL) >> HF_IOPL_SHIFT, .pe = f & HF_PE,
