@@ -39,8 +39,11 @@ CodeBuf *codebuf_new(size_t size, GError **errp)
     b->end = b->rw + b->size - CODEBUF_MARGIN;
     if (b->size >= CODEBUF_MIN_SPLIT) {
         b->cold_end = b->end;
-        b->end = b->rw + (b->size - CODEBUF_MIN) * 9 / 20;
-        b->cold = b->cold_start = b->end + CODEBUF_MARGIN;
+        size_t hot = (b->size - CODEBUF_MIN) * 9 / 20 + CODEBUF_MARGIN;
+        if (hot > 4 * MEM_HUGE_PAGE) /* no huge page for the little at the cold part's begin */
+            hot -= ((uintptr_t)b->rw + hot) % MEM_HUGE_PAGE;
+        b->end = b->rw + hot - CODEBUF_MARGIN;
+        b->cold = b->cold_start = b->rw + hot;
     }
     start_trimming(b);
     return b;

@@ -298,8 +298,9 @@ const uint8_t *frame_try(const CodeBuf *b, unsigned kind, unsigned size, unsigne
 const uint8_t *frame_try_at(const CodeBuf *b, unsigned kind, unsigned size, unsigned mmu, Reg a, bool disp);
 const uint8_t *frame_slow(const CodeBuf *b); /* the slow path at once */
 enum { SLOW_NOTE_MAX = 2048 };
-/* The note of a load or store, to be written backwards in front of the call: byte 0 last. in_frame: the address is in FRAME_ARG0. */
-unsigned slow_note(const Ra *l, const Stub *st, bool in_frame, uint8_t note[SLOW_NOTE_MAX]);
+/* The note of a load or store, which ends at end (SLOW_NOTE_MAX bytes before that there is room); returns where it begins. in_frame: the
+ * address is in FRAME_ARG0. */
+uint8_t *slow_note(const Ra *l, const Stub *st, bool in_frame, uint8_t *end);
 void frame_slow_path(TcgEnvHead *env, uint8_t *frame, const uint8_t *ra, const TcgGuest *guest); /* of frame_slow()'s thunk */
 /* cross.c: the same for an access on two pages. buf: 8 bytes, of a vector 32. 0: done. Changes no vector register. */
 enum { CROSS_SIZE = 0x3f, CROSS_WRITE = 1 << 6, CROSS_ZERO = 1 << 7 /* a load fills 32 bytes */, CROSS_MMU_SHIFT = 8 };

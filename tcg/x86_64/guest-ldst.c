@@ -601,8 +601,8 @@ static void note_stub(Ra *l, const Stub *st, unsigned kind, bool from_above)
     bool try_at = st->shared && !vec && !align && near; /* the thunk computes the address */
     bool in_frame = st->shared || vec || !near, by_code = in_frame && !try_at;
     bool stores = kind == THUNK_STV || (kind == THUNK_ST && in_frame);
-    uint8_t note[SLOW_NOTE_MAX], *over = NULL;
-    unsigned n = slow_note(l, st, in_frame, note);
+    uint8_t room[SLOW_NOTE_MAX + 16], *note = slow_note(l, st, in_frame, room + SLOW_NOTE_MAX);
+    unsigned n = room + SLOW_NOTE_MAX - note;
 
     if (!put_room(e, n + 192))
         return;
@@ -622,12 +622,12 @@ static void note_stub(Ra *l, const Stub *st, unsigned kind, bool from_above)
             ra_store_value(l, mem_at(RSP, FRAME_ARG1), 8, st->arg[1], st->tmp);
         e->p = n <= INT8_MAX ? put(e->p, 0xeb | n << 8, 2) : put(e->p, 0xe9 | (uint64_t)n << 8, 5);
     }
-    over = e->p;
-    for (unsigned i = 0; i < n; i++)
-        e->p[n - 1 - i] = note[i];
+    memcpy(e->p, note, 16); /* most are no longer; what lies behind is written next */
+    if (unlikely(n > 16))
+        memcpy(e->p, note, n);
     e->p += n;
-    if (l->s->notes) {
-        uint32_t span[2] = { over - e->start, e->p - e->start };
+    if (unlikely(l->s->notes)) {
+        uint32_t span[2] = { e->p - n - e->start, e->p - e->start };
         g_array_append_vals(l->s->notes, span, 2);
     }
     for (unsigned i = 0; i < st->nb_from && !code; i++)

@@ -20,73 +20,77 @@ enum { NOTE_ADDRESS = 1 /* is in FRAME_ARG0, value and result are in the frame, 
        SNAP_CONST = 0x80, CALL_SIZE = 5 };
 _Static_assert(MO_WILL_STORE == 1 << 8 && TCG_MMU_MODES <= 4, "the second byte's bits 1 to 3, 6 and 7 are free");
 
-/* --- writing --- */
+/* --- writing, from the note's end down --- */
 
 static inline uint8_t *put_u(uint8_t *p, uint64_t v)
 {
     while (v >= 0x80) {
-        *p++ = v | 0x80;
+        *--p = v | 0x80;
         v >>= 7;
     }
-    *p++ = v;
+    *--p = v;
     return p;
 }
 
 static inline uint8_t *put_s(uint8_t *p, int64_t v) { return put_u(p, (uint64_t)v << 1 ^ (uint64_t)(v >> 63)); }
 
-static unsigned vectors_saved(const Ra *l, const Stub *st)
+static uint8_t *put_snapshot(const Ra *l, Snapshot snap, uint8_t *p, unsigned *vec)
 {
-    unsigned vec = st->vec_live;
-    for (unsigned i = st->snap.first; i < st->snap.first + st->snap.n; i++)
-        if (l->snap[i].loc == LOC_REG && l->snap[i].reg >= XMM0)
-            vec = MAX(vec, l->s->temps[l->snap[i].temp].type == TCG_V256 && host_features.avx ? 2u : 1u);
-    return vec;
-}
-
-unsigned slow_note(const Ra *l, const Stub *st, bool in_frame, uint8_t note[SLOW_NOTE_MAX])
-{
-    uint8_t *p = note;
-    bool write = st->opc == TCG_OP_guest_st || st->opc == TCG_OP_guest_stv, vec = st->opc == TCG_OP_guest_ldv || st->opc == TCG_OP_guest_stv;
-
-    *p++ = st->oi;
-    *p++ = st->oi >> 8 | (write ? NOTE_WRITE : 0) | (vec ? NOTE_VECTOR : 0) | (st->stack_add ? NOTE_STACK : 0) | vectors_saved(l, st) << 6;
-    *p++ = st->disp;
-    *p++ = (in_frame ? NOTE_ADDRESS : 0) | (st->x87_state ? NOTE_X87 : 0) | (st->nb_zero ? NOTE_SLOTS : 0) | (st->snap.n ? NOTE_SNAPSHOT : 0) |
-           st->zero_regs << 4;
-    p = put_s(p, st->data[0] - l->s->first_eip);
-    p = put_u(p, st->data[1]);
-    if (!in_frame && write) {
-        const Opnd *v = &st->arg[1];
-        *p++ = st->arg[0].reg | (v->kind == OPND_REG ? v->reg : RSP) << 4;
-        if (v->kind == OPND_IMM)
-            p = put_s(p, v->imm);
-    } else if (!in_frame) {
-        *p++ = st->arg[0].reg | st->out << 4;
-    }
-    if (st->stack_add)
-        p = put_s(p, st->stack_add);
-    if (st->x87_state) {
-        memcpy(p, &st->x87_state, 8);
-        p += 8;
-    }
-    if (st->nb_zero) {
-        *p++ = st->nb_zero;
-        for (unsigned i = 0; i < st->nb_zero; i++)
-            p = put_u(p, st->zero_slot[i]);
-    }
-    if (st->snap.n)
-        *p++ = st->snap.n;
-    for (unsigned i = st->snap.first; i < st->snap.first + st->snap.n; i++) {
-        const SnapEntry *s = &l->snap[i];
-        *p++ = s->temp;
+    *--p = snap.n;
+    for (const SnapEntry *s = &l->snap[snap.first], *end = s + snap.n; s < end; s++) {
+        *--p = s->temp;
         if (s->loc == LOC_REG) {
-            *p++ = s->reg;
+            *--p = s->reg;
+            if (s->reg >= XMM0)
+                *vec = MAX(*vec, l->s->temps[s->temp].type == TCG_V256 && host_features.avx ? 2u : 1u);
         } else {
-            *p++ = SNAP_CONST;
+            *--p = SNAP_CONST;
             p = put_s(p, s->value);
         }
     }
-    return p - note;
+    return p;
+}
+
+uint8_t *slow_note(const Ra *l, const Stub *st, bool in_frame, uint8_t *end)
+{
+    bool write = st->opc == TCG_OP_guest_st || st->opc == TCG_OP_guest_stv;
+    unsigned kind = (write ? NOTE_WRITE : 0) | (st->opc == TCG_OP_guest_ldv || st->opc == TCG_OP_guest_stv ? NOTE_VECTOR : 0);
+    unsigned flags = st->zero_regs << 4, vec = st->vec_live;
+    uint8_t *p = put_s(end - 4, st->data[0] - l->s->first_eip);
+
+    p = put_u(p, st->data[1]);
+    if (in_frame) {
+        flags |= NOTE_ADDRESS;
+    } else if (!write) {
+        *--p = st->arg[0].reg | st->out << 4;
+    } else {
+        const Opnd *v = &st->arg[1];
+        *--p = st->arg[0].reg | (v->kind == OPND_REG ? v->reg : RSP) << 4;
+        if (v->kind == OPND_IMM)
+            p = put_s(p, v->imm);
+    }
+    if (st->stack_add) {
+        kind |= NOTE_STACK;
+        p = put_s(p, st->stack_add);
+    }
+    if (unlikely(st->x87_state)) {
+        flags |= NOTE_X87;
+        for (unsigned i = 0; i < 8; i++)
+            *--p = st->x87_state >> 8 * i;
+    }
+    if (st->nb_zero) {
+        flags |= NOTE_SLOTS;
+        *--p = st->nb_zero;
+        for (unsigned i = 0; i < st->nb_zero; i++)
+            p = put_u(p, st->zero_slot[i]);
+    }
+    if (st->snap.n) {
+        flags |= NOTE_SNAPSHOT;
+        p = put_snapshot(l, st->snap, p, &vec);
+    }
+    uint32_t fixed = flags | (uint32_t)(uint8_t)st->disp << 8 | (st->oi >> 8 | kind | vec << 6) << 16 | (uint32_t)(uint8_t)st->oi << 24;
+    memcpy(end - 4, &fixed, 4);
+    return p;
 }
 
 /* --- reading: *p is the byte behind the next one --- */
