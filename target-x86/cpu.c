@@ -20,14 +20,25 @@ static bool is_flat_code(const SegCache *s)
 }
 
 /* What gen_quick_check() compares with. A closer look (helper check_seg) is also for what grows down and for code that is read. */
-static void update_tls_last(CPUX86State *env, bool protected)
+static void update_tls_last(CPUX86State *env, int seg, bool protected)
 {
-    for (unsigned i = 0; i < 2; i++) {
-        const SegCache *s = &env->segs[R_FS + i];
-        bool data = !protected || (s->flags & (DESC_P | DESC_S | DESC_CODE | DESC_E)) == (DESC_P | DESC_S);
-        env->tls_last[i][0] = data ? (int64_t)s->limit : -1;
-        env->tls_last[i][1] = data && (!protected || s->flags & DESC_W) ? (int64_t)s->limit : -1;
-    }
+    const SegCache *s = &env->segs[seg];
+    bool data = !protected || (s->flags & (DESC_P | DESC_S | DESC_CODE | DESC_E)) == (DESC_P | DESC_S);
+    env->tls_last[seg - R_FS][0] = data ? (int64_t)s->limit : -1;
+    env->tls_last[seg - R_FS][1] = data && (!protected || s->flags & DESC_W) ? (int64_t)s->limit : -1;
+}
+
+void cpu_update_data_seg(CPUX86State *env, int seg)
+{
+    bool protected = (env->hflags & (HF_PE | HF_VM)) == HF_PE;
+
+    if (env->hflags & HF_CS64)
+        return;
+    if (seg >= R_FS)
+        update_tls_last(env, seg, protected);
+    env->hflags &= ~(uint32_t)HF_FLAT_SEG(seg);
+    if (protected && is_flat_data(&env->segs[seg]))
+        env->hflags |= HF_FLAT_SEG(seg);
 }
 
 void cpu_update_hflags(CPUX86State *env)
@@ -66,12 +77,13 @@ void cpu_update_hflags(CPUX86State *env)
         h |= HF_FLAT_ES | HF_FLAT_CS | HF_FLAT_SS | HF_FLAT_DS | HF_FLAT_FS | HF_FLAT_GS;
     } else { /* real and 8086 mode: nothing is flat, so that a segment load changes no flag (call_load_seg()) */
         bool protected = (h & (HF_PE | HF_VM)) == HF_PE;
-        update_tls_last(env, protected);
+        update_tls_last(env, R_FS, protected);
+        update_tls_last(env, R_GS, protected);
         for (int i = R_ES; protected && i <= R_GS; i++)
             if (i == R_CS ? is_flat_code(&env->segs[i]) : is_flat_data(&env->segs[i]))
                 h |= HF_FLAT_SEG(i);
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; unlikely(env->dr[7] & 0xff) && i < 4; i++) {
         if (!(env->dr[7] >> (i * 2) & 3))
             continue;
         unsigned type = env->dr[7] >> (16 + i * 4) & 3;

@@ -274,6 +274,7 @@ void cpu_deliver(CPUX86State *env, int vector, bool is_int, int error_code, uint
 /* helper-seg.c */
 void cpu_load_seg_cache(CPUX86State *env, int seg, unsigned selector, uint64_t base, uint32_t limit, uint32_t flags);
 void cpu_load_seg(CPUX86State *env, int seg, int selector, uintptr_t ra); /* with all checks */
+void cpu_update_data_seg(CPUX86State *env, int seg); /* cpu_update_hflags(), when ES, DS, FS or GS changed and nothing else */
 
 /* helper-sys.c, mmu.c */
 void cpu_set_cr0(CPUX86State *env, uint64_t val);

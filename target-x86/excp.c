@@ -281,10 +281,10 @@ static void deliver_protected(CPUX86State *env, const Event *ev)
                 if (i != R_CS && i != R_SS)
                     env->segs[i] = (SegCache){0};
         }
-        seg_load_desc(env, R_SS, ss, ss_e1, ss_e2);
+        seg_set_desc(env, R_SS, ss, ss_e1, ss_e2);
     }
     stack_commit(&s);
-    seg_load_desc(env, R_CS, (selector & 0xfffc) | dpl, e1, e2);
+    seg_set_desc(env, R_CS, (selector & 0xfffc) | dpl, e1, e2);
     env->head.eip = offset;
     enter_handler_flags(env, !(type & 1));
 }
@@ -338,7 +338,7 @@ static void deliver_long(CPUX86State *env, const Event *ev)
     if (dpl < cpl)
         env->segs[R_SS] = (SegCache){.selector = dpl, .flags = dpl << DESC_DPL_SHIFT};
     env->head.gpr[R_ESP] = s.sp;
-    seg_load_desc(env, R_CS, (selector & 0xfffc) | dpl, e1, e2);
+    seg_set_desc(env, R_CS, (selector & 0xfffc) | dpl, e1, e2);
     env->head.eip = offset;
     enter_handler_flags(env, !(type & 1));
 }

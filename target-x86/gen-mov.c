@@ -321,29 +321,37 @@ void gen_load_seg_8086(DisasContext *dc, int seg, Tv sel)
 }
 
 /* After a segment register changed: TB flags may have; SS also inhibits interrupts for one instruction. */
-static void after_load_seg(DisasContext *dc, int seg)
+static void after_load_seg(DisasContext *dc, int seg, Tv changed)
 {
     TcgContext *s = dc->s;
 
     if (seg == R_SS) {
         tcg_gen_st(s, tcg_const(s, SHADOW_MOVSS), tcg_env(s), offsetof(CPUX86State, inhibit_irq), 4);
         dc->no_trap = true;
-    }
-    if (seg == R_SS || !dc_is_8086(dc))
         dc->end = DISAS_LOOKUP;
+    } else if (!dc_is_8086(dc)) { /* hardly ever: the segment is as flat as the one before it */
+        TcgLabel same = tcg_label(s);
+        tcg_gen_brcondi(s, TCG_I32, TCG_COND_EQ, changed, 0, same);
+        gen_store_eip(dc, dc->code64 ? dc_next_eip(dc) : (uint32_t)dc_next_eip(dc));
+        gen_leave_stored(dc);
+        dc->end = DISAS_NEXT;
+        tcg_gen_label(s, same);
+    }
 }
 
-static void call_load_seg(DisasContext *dc, int seg, Tv sel)
+/* True, as a temp: flags of the TB have changed. */
+static Tv call_load_seg(DisasContext *dc, int seg, Tv sel)
 {
-    Tv t = tcg_temp(dc->s);
+    Tv t = tcg_temp(dc->s), changed = tcg_temp(dc->s);
 
     tcg_gen_ext16u(dc->s, TCG_I32, t, sel);
     if (dc_is_8086(dc)) { /* no checks, and no flag of the TB depends on it */
         gen_load_seg_8086(dc, seg, t);
-        return;
+        return changed;
     }
     gen_sync_cc_op(dc);
-    CALL_HELPER(dc, load_seg, NO_OUT, 3, tcg_env(dc->s).i, tcg_const(dc->s, seg).i, t.i);
+    CALL_HELPER(dc, load_seg, changed.i, 3, tcg_env(dc->s).i, tcg_const(dc->s, seg).i, t.i);
+    return changed;
 }
 
 Tv gen_read_selector(DisasContext *dc, int seg)
@@ -367,9 +375,9 @@ void gen_POP_SEG(DisasContext *dc)
     int seg = seg_of_push(dc);
     Tv v = gen_pop_value(dc, dc->insn.osize);
 
-    call_load_seg(dc, seg, v); /* SP's width for POP SS is that of before: dc's */
+    Tv changed = call_load_seg(dc, seg, v); /* SP's width for POP SS is that of before: dc's */
     gen_pop_commit(dc, dc->insn.osize);
-    after_load_seg(dc, seg);
+    after_load_seg(dc, seg, changed);
 }
 
 void gen_MOV_FROM_SEG(DisasContext *dc)
@@ -394,8 +402,7 @@ void gen_MOV_TO_SEG(DisasContext *dc)
         gen_exception(dc, EXCP_UD);
         return;
     }
-    call_load_seg(dc, seg, gen_operand(dc, 1));
-    after_load_seg(dc, seg);
+    after_load_seg(dc, seg, call_load_seg(dc, seg, gen_operand(dc, 1)));
 }
 
 static void gen_load_far(DisasContext *dc, int seg)
@@ -406,9 +413,9 @@ static void gen_load_far(DisasContext *dc, int seg)
 
     gen_load(dc, off, m, size);
     gen_load(dc, sel, gen_mem_second(dc, m, 1 << size, 2, false), MO_16);
-    call_load_seg(dc, seg, sel);
+    Tv changed = call_load_seg(dc, seg, sel);
     gen_write_reg(dc, size, dc->insn.reg, off);
-    after_load_seg(dc, seg);
+    after_load_seg(dc, seg, changed);
     if (seg == R_SS) { /* LSS has no shadow */
         tcg_gen_st(dc->s, tcg_const(dc->s, 0), tcg_env(dc->s), offsetof(CPUX86State, inhibit_irq), 4);
         dc->no_trap = false;

@@ -147,9 +147,15 @@ void cpu_load_seg_cache(CPUX86State *env, int seg, unsigned selector, uint64_t b
     cpu_update_hflags(env);
 }
 
+void seg_set_desc(CPUX86State *env, int seg, unsigned selector, uint32_t e1, uint32_t e2)
+{
+    env->segs[seg] = (SegCache){.selector = selector & 0xffff, .limit = desc_limit(e1, e2), .base = desc_base(e1, e2), .flags = desc_flags(e2)};
+}
+
 void seg_load_desc(CPUX86State *env, int seg, unsigned selector, uint32_t e1, uint32_t e2)
 {
-    cpu_load_seg_cache(env, seg, selector, desc_base(e1, e2), desc_limit(e1, e2), desc_flags(e2));
+    seg_set_desc(env, seg, selector, e1, e2);
+    cpu_update_hflags(env);
 }
 
 void seg_load_vm86(CPUX86State *env, int seg, unsigned selector)
@@ -177,6 +183,14 @@ void cs_load(CPUX86State *env, unsigned selector, uint32_t e1, uint32_t e2, unsi
         env->head.gpr[R_ESP] = (uint32_t)env->head.gpr[R_ESP];
 }
 
+static void after_data_seg(CPUX86State *env, int seg)
+{
+    if (seg == R_SS)
+        cpu_update_hflags(env);
+    else
+        cpu_update_data_seg(env, seg);
+}
+
 static void load_null(CPUX86State *env, int seg, unsigned selector, uintptr_t ra)
 {
     unsigned cpl = cpu_cpl(env);
@@ -184,10 +198,11 @@ static void load_null(CPUX86State *env, int seg, unsigned selector, uintptr_t ra
         if (!cpu_is_64(env) || cpl == 3 || (selector & 3) != cpl)
             raise_exception_err(env, EXCP_GP, 0, ra);
         /* SS.DPL is where the CPL lives: it stays with a null selector. */
-        cpu_load_seg_cache(env, seg, selector, 0, 0, cpl << DESC_DPL_SHIFT);
-        return;
+        env->segs[seg] = (SegCache){.selector = selector, .flags = cpl << DESC_DPL_SHIFT};
+    } else {
+        env->segs[seg] = (SegCache){.selector = selector};
     }
-    cpu_load_seg_cache(env, seg, selector, 0, 0, 0);
+    after_data_seg(env, seg);
 }
 
 void cpu_load_seg(CPUX86State *env, int seg, int sel, uintptr_t ra)
@@ -227,12 +242,15 @@ void cpu_load_seg(CPUX86State *env, int seg, int sel, uintptr_t ra)
             raise_exception_err(env, EXCP_NP, err, ra);
     }
     desc_set_accessed(env, selector, &e2, ra);
-    seg_load_desc(env, seg, selector, e1, e2);
+    seg_set_desc(env, seg, selector, e1, e2);
+    after_data_seg(env, seg);
 }
 
-void helper_load_seg(CPUX86State *env, uint32_t seg, uint32_t selector)
+uint32_t helper_load_seg(CPUX86State *env, uint32_t seg, uint32_t selector)
 {
+    uint32_t was = env->hflags;
     cpu_load_seg(env, seg, selector, GETPC());
+    return was != env->hflags;
 }
 
 void seg_drop_after_return(CPUX86State *env)

@@ -115,7 +115,7 @@ static void iret_protected(CPUX86State *env, unsigned size, uintptr_t ra)
             env->segs[R_SS] = (SegCache){.selector = ss, .flags = rpl << DESC_DPL_SHIFT};
         } else {
             desc_set_accessed(env, ss, &ss_e2, ra);
-            seg_load_desc(env, R_SS, ss, ss_e1, ss_e2);
+            seg_set_desc(env, R_SS, ss, ss_e1, ss_e2);
         }
     }
     seg_load_desc(env, R_CS, selector, e1, e2);

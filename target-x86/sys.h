@@ -81,6 +81,7 @@ uint64_t desc_addr(const CPUX86State *env, unsigned selector); /* linear address
 bool desc_read(CPUX86State *env, unsigned selector, uint32_t *e1, uint32_t *e2, uintptr_t ra); /* false: beyond the table */
 void desc_set_accessed(CPUX86State *env, unsigned selector, uint32_t *e2, uintptr_t ra);
 void seg_load_desc(CPUX86State *env, int seg, unsigned selector, uint32_t e1, uint32_t e2);
+void seg_set_desc(CPUX86State *env, int seg, unsigned selector, uint32_t e1, uint32_t e2); /* cpu_update_hflags() follows */
 /* CS for a transfer of control: sets A, checks eip against the limit or for canonical form (#GP(0)), loads. */
 void cs_check_target(CPUX86State *env, uint32_t e1, uint32_t e2, uint64_t eip, uintptr_t ra);
 void cs_load(CPUX86State *env, unsigned selector, uint32_t e1, uint32_t e2, unsigned cpl, uintptr_t ra);
