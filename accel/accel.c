@@ -127,6 +127,7 @@ void accel_info_jit(GString *out)
     g_string_append_printf(out, "TB exits            %" PRIu64 "\n", cpu->stats.exits);
     g_string_append_printf(out, "jump cache misses   %" PRIu64 " (found by hash: %" PRIu64 ")\n", cpu->stats.jc_misses,
                            cpu->stats.hash_hits);
+    g_string_append_printf(out, "put back            %" PRIu64 "\n", cpu->stats.jc_again);
     g_string_append_printf(out, "jumps to victims    %" PRIu64 "\n", cpu->stats.jc_victims);
     g_string_append_printf(out, "TB links made       %" PRIu64 "\n", cpu->stats.chained);
     tlb_stats(cpu, out);

@@ -154,13 +154,15 @@ const void *cpu_lookup_code(CPUState *cpu)
         log_mask & (LOG_EXEC | LOG_CPU | LOG_TB_NOCHAIN))
         return NULL;
     cpu->ops->get_tb_state(cpu->env, &st);
-    TB *tb = jump_cache_find(cpu, &st);
-    if (!tb)
-        tb = find_known(cpu, &st);
-    if (!tb)
-        return NULL;
+    const void *code = jump_cache_find_code(cpu, &st);
+    if (!code) {
+        const TB *tb = find_known(cpu, &st);
+        if (!tb)
+            return NULL;
+        code = tb_code(tb);
+    }
     cpu_head(cpu)->pc_page = st.pc & TCG_PAGE_MASK;
-    return tb_code(tb);
+    return code;
 }
 
 /* Exceptions and requests, before the next TB. True: leave cpu_exec with *ret. */

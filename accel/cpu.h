@@ -107,7 +107,7 @@ struct CPUState {
     struct {
         uint64_t tlb_fills, tlb_victim_hits, tlb_slow, tlb_flushes, tlb_page_flushes, tlb_spaces_kept, mmio, notdirty;
         uint64_t guesses, guess_drops, guess_tbs, guess_hot;
-        uint64_t jc_misses, hash_hits, jc_victims, exits, chained;
+        uint64_t jc_misses, hash_hits, jc_victims, jc_again, exits, chained;
     } stats;
 };
 

@@ -80,6 +80,9 @@ void jump_cache_enter_page(CPUState *cpu, const TB *tb, bool global);
 void jump_cache_renew_page(CPUState *cpu, const TB *tb); /* the same for one that jump_cache_find() answered */
 void jump_cache_forget(CPUState *cpu, const TB *tb); /* under the tb lock, any thread */
 void jump_cache_clear(CPUState *cpu, bool keep_global);
+void jump_cache_reset(CPUState *cpu); /* all TBs go */
+/* The TB's code at once, for who has stored pc_page. */
+const void *jump_cache_find_code(CPUState *cpu, const TbState *st);
 void cpu_request_own_exit(CPUState *cpu); /* cpu_request_exit() of the CPU that runs here; changes no vector register */
 void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len); /* whole pages */
 /* The newest entries on pages that are not global, to be put back when their address space returns. They are

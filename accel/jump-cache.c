@@ -11,6 +11,9 @@
  * Jumps to other pages whose target is known are linked (goto_far), and only compare what page of RAM is at the target's linear
  * page now. That is behind a cache's entries, and comes and goes as they do.
  *
+ * Entries that go because the address space changes stay in their slots, as ones that belong elsewhere. If their page of RAM is seen
+ * at their linear page again, because a program runs again or a process returns, they are put back without a look at hash or TB.
+ *
  * A request to leave translated code puts a cache without entries there, beside exit_request: each indirect jump then
  * misses and leaves, without a look at the request of its own.
  *
@@ -30,12 +33,18 @@ typedef struct PageList {
 } PageList;
 _Static_assert(JUMP_PAGES <= 1 << 16, "PageList.index");
 
+/* What belongs to an entry and is seldom looked at. */
+typedef struct JumpSlot {
+    TbRef tb;
+    uint32_t number; /* TB.page_number, 0 if the entry is not to be put back */
+} JumpSlot;
+
 /* Jumps are all over it, so it lies in a huge page of the host. */
 typedef struct JumpCache {
     JumpCacheEntry e[JUMP_CACHE_SLOTS]; /* from JUMP_CACHE_SIZE on: victims */
     uint32_t page[JUMP_PAGES];          /* TB.page_number by jump_page_index() */
     PageList pages[2];                  /* as used[] */
-    TbRef tb[JUMP_CACHE_SLOTS];
+    JumpSlot slot[JUMP_CACHE_SLOTS];
     /* Which slots were filled, so that clearing costs what goes: [0] code on other pages, [1] on global pages. A slot is in
      * one of them, and stays there when another thread empties it. */
     uint64_t used[2][WORDS];
@@ -76,13 +85,37 @@ static void *map_zeros(size_t size)
     return p;
 }
 
+/* Is there an entry for the pc that it names? */
+static bool entry_counts(const JumpCache *c, uint32_t i)
+{
+    vaddr pc = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
+    return (i < JUMP_CACHE_SIZE ? jump_cache_index(pc) : jump_cache_victim(pc)) == i && pc != jump_cache_empty(i);
+}
+
 static void entry_clear(JumpCache *c, uint32_t i) { __atomic_store_n(&c->e[i].pc, jump_cache_empty(i), __ATOMIC_RELEASE); }
+
+/* The same for one that may be put back: it names a pc that both indices send elsewhere. Another thread that forgets the TB meanwhile
+ * has made number 0 before. Not where other vCPUs have caches that nobody tells of that. */
+static vaddr put_aside(vaddr pc) { return pc ^ 1; }
+static void entry_put_aside(JumpCache *c, uint32_t i)
+{
+    vaddr pc = __atomic_load_n(&c->e[i].pc, __ATOMIC_RELAXED);
+    if (entry_counts(c, i))
+        __atomic_store_n(&c->e[i].pc, c->slot[i].number && !accel_parallel ? put_aside(pc) : jump_cache_empty(i), __ATOMIC_RELEASE);
+}
 
 /* Zero is empty everywhere else. */
 static void entries_init(JumpCacheEntry *e)
 {
     e[0].pc = jump_cache_empty(0);
     e[JUMP_CACHE_SIZE].pc = jump_cache_empty(JUMP_CACHE_SIZE);
+}
+
+/* For TBs of another kind, or when all TBs are gone: nothing may be put back. */
+static void cache_reset(JumpCache *c)
+{
+    memset(c, 0, sizeof *c);
+    entries_init(c->e);
 }
 
 static JumpCache *cache_new(void)
@@ -104,6 +137,7 @@ void jump_cache_init(CPUState *cpu)
     if (!no_jumps || !j->cache[0])
         g_error("no memory for the jump cache"); /* as g_malloc() does */
     j->n = 1;
+    j->has_pages[0] = true;
     cpu_head(cpu)->jump_cache = j->cache[0]->e;
 }
 
@@ -201,11 +235,14 @@ static void clear_kind(JumpCache *c, unsigned k, PageFilter *all)
             unsigned w = 64 * s + __builtin_ctzll(words);
             for (uint64_t bits = c->used[k][w]; bits; bits &= bits - 1) {
                 uint32_t i = 64 * w + __builtin_ctzll(bits);
-                if (all && c->e[i].pc != jump_cache_empty(i)) {
+                if (all && entry_counts(c, i)) {
                     filter_change(all, c->e[i].pc, false);
                     filter_change(all, c->e[i].pc + TCG_PAGE_SIZE, false);
                 }
-                entry_clear(c, i);
+                if (k == 0)
+                    entry_put_aside(c, i);
+                else
+                    entry_clear(c, i);
             }
             c->used[k][w] = 0;
         }
@@ -228,8 +265,7 @@ static void choose(struct JumpCaches *j, uint64_t key)
             __atomic_store_n(&j->cache[j->n++], c, __ATOMIC_RELEASE);
         } else {
             i = old;
-            clear_kind(j->cache[i], 0, NULL);
-            clear_kind(j->cache[i], 1, NULL);
+            cache_reset(j->cache[i]);
         }
         __atomic_store_n(&j->key[i], key, __ATOMIC_RELAXED);
     }
@@ -267,20 +303,32 @@ static JumpCache *select_cache(CPUState *cpu, uint64_t key)
     return c;
 }
 
-static void place(struct JumpCaches *j, JumpCache *c, uint32_t i, vaddr pc, TB *tb, unsigned k)
+static void note_use(struct JumpCaches *j, JumpCache *c, uint32_t i, vaddr pc, unsigned k)
 {
-    JumpCacheEntry *e = &c->e[i];
-
     c->used[k][i / 64] |= 1ULL << i % 64;
     c->used[!k][i / 64] &= ~(1ULL << i % 64);
     c->some[k][i / 64 / 64] |= 1ULL << i / 64 % 64;
     c->filled[k] = true;
     filter_change(&j->pages[k], pc, true);
+}
+
+static void note_recent(struct JumpCaches *j, unsigned n, uint32_t i)
+{
+    j->recent[j->nb_recent % RECENT].slot = i;
+    j->recent[j->nb_recent++ % RECENT].cache = n;
+}
+
+static void place(struct JumpCaches *j, JumpCache *c, uint32_t i, vaddr pc, TB *tb, unsigned k)
+{
+    JumpCacheEntry *e = &c->e[i];
+
+    note_use(j, c, i, pc, k);
     if (tb->two_pages)
         filter_change(&j->pages[k], pc + TCG_PAGE_SIZE, true);
     __atomic_store_n(&e->pc, jump_cache_empty(i), __ATOMIC_RELAXED);
     e->code = tb_code(tb) - (tb->floating ? TCG_FLOAT_ENTRY : 0);
-    __atomic_store_n(&c->tb[i], tb_ref(tb), __ATOMIC_RELAXED);
+    __atomic_store_n(&c->slot[i].tb, tb_ref(tb), __ATOMIC_RELAXED);
+    __atomic_store_n(&c->slot[i].number, tb->two_pages ? 0 : tb->page_number, __ATOMIC_RELAXED);
     __atomic_store_n(&e->pc, pc, __ATOMIC_RELEASE);
 }
 
@@ -291,8 +339,8 @@ static void enter(struct JumpCaches *j, unsigned n, vaddr pc, TB *tb, bool globa
     uint32_t i = jump_cache_index(pc), from = jump_cache_victim(pc);
     vaddr there = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
 
-    if (there != jump_cache_empty(i) && there != pc) {
-        TB *old = tb_of(c->tb[i]);
+    if (there != pc && entry_counts(c, i)) {
+        TB *old = tb_of(c->slot[i].tb);
         uint32_t v = jump_cache_victim(there);
         place(j, c, v, there, old, kind_of(c, i));
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -303,16 +351,37 @@ static void enter(struct JumpCaches *j, unsigned n, vaddr pc, TB *tb, bool globa
         entry_clear(c, from);
     place(j, c, i, pc, tb, global);
     enter_page(j, c, pc, tb->page_number, global);
-    if (!global) {
-        j->recent[j->nb_recent % RECENT].slot = i;
-        j->recent[j->nb_recent++ % RECENT].cache = n;
+    if (!global)
+        note_recent(j, n, i);
+}
+
+/* Was it there before, in slot i or v, and is its page where it was? */
+static TB *put_back(CPUState *cpu, JumpCache *c, vaddr pc, uint32_t i, uint32_t v)
+{
+    struct JumpCaches *j = cpu->jumps;
+    uint32_t number = c->page[jump_page_index(pc)];
+    vaddr aside = put_aside(pc);
+
+    i = c->e[i].pc == aside ? i : v;
+    if (c->e[i].pc != aside || number == 0 || c->slot[i].number != number)
+        return NULL;
+    note_use(j, c, i, pc, 0);
+    if (!__atomic_compare_exchange_n(&c->e[i].pc, &aside, pc, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+        return NULL;
+    /* jump_cache_forget() may have been here between entry_put_aside()'s look and store: then number is 0 by now. */
+    if (__atomic_load_n(&c->slot[i].number, __ATOMIC_ACQUIRE) != number) {
+        entry_clear(c, i);
+        return NULL;
     }
+    note_recent(j, j->current, i);
+    cpu->stats.jc_again++;
+    return tb_of(c->slot[i].tb);
 }
 
 /* Of two that want one slot the one that is used more often is to have it, which is the one found here when patience ends. */
 static TB *promote(CPUState *cpu, JumpCache *c, uint32_t v, vaddr pc)
 {
-    TB *tb = tb_of(c->tb[v]);
+    TB *tb = tb_of(c->slot[v].tb);
 
     if (cpu_head(cpu)->victim_patience >= 0)
         return tb;
@@ -332,12 +401,25 @@ TB *jump_cache_find(CPUState *cpu, const TbState *st)
     uint32_t i = jump_cache_index(st->pc), v;
 
     if (c->e[i].pc == st->pc)
-        return tb_of(c->tb[i]);
+        return tb_of(c->slot[i].tb);
     v = jump_cache_victim(st->pc);
     if (c->e[v].pc == st->pc)
         return promote(cpu, c, v, st->pc);
-    __builtin_prefetch(&c->tb[i], 1); /* for place(), while the caller looks further */
-    return NULL;
+    __builtin_prefetch(&c->slot[i], 1); /* for place(), while the caller looks further */
+    return put_back(cpu, c, st->pc, i, v);
+}
+
+const void *jump_cache_find_code(CPUState *cpu, const TbState *st)
+{
+    TB *tb = jump_cache_find(cpu, st);
+    const JumpCache *c = cpu->jumps->cache[cpu->jumps->current];
+    uint32_t i = jump_cache_index(st->pc);
+
+    if (!tb)
+        return NULL;
+    if (c->e[i].pc == st->pc && c->slot[i].number) /* not a floating one; the TB itself is mostly cold */
+        return c->e[i].code;
+    return tb_code(tb);
 }
 
 void jump_cache_enter(CPUState *cpu, const TbState *st, TB *tb, bool global)
@@ -365,8 +447,10 @@ void jump_cache_renew_page(CPUState *cpu, const TB *tb)
 
 static void forget_at(JumpCache *c, uint32_t i, const TB *tb)
 {
-    if (__atomic_load_n(&c->tb[i], __ATOMIC_RELAXED) == tb_ref(tb))
-        entry_clear(c, i);
+    if (__atomic_load_n(&c->slot[i].tb, __ATOMIC_RELAXED) != tb_ref(tb))
+        return;
+    __atomic_store_n(&c->slot[i].number, 0, __ATOMIC_RELAXED);
+    entry_clear(c, i);
 }
 
 void jump_cache_forget(CPUState *cpu, const TB *tb)
@@ -401,6 +485,16 @@ static void release_if_idle(struct JumpCaches *j, unsigned i)
     j->has_pages[i] = false;
 }
 
+void jump_cache_reset(CPUState *cpu)
+{
+    struct JumpCaches *j = cpu->jumps;
+
+    for (unsigned i = 0; j && i < j->n; i++)
+        if (j->has_pages[i])
+            cache_reset(j->cache[i]);
+    jump_cache_clear(cpu, false);
+}
+
 void jump_cache_clear(CPUState *cpu, bool keep_global)
 {
     struct JumpCaches *j = cpu->jumps;
@@ -432,9 +526,9 @@ void jump_cache_save(CPUState *cpu, SavedJumps *out)
         uint32_t at = (j->nb_recent - 1 - r) % RECENT, i = j->recent[at].slot;
         const JumpCache *c = j->cache[j->recent[at].cache];
         vaddr pc = __atomic_load_n(&c->e[i].pc, __ATOMIC_ACQUIRE);
-        if (kind_of(c, i) != 0 || pc == jump_cache_empty(i))
+        if (kind_of(c, i) != 0 || !entry_counts(c, i))
             continue;
-        TB *tb = tb_of(c->tb[i]);
+        TB *tb = tb_of(c->slot[i].tb);
         if (tb->two_pages)
             continue; /* where a second page is may change: cpu-exec.c looks again */
         n--;
@@ -484,10 +578,10 @@ static void clear_if_in(JumpCache *c, uint32_t i, vaddr start, uint64_t len)
 {
     vaddr pc = c->e[i].pc;
 
-    if (pc == jump_cache_empty(i))
+    if (!entry_counts(c, i))
         return;
-    if (pc - start < len || (pc - (start - TCG_PAGE_SIZE) < TCG_PAGE_SIZE && tb_of(c->tb[i])->two_pages))
-        entry_clear(c, i);
+    if (pc - start < len || (pc - (start - TCG_PAGE_SIZE) < TCG_PAGE_SIZE && tb_of(c->slot[i].tb)->two_pages))
+        (kind_of(c, i) == 0 ? entry_put_aside : entry_clear)(c, i);
 }
 
 static void clear_in_word(JumpCache *c, unsigned w, uint64_t bits, vaddr start, uint64_t len)

@@ -415,7 +415,7 @@ void tb_flush_all(CPUState *cpu)
     tlb_guesses_forget(cpu);
     codebuf_flush(jit_buf);
     jit_totals.flushes++;
-    jump_cache_clear(cpu, false);
+    jump_cache_reset(cpu);
     __atomic_fetch_add(&inval_seq, 1, __ATOMIC_ACQ_REL);
     tb_unlock();
 }

@@ -336,6 +336,57 @@ static void test_far_links(void)
     harness_stop();
 }
 
+/* mov eax, target; jmp rax; at the target, in the same page, mov eax, value; hlt */
+static void emit_indirect(vaddr pc, vaddr target, uint32_t value)
+{
+    at = pc;
+    emit_mov_eax(CODE + (target & ~TCG_PAGE_MASK));
+    EMIT(0xff, 0xe0);
+    at = (pc & TCG_PAGE_MASK) + (target & ~TCG_PAGE_MASK);
+    emit_mov_eax(value);
+    hlt();
+}
+
+/* Jump-cache entries that an address space leaves behind come back with their page, unless the TB or the page changed. */
+static void test_put_back(void)
+{
+    start();
+    emit_indirect(CODE, 0x80, 1);
+    emit_indirect(DATA, 0x80, 2);
+    for (unsigned i = 0; i < 3; i++)
+        g_assert_cmpuint(run(CODE), ==, 1);
+    for (unsigned i = 0; i < 4; i++) {
+        cpu_set_cr3(env, PML4);
+        uint64_t again = cpu->stats.jc_again;
+        for (unsigned k = 0; k < 3; k++)
+            g_assert_cmpuint(run(CODE), ==, 1);
+        g_assert_cmpuint(cpu->stats.jc_again - again, ==, 1); /* the first one is looked up, and tells of the page */
+    }
+    for (unsigned i = 0; i < 3; i++) { /* code that changes meanwhile */
+        cpu_set_cr3(env, PML4);
+        uint64_t again = cpu->stats.jc_again;
+        guest_store(CODE + 0x81, 1, 0x10 + i);
+        g_assert_cmpuint(run(CODE), ==, 0x10 + i);
+        g_assert_cmpuint(cpu->stats.jc_again, ==, again);
+    }
+    for (unsigned i = 0; i < 6; i++) { /* and the page */
+        poke(PT + (CODE >> 12) * 8, 8, (i & 1 ? CODE : DATA) | 7);
+        if (i < 4)
+            cpu_set_cr3(env, PML4);
+        else
+            tlb_flush_page(cpu, CODE);
+        g_assert_cmpuint(run(CODE), ==, i & 1 ? 0x12 : 2);
+        g_assert_cmpuint(run(CODE), ==, i & 1 ? 0x12 : 2);
+    }
+    tb_flush_all(cpu); /* with all that was left behind, to other code at the same places */
+    emit_indirect(CODE, 0x80, 7);
+    for (unsigned i = 0; i < 3; i++) {
+        cpu_set_cr3(env, PML4);
+        g_assert_cmpuint(run(CODE), ==, 7);
+    }
+    harness_stop();
+}
+
 static void *ask_for_end(void *opaque)
 {
     g_usleep(20000);
@@ -443,6 +494,7 @@ int main(int argc, char **argv)
     g_test_add_func("/accel/tb-cache/remap", test_remap);
     g_test_add_func("/accel/tb-cache/links", test_links);
     g_test_add_func("/accel/tb-cache/far-links", test_far_links);
+    g_test_add_func("/accel/tb-cache/put-back", test_put_back);
     g_test_add_func("/accel/tb-cache/far-loop", test_far_loop);
     g_test_add_func("/accel/tb-cache/protect", test_protect);
     g_test_add_func("/accel/tb-cache/flush-all", test_flush_all);
