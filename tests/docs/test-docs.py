@@ -121,11 +121,10 @@ def cut(lines, spec):
 
 
 def steady_exit(l):
-    """What an exit says of its TB, which depends on how many there were before, with a TB that is the same in every run."""
+    """What an exit's note says of its TB, which depends on how many there were before, with a TB that is the same in every run."""
     def word(m):
-        v = 0x100000 | int(m.group(4), 16) & 7
-        return '%s41 bb %s%s%#x%s' % (m.group(1), ' '.join('%02x' % (v >> 8 * i & 255) for i in range(4)), m.group(3), v, m.group(5))
-    return re.sub(r'^(0x[0-9a-f]{12}: +)41 bb ((?:[0-9a-f]{2} ?){4})( +movl +\$)0x([0-9a-f]+)(, %r11d)$', word, l)
+        return '%s%02x 00 10 00%s' % (m.group(1), int(m.group(2), 16) & 7, m.group(3))
+    return re.sub(r'^(0x[0-9a-f]{12}: +)([0-9a-f]{2})(?: [0-9a-f]{2}){2} 00((?: [0-9a-f]{2}){4} +\(note\))$', word, l)
 
 
 def normalise(block):
