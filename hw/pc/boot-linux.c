@@ -98,11 +98,13 @@ static void fill_header(const KernelConfig *cfg, LinuxImage *k)
     }
 }
 
-static bool load_linux(const KernelConfig *cfg, GBytes *file, FwCfgState *fw, GError **errp)
+/* The bytes behind the set-up code: of the file, if it is open (and closed here), else of memory. */
+typedef struct KernelSource { int fd; GBytes *bytes; } KernelSource;
+
+/* image: the set-up code and what may follow; len: all of the kernel. */
+static bool load_linux(const KernelConfig *cfg, const uint8_t *image, size_t len, KernelSource *rest, FwCfgState *fw, GError **errp)
 {
     LinuxImage k = {0};
-    size_t len;
-    const uint8_t *image = g_bytes_get_data(file, &len);
     g_autofree uint8_t *setup = NULL;
     const char *append = cfg->append ? cfg->append : "";
     size_t cmdline_size = (strlen(append) + 16) & ~(size_t)15, sects;
@@ -141,7 +143,11 @@ static bool load_linux(const KernelConfig *cfg, GBytes *file, FwCfgState *fw, GE
     fw_cfg_set_bytes(fw, FW_CFG_CMDLINE_DATA, append, strlen(append) + 1);
     fw_cfg_set_u32(fw, FW_CFG_KERNEL_ADDR, k.prot_addr);
     fw_cfg_set_u32(fw, FW_CFG_KERNEL_SIZE, (uint32_t)k.kernel_size);
-    fw_cfg_take_bytes(fw, FW_CFG_KERNEL_DATA, g_bytes_new_from_bytes(file, k.setup_size, k.kernel_size));
+    if (rest->fd >= 0)
+        fw_cfg_take_fd(fw, FW_CFG_KERNEL_DATA, rest->fd, k.setup_size, k.kernel_size, cfg->kernel);
+    else
+        fw_cfg_take_bytes(fw, FW_CFG_KERNEL_DATA, g_bytes_new_from_bytes(rest->bytes, k.setup_size, k.kernel_size));
+    rest->fd = -1;
     fw_cfg_set_u32(fw, FW_CFG_SETUP_ADDR, k.real_addr);
     fw_cfg_set_u32(fw, FW_CFG_SETUP_SIZE, (uint32_t)k.setup_size);
     fw_cfg_set_bytes(fw, FW_CFG_SETUP_DATA, k.setup, k.setup_size);
@@ -164,14 +170,35 @@ static bool offer_rom(FwCfgState *fw, const char *file, const char **name, GErro
     return true;
 }
 
+/* A bzImage stays in its file until the guest reads it: else it would be in memory twice as long as the machine lives.
+ * False: it is something else, or not in a file. */
+static bool load_from_file(const KernelConfig *cfg, FwCfgState *fw, bool *ok, GError **errp)
+{
+    enum { HEAD = 256 * 512 /* set-up code is no longer */ };
+    g_autofree uint8_t *head = g_malloc(HEAD);
+    size_t len;
+    KernelSource file = {.fd = boot_open_regular(cfg->kernel, KERNEL_MAX, &len)};
+    bool linux_kernel = file.fd >= 0 && pread(file.fd, head, HEAD, 0) == HEAD && ldl16(head + 0x1fe) == 0xaa55 &&
+                        !boot_is_multiboot(head, HEAD);
+
+    if (linux_kernel)
+        *ok = load_linux(cfg, head, len, &file, fw, errp);
+    if (file.fd >= 0)
+        close(file.fd);
+    return linux_kernel;
+}
+
 bool boot_load_kernel(const KernelConfig *cfg, FwCfgState *fw, const char **rom, GError **errp)
 {
-    g_autoptr(GBytes) file = boot_read_large("-kernel", cfg->kernel, KERNEL_MAX, errp);
     bool ok = true;
 
+    if (load_from_file(cfg, fw, &ok, errp))
+        return ok && offer_rom(fw, "linuxboot.bin", rom, errp);
+    g_autoptr(GBytes) file = boot_read_large("-kernel", cfg->kernel, KERNEL_MAX, errp);
     if (!file)
         return false;
+    KernelSource bytes = {.fd = -1, .bytes = file};
     if (boot_load_multiboot(cfg, g_bytes_get_data(file, NULL), g_bytes_get_size(file), fw, &ok, errp))
         return ok && offer_rom(fw, "multiboot.bin", rom, errp);
-    return load_linux(cfg, file, fw, errp) && offer_rom(fw, "linuxboot.bin", rom, errp);
+    return load_linux(cfg, g_bytes_get_data(file, NULL), g_bytes_get_size(file), &bytes, fw, errp) && offer_rom(fw, "linuxboot.bin", rom, errp);
 }

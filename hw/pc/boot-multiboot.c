@@ -33,6 +33,8 @@ static const uint8_t *find_header(const uint8_t *image, size_t len)
     return NULL;
 }
 
+bool boot_is_multiboot(const uint8_t *image, size_t len) { return find_header(image, len) != NULL; }
+
 /* Address fields in the header: a plain binary. */
 static bool layout_binary(const KernelConfig *cfg, const uint8_t *image, size_t len, const uint8_t *h, Layout *l,
                           GError **errp)

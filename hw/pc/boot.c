@@ -94,8 +94,7 @@ uint8_t *boot_read_file(const char *what, const char *path, size_t max, size_t *
     return (uint8_t *)data;
 }
 
-/* Opened, if it is a regular file of 1 to max bytes; else -1, and boot_read_file() knows what to do or say. */
-static int open_regular(const char *path, size_t max, size_t *len)
+int boot_open_regular(const char *path, size_t max, size_t *len)
 {
     struct stat st;
     int fd = -1;
@@ -123,7 +122,7 @@ static void huge_free(void *p)
 GBytes *boot_read_large(const char *what, const char *path, size_t max, GError **errp)
 {
     size_t len, done = 0;
-    int fd = open_regular(path, max, &len);
+    int fd = boot_open_regular(path, max, &len);
     uint8_t *p = fd >= 0 ? mem_alloc_ram(len, NULL) : NULL;
 
     while (p && done < len) {
@@ -147,11 +146,11 @@ GBytes *boot_read_large(const char *what, const char *path, size_t max, GError *
 
 bool boot_offer_file(FwCfgState *fw, unsigned key, const char *what, const char *path, size_t max, size_t *len, GError **errp)
 {
-    int fd = open_regular(path, max, len);
+    int fd = boot_open_regular(path, max, len);
     uint8_t *data;
 
     if (fd >= 0) {
-        fw_cfg_take_fd(fw, key, fd, *len, path);
+        fw_cfg_take_fd(fw, key, fd, 0, *len, path);
         return true;
     }
     if (!(data = boot_read_file(what, path, max, len, errp)))

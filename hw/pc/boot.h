@@ -8,7 +8,9 @@
 /* The whole file, or NULL with a line that names it; at most `max` bytes. */
 uint8_t *boot_read_file(const char *what, const char *path, size_t max, size_t *len, GError **errp);
 
-/* The same for a kernel, in memory of which each page is made once. */
+/* Opened, if it is a regular file of 1 to max bytes; else -1, and boot_read_file() knows what to do or say. */
+int boot_open_regular(const char *path, size_t max, size_t *len);
+/* boot_read_file() for a kernel, in memory of which each page is made once. */
 GBytes *boot_read_large(const char *what, const char *path, size_t max, GError **errp);
 /* The file as an item of fw_cfg; a regular one is not read before the guest asks for it. */
 bool boot_offer_file(FwCfgState *fw, unsigned key, const char *what, const char *path, size_t max, size_t *len, GError **errp);
@@ -42,7 +44,9 @@ typedef struct KernelConfig {
 /* Puts the kernel and what it needs into fw_cfg and offers the option ROM that starts it; *rom is its
  * name for the boot order ("genroms/linuxboot.bin"). docs/boot.md is the contract with that ROM. */
 bool boot_load_kernel(const KernelConfig *cfg, FwCfgState *fw, const char **rom, GError **errp);
-/* boot-multiboot.c: true when the image is for multiboot (then *ok tells success). */
+/* boot-multiboot.c */
+bool boot_is_multiboot(const uint8_t *image, size_t len); /* has it a header? */
+/* True when the image is for multiboot (then *ok tells success). */
 bool boot_load_multiboot(const KernelConfig *cfg, const uint8_t *image, size_t len, FwCfgState *fw, bool *ok,
                          GError **errp);
 

@@ -24,6 +24,7 @@ typedef struct Item {
     size_t len;
     /* A large one stays in its file until the guest asks for it */
     int fd;
+    size_t from, file_len;  /* where it begins there; what the file had when it was offered */
     char *path;             /* for the warning */
     struct timespec mtime;
     uint8_t *window;        /* for the data port: WINDOW bytes from window_at on */
@@ -69,11 +70,11 @@ static void item_set(Item *i, GBytes *bytes)
     i->data = g_bytes_get_data(bytes, &i->len);
 }
 
-/* Part of a file; what the file does not have any more reads as zeros. */
+/* Part of an item in a file; what the file does not have any more reads as zeros. */
 static void read_file(const Item *i, size_t at, uint8_t *buf, size_t len)
 {
     while (len) {
-        ssize_t n = pread(i->fd, buf, len, (off_t)at);
+        ssize_t n = pread(i->fd, buf, len, (off_t)(i->from + at));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) {
@@ -131,17 +132,20 @@ void fw_cfg_set_bytes(FwCfgState *s, unsigned key, const void *data, size_t len)
     fw_cfg_take_bytes(s, key, g_bytes_new(data, len));
 }
 
-void fw_cfg_take_fd(FwCfgState *s, unsigned key, int fd, size_t len, const char *path)
+void fw_cfg_take_fd(FwCfgState *s, unsigned key, int fd, size_t from, size_t len, const char *path)
 {
     Item *i = g_new0(Item, 1);
     struct stat st;
 
     ensure(s);
     i->fd = fd;
+    i->from = from;
     i->len = len;
     i->path = g_strdup(path);
-    if (fstat(fd, &st) == 0)
+    if (fstat(fd, &st) == 0) {
         i->mtime = st.st_mtim;
+        i->file_len = (size_t)st.st_size;
+    }
     g_hash_table_replace(s->items, GUINT_TO_POINTER(key), i);
 }
 
@@ -257,9 +261,9 @@ static void warn_if_changed(Item *i)
 {
     struct stat st;
 
-    if (fstat(i->fd, &st) < 0 || ((size_t)st.st_size == i->len && !memcmp(&st.st_mtim, &i->mtime, sizeof i->mtime)))
+    if (fstat(i->fd, &st) < 0 || ((size_t)st.st_size == i->file_len && !memcmp(&st.st_mtim, &i->mtime, sizeof i->mtime)))
         return;
-    warn_report_once("%s: it has changed since the start: the guest gets the first %zu bytes of what is there now", i->path, i->len);
+    warn_report_once("%s: it has changed since the start: the guest gets %zu bytes of what is there now", i->path, i->len);
     g_clear_pointer(&i->window, g_free);
 }
 

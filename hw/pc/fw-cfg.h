@@ -27,9 +27,9 @@ void fw_cfg_set_u16(FwCfgState *s, unsigned key, uint16_t v);
 void fw_cfg_set_u32(FwCfgState *s, unsigned key, uint32_t v);
 void fw_cfg_set_u64(FwCfgState *s, unsigned key, uint64_t v);
 void fw_cfg_take_bytes(FwCfgState *s, unsigned key, GBytes *bytes);
-/* The first len bytes of an open regular file, read when the guest asks for them, and closed with the item. path: as it is
+/* len bytes of an open regular file, `from` bytes behind its start, read when the guest asks for them, and closed with the item. path: as it is
  * called in a warning, if it changes meanwhile. */
-void fw_cfg_take_fd(FwCfgState *s, unsigned key, int fd, size_t len, const char *path);
+void fw_cfg_take_fd(FwCfgState *s, unsigned key, int fd, size_t from, size_t len, const char *path);
 /* name at most 55 characters; at most 64 files. false: no room. */
 bool fw_cfg_set_file(FwCfgState *s, const char *name, const void *data, size_t len);
 /* Called before the guest reads the file from its start; it may call fw_cfg_set_file for any file. */

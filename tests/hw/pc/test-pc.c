@@ -145,7 +145,12 @@ static void test_fw_cfg_file(void)
     for (unsigned i = 0; i < LEN + 100; i++)
         data[i] = (uint8_t)(i * 2654435761u >> 24) | 1;
     g_assert_cmpint(write(fd, data, LEN + 100), ==, LEN + 100);
-    fw_cfg_take_fd(pc_priv(pc)->fw_cfg, KEY, fd, LEN, path);
+    int second = dup(fd);
+    fw_cfg_take_fd(pc_priv(pc)->fw_cfg, KEY, fd, 0, LEN, path);
+    fw_cfg_take_fd(pc_priv(pc)->fw_cfg, FW_CFG_KERNEL_DATA, second, 66000, 1000, path); /* a part of it */
+    fw_read(FW_CFG_KERNEL_DATA, got, 1000);
+    g_assert_cmpmem(got, 1000, data + 66000, 1000);
+    g_assert_cmphex(inb(0x511), ==, 0);
     fw_read(KEY, got, LEN);
     g_assert_cmpmem(got, LEN, data, LEN);
     g_assert_cmphex(inb(0x511), ==, 0); /* behind the end */
