@@ -197,6 +197,14 @@ void gen_goto(DisasContext *dc, unsigned slot, uint64_t eip)
     gen_goto_lazy(dc, slot, eip, gen_flags_dead_at(dc, eip));
 }
 
+/* The code at lin will be translated soon, and nobody may have looked at it yet. If its page does not lie as far from this one in the
+ * host's memory, as the pages of a kernel do, no harm is done. */
+static void fetch_target_ahead(const DisasContext *dc, vaddr lin)
+{
+    if (dc->plain_end)
+        __builtin_prefetch((const void *)((uintptr_t)dc->plain_host + (lin - dc->plain_page)));
+}
+
 /* lazy: gen_flags_dead_at(eip), and the other way out of a branch agrees: cc_op is not yet stored. */
 void gen_goto_lazy(DisasContext *dc, unsigned slot, uint64_t eip, bool lazy)
 {
@@ -207,6 +215,7 @@ void gen_goto_lazy(DisasContext *dc, unsigned slot, uint64_t eip, bool lazy)
         gen_leave(dc, eip);
         return;
     }
+    fetch_target_ahead(dc, lin);
     if (lazy)
         gen_lazy_exit(dc, slot);
     else
