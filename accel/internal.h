@@ -131,6 +131,7 @@ void tlb_allow_writes(CPUState *cpu, vaddr addr, unsigned mmu_idx); /* drop NOTD
 /* tlb-guess.c */
 extern bool tlb_always_guess;              /* test: from the first translation on */
 bool tlb_guess_is_hot(ram_addr_t phys_pc); /* a TB there is to guess */
+void tlb_guess_fetch_ahead(ram_addr_t phys_pc); /* that will be asked soon */
 void tlb_guess_start(CPUState *cpu); /* on the vCPU's thread: look now and then where it is */
 uint32_t tlb_new_guess(void *env, uint64_t x, uint32_t n); /* TcgGuest.new_guess */
 void tlb_guesses_forget(CPUState *cpu); /* all code goes */

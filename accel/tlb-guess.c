@@ -320,6 +320,13 @@ static uint64_t *hot_word(ram_addr_t phys_pc, uint64_t *bit)
     return &jit_buf->guesses->hot[hash / 64];
 }
 
+void tlb_guess_fetch_ahead(ram_addr_t phys_pc)
+{
+    uint64_t bit;
+    if (jit_buf->guesses)
+        __builtin_prefetch(hot_word(phys_pc, &bit));
+}
+
 bool tlb_guess_is_hot(ram_addr_t phys_pc)
 {
     uint64_t bit;

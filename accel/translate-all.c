@@ -302,6 +302,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
     uint32_t seq;
 
     fetch_ahead(jit_buf);
+    tlb_guess_fetch_ahead(phys_pc);
     if (max_insns == 0 || max_insns > TCG_MAX_INSNS)
         max_insns = TCG_MAX_INSNS;
     if (phys_pc == NO_PAGE) { /* a device as code: each instruction is fetched each time */
@@ -330,7 +331,6 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
         c->cs_base = st->cs_base;
         c->no_chain = cflags & CF_NOCHAIN;
         c->no_far = accel_parallel;
-        c->no_guess = accel_parallel || cflags & CF_NOCACHE || !tlb_guess_is_hot(phys_pc);
         c->could_guess = false;
         c->guess_salt = phys_pc & TCG_PAGE_MASK;
         if (!c->no_optimize && !log_enabled(LOG_TB_OP))
@@ -346,6 +346,7 @@ TB *tb_generate(CPUState *cpu, const TbState *st, uint32_t cflags, ram_addr_t ph
             continue;
         }
         cflags = draft.cflags;
+        c->no_guess = accel_parallel || cflags & CF_NOCACHE || !tlb_guess_is_hot(phys_pc);
 
         tb = tb_alloc();
         if (!tb) {
