@@ -37,6 +37,7 @@ gboolean diff_float;
 static void on_translate(CPUState *cpu, TB *tb, TcgContext *s, unsigned max_insns)
 {
     real_translate(cpu, tb, s, max_insns);
+    g_assert(s->eip_is_32 == !(tb->flags & HF_CS64)); /* by which 32-bit code shares TLB checks: nothing computed shows it */
     if (mode != RUN_INTERP)
         return;
     for (unsigned i = 0; i < SAVED; i++)
