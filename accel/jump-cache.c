@@ -590,19 +590,32 @@ static void clear_in_word(JumpCache *c, unsigned w, uint64_t bits, vaddr start, 
         clear_if_in(c, 64 * w + __builtin_ctzll(bits), start, len);
 }
 
-/* Entries of code that begins in `from` and lies in `page`. */
-static void clear_slots_of(JumpCache *c, unsigned k, vaddr from, vaddr page)
+/* Entries for `page` in n words from the first on; of each word those in mask. */
+static void clear_words(JumpCache *c, unsigned k, unsigned first, unsigned n, uint64_t mask, vaddr page)
 {
-    unsigned first = jump_cache_index(from) / 64;
+    for (unsigned w = first; w < first + n; w++) {
+        uint64_t some = c->some[k][w / 64] >> w % 64; /* words that have entries, as a rule a few */
+        if (!some) {
+            w |= 63;
+            continue;
+        }
+        w += (unsigned)__builtin_ctzll(some);
+        if (w < first + n)
+            clear_in_word(c, w, c->used[k][w] & mask, page, TCG_PAGE_SIZE);
+    }
+}
+
+/* Entries of code that lies in the page, and begins there or in the one before. */
+static void clear_slots_of(JumpCache *c, unsigned k, vaddr page)
+{
     uint64_t mask = 0; /* which of a word's victims are of this page: the same for all pieces of 16 bytes */
 
-    for (unsigned w = first; w < first + TCG_PAGE_SIZE / 64; w++)
-        clear_in_word(c, w, c->used[k][w], page, TCG_PAGE_SIZE);
+    clear_words(c, k, jump_cache_index(page) / 64, TCG_PAGE_SIZE / 64, ~0ULL, page);
+    clear_words(c, k, jump_cache_index(page - TCG_PAGE_SIZE) / 64, TCG_PAGE_SIZE / 64, ~0ULL, page);
     _Static_assert(JUMP_VICTIM_BITS == 6 && JUMP_CACHE_SIZE % 64 == 0, "a word of used[] is the victims of 16 bytes");
     for (unsigned offset = 0; offset < 16; offset++)
-        mask |= 1ULL << jump_cache_victim(from + offset) % 64;
-    for (unsigned w = JUMP_CACHE_SIZE / 64; w < WORDS; w++)
-        clear_in_word(c, w, c->used[k][w] & mask, page, TCG_PAGE_SIZE);
+        mask |= 1ULL << jump_cache_victim(page + offset) % 64 | 1ULL << jump_cache_victim(page - TCG_PAGE_SIZE + offset) % 64;
+    clear_words(c, k, JUMP_CACHE_SIZE / 64, WORDS - JUMP_CACHE_SIZE / 64, mask, page);
 }
 
 void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len)
@@ -617,8 +630,7 @@ void jump_cache_clear_range(CPUState *cpu, vaddr start, uint64_t len)
             JumpCache *c = j->cache[n];
             if (one) {
                 c->page[jump_page_index(start)] = 0;
-                clear_slots_of(c, k, start, start);
-                clear_slots_of(c, k, start - TCG_PAGE_SIZE, start);
+                clear_slots_of(c, k, start);
                 continue;
             }
             for (uint64_t i = 0; i < MIN(len >> TCG_PAGE_BITS, JUMP_PAGES); i++)
