@@ -133,7 +133,7 @@ typedef struct Ra {
     uint32_t rng;
     uint64_t insn_data[2];
     TcgTempIdx stack_temp;           /* the guest's stack register, or TCG_NO_TEMP */
-    int32_t stack_add;               /* to be added to it, see stack_waits() */
+    int32_t stack_add;               /* to be added to it, see ra_stack_waits() */
     uint64_t x87_state;              /* of the last x87_state op */
     uint32_t label_off[TCG_MAX_LABELS];
     struct { uint8_t *pos; uint16_t label; } fixup[MAX_FIXUPS];
@@ -228,6 +228,11 @@ void ra_loop_begin(Ra *l);                    /* is it a loop? Then write what c
 Reg ra_loop_home(Ra *l, TcgTempIdx t);        /* where t should better be written to: if nobody holds it. NOREG: no matter */
 void ra_loop_back(Ra *l);                     /* everything is where loop_entry expects it */
 
+/* stack-moves.c. May op come before what is to be added to the stack register? An access at it then is adjusted, an addition of a constant to it taken
+ * in, and the op is a nop. Otherwise add it first. */
+bool ra_stack_waits(Ra *l, TcgOp *op);
+void ra_settle_stack(Ra *l);
+
 /* The op behind op i that is not a nop; s->nb_ops: none. */
 static inline unsigned ra_next_op(Ra *l, unsigned i)
 {
@@ -247,6 +252,7 @@ bool lower_alu_op(Ra *l);     /* true: it was its op */
 bool lower_bits_op(Ra *l);    /* lower-bits.c */
 bool lower_vec_op(Ra *l);     /* lower-vec.c */
 bool lower_control_op(Ra *l); /* lower-control.c */
+void lower_call(Ra *l, const TcgOp *op); /* lower-call.c */
 bool lower_guest_op(Ra *l);   /* guest-ldst.c */
 bool lower_x87_op(Ra *l);     /* lower-x87.c */
 Stub *guest_begin_access(Ra *l, Reg a, int32_t disp, uint32_t oi, unsigned bytes, bool write, Reg t, Reg u); /* TLB check; see there */
@@ -308,6 +314,7 @@ uint32_t frame_cross(const TcgEnvHead *env, uint64_t addr, void *buf, uint32_t c
 const uint8_t *frame_thunk(const CodeBuf *b, unsigned kind, unsigned vec_live); /* of a slow path */
 const uint8_t *frame_store_pinned(const CodeBuf *b); /* all pinned registers to env; changes none */
 const uint8_t *frame_load_pinned(const CodeBuf *b);  /* and back, except rax */
+void frame_move_pinned(Emit *e, bool to_env, uint32_t regs); /* the pinned ones of regs, in line */
 typedef struct HostFeatures { bool bmi1, bmi2, lzcnt, popcnt, avx; } HostFeatures;
 extern HostFeatures host_features; /* tests may clear some */
 

@@ -1,6 +1,5 @@
-/* frame.c - the code around TBs: prologue, epilogue, slow-path thunks, jump patching, host features.
- * Spec: System V AMD64 ABI; Intel SDM vol. 3, 9.1.3 (a store inside an aligned quadword, into code that
- * runs elsewhere, is seen whole).
+/* frame.c - the code around TBs: prologue, epilogue, thunks, host features.
+ * Spec: System V AMD64 ABI.
  *
  * Inside translated code: rbp = env + TCG_ENV_BIAS, rsp 16-aligned with the frame of regs.h, pinned guest registers in
  * their host registers, MXCSR as the guest's. A slow path that raises longjmps away from inside a thunk;
@@ -56,7 +55,7 @@ void tcg_backend_free(TcgContext *s)
     s->backend = NULL;
 }
 
-static void move_pinned(Emit *e, bool to_env, uint32_t regs)
+void frame_move_pinned(Emit *e, bool to_env, uint32_t regs)
 {
     for (unsigned n = 0; n < 16; n++) {
         int r = host_pin[n];
@@ -89,13 +88,13 @@ static void gen_enter(Emit *e)
     uint8_t *no_modes = x86_jcc(e, CC_E);
     x86_x87_m(e, 0xd9, 5, ENV(x87_cw)); /* fldcw; whoever leaves the loop of TBs takes it back */
     x86_patch_here(e, no_modes);
-    move_pinned(e, false, ~0u);
+    frame_move_pinned(e, false, ~0u);
     x86_jmp_r(e, R11);
 }
 
 static void gen_epilogue(Emit *e)
 {
-    move_pinned(e, true, ~0u);
+    frame_move_pinned(e, true, ~0u);
     /* C code can do with the guest's sticky flags, the low six bits, but needs its own modes. */
     x86_stmxcsr(e, ENV(mxcsr_run));
     x86_load(e, 4, EXT_ZERO, RAX, ENV(mxcsr_run));
@@ -123,7 +122,7 @@ static void gen_thunk(Emit *e, const void *fn, unsigned kind, unsigned vec)
     Reg ra_reg;
 
     x86_alu_ri(e, X86_SUB, true, RSP, 8);
-    move_pinned(e, true, ~0u);
+    frame_move_pinned(e, true, ~0u);
     for (unsigned i = 0; i < 4; i++)
         x86_store(e, 8, mem_at(RSP, DOWN + FRAME_REGS + 8 * i), R8 + i);
     if (vec) {
@@ -178,7 +177,7 @@ static void gen_thunk(Emit *e, const void *fn, unsigned kind, unsigned vec)
     }
     for (unsigned i = 0; i < 4; i++)
         x86_load(e, 8, EXT_ZERO, R8 + i, mem_at(RSP, DOWN + FRAME_REGS + 8 * i));
-    move_pinned(e, false, REGS_PIN_CLOBBERED);
+    frame_move_pinned(e, false, REGS_PIN_CLOBBERED);
     x86_alu_ri(e, X86_ADD, true, RSP, 8);
     x86_ret(e);
 }
@@ -192,7 +191,7 @@ static void gen_cross(Emit *e, unsigned kind, unsigned size, unsigned mmu)
                    mmu << CROSS_MMU_SHIFT;
 
     x86_lea(e, true, RSP, mem_at(RSP, -8));
-    move_pinned(e, true, REGS_PIN_CLOBBERED);
+    frame_move_pinned(e, true, REGS_PIN_CLOBBERED);
     x86_store(e, 8, mem_at(RSP, DOWN + FRAME_REGS + 16), R10);
     x86_store(e, 8, mem_at(RSP, DOWN + FRAME_REGS + 24), R11);
     x86_lea(e, true, RDI, mem_env(0));
@@ -202,7 +201,7 @@ static void gen_cross(Emit *e, unsigned kind, unsigned size, unsigned mmu)
     x86_mov_ri(e, RAX, (uintptr_t)frame_cross);
     x86_call_r(e, RAX);
     x86_test_rr(e, false, RAX, RAX);
-    move_pinned(e, false, REGS_PIN_CLOBBERED);
+    frame_move_pinned(e, false, REGS_PIN_CLOBBERED);
     x86_load(e, 8, EXT_ZERO, R10, mem_at(RSP, DOWN + FRAME_REGS + 16));
     x86_load(e, 8, EXT_ZERO, R11, mem_at(RSP, DOWN + FRAME_REGS + 24));
     x86_lea(e, true, RSP, mem_at(RSP, 8));
@@ -227,7 +226,7 @@ static void gen_slow(Emit *e, const TcgGuest *guest)
             x86_patch_here(e, with[vec]);
         if (vec == 2 && !host_features.avx)
             break; /* never */
-        move_pinned(e, true, ~0u);
+        frame_move_pinned(e, true, ~0u);
         for (unsigned i = 1; i < 4; i++)
             x86_store(e, 8, mem_at(RSP, DOWN + FRAME_REGS + 8 * i), R8 + i);
         for (unsigned i = 0; i < 16 && vec; i++)
@@ -244,7 +243,7 @@ static void gen_slow(Emit *e, const TcgGuest *guest)
             x86_vec_load(e, bytes, false, XMM0 + i, mem_at(RSP, DOWN + FRAME_VSAVE + 32 * i));
         for (unsigned i = 0; i < 4; i++)
             x86_load(e, 8, EXT_ZERO, R8 + i, mem_at(RSP, DOWN + FRAME_REGS + 8 * i));
-        move_pinned(e, false, ~0u);
+        frame_move_pinned(e, false, ~0u);
         x86_lea(e, true, RSP, mem_at(RSP, 8));
         x86_ret(e);
     }
@@ -497,14 +496,14 @@ static void gen_guess(Emit *e, const Guesses *g, const void *fn, unsigned mmu, b
 
     x86_patch_here(e, ask);
     x86_lea(e, true, RSP, mem_at(RSP, -8)); /* to align */
-    move_pinned(e, true, REGS_PIN_CLOBBERED);
+    frame_move_pinned(e, true, REGS_PIN_CLOBBERED);
     x86_lea(e, true, RDI, mem_env(0));
     x86_load(e, 8, EXT_ZERO, RSI, mem_at(RSP, 8 + DOWN + FRAME_ARG0));
     x86_mov_rr(e, false, RDX, R9);
     x86_mov_ri(e, RAX, (uintptr_t)fn);
     x86_call_r(e, RAX);
     x86_test_rr(e, false, RAX, RAX);
-    move_pinned(e, false, REGS_PIN_CLOBBERED);
+    frame_move_pinned(e, false, REGS_PIN_CLOBBERED);
     x86_lea(e, true, RSP, mem_at(RSP, 8));
     x86_jmp_to(e, restore);
 }
@@ -541,7 +540,7 @@ static void gen_search(Emit *e, const void *fn, const uint8_t *epilogue_rx, bool
         x86_patch_here(e, none);
         x86_patch_here(e, promote);
     }
-    move_pinned(e, true, REGS_PIN_CLOBBERED);
+    frame_move_pinned(e, true, REGS_PIN_CLOBBERED);
     x86_store(e, 8, save, R11);
     if (host_features.avx)
         x86_vzeroupper(e);
@@ -549,7 +548,7 @@ static void gen_search(Emit *e, const void *fn, const uint8_t *epilogue_rx, bool
     x86_mov_ri(e, RAX, (uintptr_t)fn);
     x86_call_r(e, RAX);
     x86_mov_rr(e, true, R10, RAX);
-    move_pinned(e, false, REGS_PIN_CLOBBERED);
+    frame_move_pinned(e, false, REGS_PIN_CLOBBERED);
     x86_load(e, 8, EXT_ZERO, R11, save);
     x86_test_rr(e, true, R10, R10);
     uint8_t *none = x86_jcc(e, CC_E);
@@ -658,7 +657,7 @@ void tcg_gen_prologue(CodeBuf *b, const TcgGuest *guest)
     for (unsigned load = 0; load < 2; load++) {
         x86_align_nop(&e, 16, 0);
         table[NB_THUNKS * 3 + load] = codebuf_rx(b, e.p);
-        move_pinned(&e, !load, load ? ~REG_BIT(RAX) : ~0u); /* rax holds the helper's result */
+        frame_move_pinned(&e, !load, load ? ~REG_BIT(RAX) : ~0u); /* rax holds the helper's result */
         x86_ret(&e);
     }
     for (unsigned victims = 0; victims < 2; victims++) {
@@ -738,41 +737,4 @@ void tcg_dump_prologue(const CodeBuf *b, GString *out)
                                *(const uint64_t *)(const void *)p);
     g_string_append(out, "  -- slow-path thunks, pinned registers to and from env, accesses by themselves\n");
     disas_host(out, thunks, end - thunks, (uintptr_t)thunks);
-}
-
-/* A count of runs: `inc dword [rip + disp]` in an aligned quadword. Or a nop of six bytes. */
-enum { COUNT_BYTES = 6, COUNT_OPCODE = 0x05ff };
-
-uint32_t tcg_counts(const CodeBuf *b, const uint8_t *code_rx)
-{
-    uint64_t code;
-    memcpy(&code, code_rx - b->rx_diff, sizeof code);
-    uintptr_t at = (uintptr_t)code_rx + COUNT_BYTES + (uintptr_t)(int64_t)(int32_t)(code >> 16) - (uintptr_t)b->guesses->guess;
-    return (uint16_t)code == COUNT_OPCODE && (uintptr_t)code_rx % 8 == 0 && at < MAX_GUESSES * sizeof(PageGuess) ? at / sizeof(PageGuess) : 0;
-}
-
-__attribute__((target("general-regs-only"))) void tcg_set_counting(CodeBuf *b, uint8_t *code_rx, uint32_t runs, bool on)
-{
-    uint64_t *at = (uint64_t *)(void *)(code_rx - b->rx_diff), keep = *at & 0xffffull << 48;
-    uint32_t disp = (uintptr_t)codebuf_runs(b, runs) - ((uintptr_t)code_rx + COUNT_BYTES);
-    uint64_t count = keep | COUNT_OPCODE | (uint64_t)disp << 16, nop = keep | 0x0000441f0f66ull;
-
-    g_assert(*at == (on ? nop : count));
-    __atomic_store_n(at, on ? count : nop, __ATOMIC_RELEASE);
-}
-
-void tcg_patch_jump(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, const uint8_t *target_rx)
-{
-    uint8_t *at_rx = code_rx + jump_off;
-    int32_t rel = target_rx - (at_rx + 4);
-    __atomic_store_n((int32_t *)(void *)(at_rx - b->rx_diff), rel, __ATOMIC_RELEASE);
-}
-
-void tcg_link_far(CodeBuf *b, uint8_t *code_rx, uint32_t jump_off, uint32_t reset_off, uint32_t page, const uint8_t *target_rx)
-{
-    const uint8_t *aside = code_rx + reset_off + TCG_FAR_ASIDE;
-
-    memcpy(code_rx + jump_off - TCG_FAR_PAGE - b->rx_diff, &page, sizeof page);
-    tcg_patch_jump(b, code_rx, jump_off - TCG_FAR_ASIDE_JUMP, aside);
-    tcg_patch_jump(b, code_rx, jump_off, target_rx ? target_rx : aside);
 }

@@ -1,4 +1,4 @@
-/* test-stack-moves.c - pushes and pops whose changes of RSP wait for each other (tcg/regalloc.c, stack_waits()): at a fault of any of
+/* test-stack-moves.c - pushes and pops whose changes of RSP wait for each other (tcg/stack-moves.c): at a fault of any of
  * them RSP is what the instructions in front made of it. */
 #include "tests/accel/code-harness.h"
 
