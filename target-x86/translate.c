@@ -66,11 +66,14 @@ void gen_CALL(DisasContext *dc);
 void gen_JMP_IND(DisasContext *dc);
 void gen_RETF(DisasContext *dc);
 void gen_IRET(DisasContext *dc);
-static bool uses_stack64(const OpcodeRow *row)
+/* Rows whose operand size is 64 bits in 64-bit code push or pop, but for jumps. */
+static bool pushes_or_pops(const OpcodeRow *row)
 {
     bool jump = row->gen == gen_JMP_IND || row->op[0] == O_Jb || (row->op[0] == O_Jz && row->gen != gen_CALL);
-    return !jump && ((row->attr & (ROW_D64 | ROW_F64)) || row->gen == gen_RETF || row->gen == gen_IRET);
+    return !jump && (row->attr & (ROW_D64 | ROW_F64));
 }
+
+static bool uses_stack64(const OpcodeRow *row) { return pushes_or_pops(row) || row->gen == gen_RETF || row->gen == gen_IRET; }
 
 /* Outside 64-bit code: which flat segment an access across its end may be to. */
 static uint32_t stack_use32(const DisasContext *dc)
@@ -79,7 +82,7 @@ static uint32_t stack_use32(const DisasContext *dc)
     uint32_t use = 0;
     bool to_es = i->row && i->map == MAP_1 && (i->opcode == 0x6c || i->opcode == 0x6d || (i->opcode & 0xfa) == 0xaa); /* INS, STOS, SCAS */
     bool two = i->row && i->map == MAP_1 && i->opcode >= 0xa4 && i->opcode <= 0xa7; /* MOVS, CMPS */
-    bool stack = i->row && (i->row->attr & (ROW_D64 | ROW_F64)), operand = i->has_modrm && i->mod != 3;
+    bool stack = i->row && pushes_or_pops(i->row), operand = i->has_modrm && i->mod != 3;
 
     if (two)
         use |= dc->flags & HF_FLAT_ES ? INSN_TWO | INSN_STACK : INSN_TWO;

@@ -57,6 +57,7 @@ static const Fixed fixed[] = {
     {"JMPF: alignment of the offset", 16, "66ff2f", {{BX, 0xfffd}}, .rflags = EFL_AC},
     {"BOUND: both bounds are read", 16, "622f", {{BX, 0x2ffe}, {BP, 0xa800}}},
     {"BOUND: the upper one wraps", 16, "2e6217", {{BX, 0xfffe}}},
+    {"JMP by an operand across 4 GiB, DS not flat: it does not push", 32, "ff61c2", {{CX, 0xfffffffb}}, .ds = SEL_FS},
     {"MOVS: ES across 4 GiB, DS not flat", 32, "a5", {{SI, 0x10001550}, {DI, 0xffffffff}}, .ds = SEL_FS},
     {"MOVS: DS across 4 GiB, ES not flat", 32, "a5", {{SI, 0xffffffff}, {DI, 0x1550}}, .es = SEL_DATA16},
     {"MOVS from SS across 4 GiB", 32, "36a5", {{SI, 0xfffffffe}, {DI, 0x10001550}}},
