@@ -50,6 +50,8 @@ typedef struct JumpCache {
     uint64_t used[2][WORDS];
     uint64_t some[2][WORDS / 64]; /* words of used[] that are not 0 */
     bool filled[2];               /* are there any */
+    uint64_t ever[WORDS];         /* those that were filled since cache_reset() */
+    uint64_t some_ever[WORDS / 64];
 } JumpCache;
 enum { CACHE_BYTES = 2 * MiB };
 _Static_assert(offsetof(JumpCache, page) == JUMP_CACHE_SLOTS * sizeof(JumpCacheEntry), "jump_page_offset()");
@@ -109,13 +111,6 @@ static void entries_init(JumpCacheEntry *e)
 {
     e[0].pc = jump_cache_empty(0);
     e[JUMP_CACHE_SIZE].pc = jump_cache_empty(JUMP_CACHE_SIZE);
-}
-
-/* For TBs of another kind, or when all TBs are gone: nothing may be put back. */
-static void cache_reset(JumpCache *c)
-{
-    memset(c, 0, sizeof *c);
-    entries_init(c->e);
 }
 
 static JumpCache *cache_new(void)
@@ -207,6 +202,27 @@ static void clear_pages(JumpCache *c, unsigned k)
     for (uint32_t i = 0; i < l->n; i++)
         c->page[l->index[i]] = 0;
     l->n = 0;
+}
+
+/* For TBs of another kind, or when all TBs are gone: nothing may be put back. It costs what was filled, since real mode has as many kinds
+ * as segments. */
+static void cache_reset(JumpCache *c)
+{
+    clear_pages(c, 0);
+    clear_pages(c, 1);
+    for (unsigned s = 0; s < WORDS / 64; s++) {
+        for (uint64_t words = c->some_ever[s]; words; words &= words - 1) {
+            unsigned w = 64 * s + __builtin_ctzll(words);
+            for (uint64_t bits = c->ever[w]; bits; bits &= bits - 1) {
+                uint32_t i = 64 * w + __builtin_ctzll(bits);
+                entry_clear(c, i);
+                c->slot[i] = (JumpSlot){ 0 };
+            }
+            c->ever[w] = c->used[0][w] = c->used[1][w] = 0;
+        }
+        c->some_ever[s] = c->some[0][s] = c->some[1][s] = 0;
+    }
+    c->filled[0] = c->filled[1] = false;
 }
 
 /* `number` is that of pc's page. */
@@ -309,6 +325,8 @@ static void note_use(struct JumpCaches *j, JumpCache *c, uint32_t i, vaddr pc, u
     c->used[!k][i / 64] &= ~(1ULL << i % 64);
     c->some[k][i / 64 / 64] |= 1ULL << i / 64 % 64;
     c->filled[k] = true;
+    c->ever[i / 64] |= 1ULL << i % 64;
+    c->some_ever[i / 64 / 64] |= 1ULL << i / 64 % 64;
     filter_change(&j->pages[k], pc, true);
 }
 
