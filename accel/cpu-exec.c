@@ -39,7 +39,7 @@ bool cpu_restore_state(CPUState *cpu, uintptr_t ra)
     uint64_t data[2];
     if (!ra || !codebuf_contains(jit_buf, ra))
         return false;
-    TB *tb = tb_find_host(ra - 1) /* in its call */;
+    TB *tb = tb_find_host(ra - 1); /* in its call: what is behind may be another TB's */
     if (!tb || !tb_restore_data(tb, ra, data))
         return false;
     if (tb->floating)

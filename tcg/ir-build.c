@@ -79,7 +79,8 @@ static inline TcgOp *emit(TcgContext *s, TcgOpcode opc, TcgType type)
     return op;
 }
 
-/* The op is complete: it may be improved, or go, right away. */
+/* The op is complete: it may be improved, or go, right away. opc is a constant at each call, so that the switch is decided when this is compiled;
+ * hence a table here, which the compiler can look into, and not tcg_op_info[]. */
 static inline __attribute__((always_inline)) void finish(TcgContext *s, TcgOp *op, TcgOpcode opc)
 {
     static const uint8_t kind_of[TCG_OP_COUNT] = {
@@ -488,7 +489,6 @@ void tcg_gen_br(TcgContext *s, TcgLabel l)
     s->label_refs[l.i]++;
     emit1(s, TCG_OP_br, TCG_I64, l.i);
 }
-
 
 void tcg_gen_label(TcgContext *s, TcgLabel l)
 {

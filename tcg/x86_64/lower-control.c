@@ -10,7 +10,6 @@
 
 #define ENV(field) mem_env(offsetof(TcgEnvHead, field))
 
-
 static void to_label(Ra *l, uint8_t *pos, unsigned label)
 {
     if (l->nb_fixups == MAX_FIXUPS) {
